@@ -1,1 +1,18 @@
+//! What Portcullis decides: who may come in, how often, with what in their hands.
+//!
+//! This crate is a pure library. It never reads a clock, a socket, a file or a header map: it is told, and it answers what to
+//! do. So the same verdict is reached inside Envoy, in the wasmtime host and in a test, and all of it
+//! can be fuzzed without a proxy.
+//!
+//! Start reading at [`Policy`] (a compiled policy document) and [`Exchange`] (one request's way through the
+//! stages). Each stage is a module of that name, with a section of that name in the policy document.
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![warn(missing_docs)]
 
+pub mod assertion;
+mod principal;
+mod secret;
+
+pub use principal::{CredentialKind, Principal};
+pub use secret::{MINIMUM_SECRET_BYTES, Secret, SecretError, Secrets};

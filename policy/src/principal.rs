@@ -1,0 +1,189 @@
+//! Who is calling.
+
+use sfv::{BareItem, DictSerializer, Dictionary, InnerList, Item, ListEntry, Parser};
+
+/// How a caller proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CredentialKind {
+    /// Nobody asked: the route lets anonymous callers in.
+    Anonymous,
+    /// A JSON Web Token (RFC 7519) in the Authorization field (RFC 6750).
+    Jwt,
+    /// An API key.
+    ApiKey,
+}
+
+impl CredentialKind {
+    /// The name used in the `via` member of the principal, in audit records and in documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Jwt => "jwt",
+            Self::ApiKey => "api-key",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Anonymous, Self::Jwt, Self::ApiKey].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Who is calling, as the gate has established it. Upstreams receive it in the `Portcullis-Principal` field,
+/// an RFC 9651 dictionary: `sub="alice", tenant="acme", roles=("caller"), scopes=(), via=jwt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The subject: a JWT's `sub`, an API key's owner, empty for anonymous callers.
+    pub subject: String,
+    /// The tenant that the credential belongs to, where it names one. Never taken from the request.
+    pub tenant: Option<String>,
+    /// Roles, sorted, without duplicates.
+    pub roles: Vec<String>,
+    /// OAuth 2 scopes (RFC 6749 §3.3), sorted, without duplicates.
+    pub scopes: Vec<String>,
+    /// How the caller proved it.
+    pub via: CredentialKind,
+    /// What identifies the credential in records without disclosing it: a JWT's `jti`, an API key's id.
+    pub credential_id: Option<String>,
+}
+
+impl Principal {
+    /// A caller of whom nothing is known.
+    pub fn anonymous() -> Self {
+        Self {
+            subject: String::new(),
+            tenant: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            via: CredentialKind::Anonymous,
+            credential_id: None,
+        }
+    }
+
+    /// The value of the `Portcullis-Principal` field.
+    pub fn to_field(&self) -> String {
+        let mut members = Dictionary::new();
+        let mut put = |name: &'static str, entry: ListEntry| {
+            members.insert(sfv::key_ref(name).to_owned(), entry);
+        };
+        put("sub", text_item(&self.subject).into());
+        if let Some(tenant) = &self.tenant {
+            put("tenant", text_item(tenant).into());
+        }
+        put("roles", text_list(&self.roles).into());
+        put("scopes", text_list(&self.scopes).into());
+        if let Some(id) = &self.credential_id {
+            put("id", text_item(id).into());
+        }
+        put("via", Item::new(sfv::token_ref(self.via.as_str()).to_owned()).into());
+        let mut serializer = DictSerializer::new();
+        serializer.members(&members);
+        serializer.finish().unwrap_or_default()
+    }
+
+    /// Reads the value of a `Portcullis-Principal` field. Trust it only when its signature was verified
+    /// (see [`crate::assertion`]).
+    pub fn from_field(value: &str) -> Option<Self> {
+        let members: Dictionary = Parser::new(value).parse().ok()?;
+        let text = |name: &str| match members.get(name)? {
+            ListEntry::Item(item) => item_text(item),
+            ListEntry::InnerList(_) => None,
+        };
+        let list = |name: &str| match members.get(name)? {
+            ListEntry::InnerList(list) => list.items.iter().map(item_text).collect(),
+            ListEntry::Item(_) => None,
+        };
+        let via = match members.get("via")? {
+            ListEntry::Item(Item { bare_item: BareItem::Token(name), .. }) => {
+                CredentialKind::from_name(name.as_str())?
+            }
+            _ => return None,
+        };
+        // A member that is there but malformed is an error, not an absence.
+        let optional = |name: &str| match members.contains_key(name) {
+            true => text(name).map(Some),
+            false => Some(None),
+        };
+        Some(Self {
+            subject: text("sub")?,
+            tenant: optional("tenant")?,
+            roles: list("roles")?,
+            scopes: list("scopes")?,
+            via,
+            credential_id: optional("id")?,
+        })
+    }
+}
+
+/// Text as an sf-string where it is ASCII, else as an RFC 9651 display string.
+fn text_item(text: &str) -> Item {
+    match sfv::String::from_string(text.to_owned()) {
+        Ok(string) => Item::new(string),
+        Err((_, text)) => Item::new(BareItem::DisplayString(text)),
+    }
+}
+
+fn text_list(texts: &[String]) -> InnerList {
+    InnerList::new(texts.iter().map(|text| text_item(text)).collect())
+}
+
+fn item_text(item: &Item) -> Option<String> {
+    match &item.bare_item {
+        BareItem::String(string) => Some(string.as_str().to_owned()),
+        BareItem::DisplayString(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn field_reads_as_documented() {
+        let principal = Principal {
+            subject: "alice".into(),
+            tenant: Some("acme".into()),
+            roles: vec!["caller".into()],
+            scopes: vec![],
+            via: CredentialKind::Jwt,
+            credential_id: None,
+        };
+        let field = principal.to_field();
+        assert_eq!(field, r#"sub="alice", tenant="acme", roles=("caller"), scopes=(), via=jwt"#);
+    }
+
+    #[test]
+    fn malformed_fields_are_refused() {
+        for field in [
+            "",
+            "sub=alice, roles=(), scopes=(), via=jwt",
+            r#"sub="a", roles="x", scopes=(), via=jwt"#,
+            r#"sub="a", roles=(), scopes=(), via="jwt""#,
+            r#"sub="a", roles=(), scopes=(), via=root"#,
+            r#"sub="a", tenant=1, roles=(), scopes=(), via=jwt"#,
+        ] {
+            assert_eq!(Principal::from_field(field), None, "{field}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a subject holds — quotes, control characters, other scripts — it arrives as it was and
+        /// cannot become another member.
+        #[test]
+        fn field_round_trips(subject in ".*", tenant in proptest::option::of(".*"), role in ".*") {
+            let principal = Principal {
+                subject,
+                tenant,
+                roles: vec![role],
+                scopes: vec!["a b".into()],
+                via: CredentialKind::ApiKey,
+                credential_id: Some("k1".into()),
+            };
+            let field = principal.to_field();
+            prop_assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+            prop_assert_eq!(Principal::from_field(&field), Some(principal));
+        }
+    }
+}
