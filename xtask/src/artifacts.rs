@@ -1,0 +1,205 @@
+//! `cargo xtask build`: the filters and functions as .wasm, and the `portcullis` command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process;
+use crate::step::Step;
+use crate::strip_exports::strip_exports;
+use crate::toolchain::{Toolchain, WasmTarget};
+use crate::workspace::Workspace;
+
+/// What can be built on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The proxy-wasm filters: gate, jwt-auth, rate-limit, sanitize
+    Filters,
+    /// The Spin components: scam-detector
+    Functions,
+    /// The `portcullis` command
+    Native,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Filters, Self::Functions, Self::Native];
+
+    fn build(self, workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+        match self {
+            Self::Filters => build_wasm(
+                workspace,
+                toolchain,
+                WasmTarget::Wasip1,
+                "filters",
+                "compiling the proxy-wasm filters (2 to 5 minutes the first time)",
+                &FILTERS,
+            ),
+            Self::Functions => build_wasm(
+                workspace,
+                toolchain,
+                WasmTarget::Wasip2,
+                "functions",
+                "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
+                &FUNCTIONS,
+            ),
+            Self::Native => build_native(workspace),
+        }
+    }
+}
+
+/// Builds the parts, and the toolchain first where they need one.
+pub(crate) fn build(workspace: &Workspace, parts: &[Part]) -> Result<()> {
+    let needs_wasm = parts.iter().any(|part| *part != Part::Native);
+    if !needs_wasm {
+        return build_native(workspace);
+    }
+    let toolchain = Toolchain::ensure(workspace)?;
+    for part in Part::ALL.iter().filter(|part| parts.contains(part)) {
+        part.build(workspace, &toolchain)?;
+    }
+    Ok(())
+}
+
+/// A package that becomes one .wasm.
+struct Artifact {
+    package: &'static str,
+    /// Callbacks that this filter handles besides [`CALLBACKS`]; None where it is no filter.
+    callbacks: Option<&'static [&'static str]>,
+}
+
+impl Artifact {
+    fn file_name(&self) -> String {
+        format!("{}.wasm", self.package.replace('-', "_"))
+    }
+
+    fn finish(&self, module: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(more) = self.callbacks else { return Ok(module) };
+        let callbacks: Vec<&str> = CALLBACKS.iter().chain(more).copied().collect();
+        strip_exports(&module, &callbacks)
+    }
+}
+
+const FILTERS: [Artifact; 4] = [
+    Artifact { package: "gate", callbacks: Some(&[]) },
+    Artifact { package: "jwt-auth", callbacks: Some(&[]) },
+    Artifact { package: "rate-limit", callbacks: Some(&[]) },
+    Artifact { package: "sanitize", callbacks: Some(&[]) },
+];
+
+const FUNCTIONS: [Artifact; 1] = [Artifact { package: "scam-detector", callbacks: None }];
+
+/// The callbacks that the filters handle. All others are taken out of the .wasm: a filter that
+/// begins to handle one more must be given it here, or it will never be called.
+const CALLBACKS: [&str; 11] = [
+    "proxy_on_memory_allocate",
+    "proxy_on_context_create",
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_done",
+    "proxy_on_delete",
+    "proxy_on_log",
+    "proxy_on_request_headers",
+    "proxy_on_request_body",
+    "proxy_on_request_trailers",
+    "proxy_on_response_headers",
+];
+
+fn build_wasm(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    target: WasmTarget,
+    name: &'static str,
+    what: &str,
+    artifacts: &[Artifact],
+) -> Result<()> {
+    let step = Step::begin(name, what);
+    let mut command = toolchain.cargo(workspace, "build", target)?;
+    for artifact in artifacts {
+        command.args(["--package", artifact.package]);
+    }
+    process::run(&mut command)?;
+    let built = workspace.wasm_target().join(target.triple()).join("wasm");
+    let folder = workspace.artifacts();
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    let mut changed = Vec::new();
+    for artifact in artifacts {
+        let source = built.join(artifact.file_name());
+        let destination = folder.join(artifact.file_name());
+        if is_newer(&destination, &source) {
+            continue;
+        }
+        let module = fs::read(&source).with_context(|| {
+            format!(
+                "reading {}; has {} crate-type = [\"cdylib\"]?",
+                source.display(),
+                artifact.package
+            )
+        })?;
+        let module = artifact
+            .finish(module)
+            .with_context(|| format!("taking unused exports out of {}", source.display()))?;
+        replace(&destination, &module)?;
+        changed.push(format!("{} ({} KiB)", workspace.display(&destination), module.len() / 1024));
+    }
+    step.done(&if changed.is_empty() { "up to date".to_owned() } else { changed.join(", ") });
+    Ok(())
+}
+
+fn build_native(workspace: &Workspace) -> Result<()> {
+    let step = Step::begin(
+        "portcullis",
+        "compiling the `portcullis` command (5 to 10 minutes the first time: wasmtime)",
+    );
+    let mut command = workspace.cargo();
+    command.args(["build", "--package", "portcullis", "--bin", "portcullis"]);
+    // Stated, so that the binary is where we look for it whatever CARGO_TARGET_DIR says.
+    command.arg("--target-dir").arg(workspace.target());
+    process::run(&mut command)?;
+    step.done(&workspace.display(&workspace.portcullis()));
+    Ok(())
+}
+
+/// Whether `copy` was written after `source`, by an xtask that is not newer either: the list of
+/// callbacks may have changed with it.
+fn is_newer(copy: &Path, source: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let Some(copied) = modified(copy) else { return false };
+    let tool = std::env::current_exe().unwrap_or_else(|_| PathBuf::new());
+    [modified(source), modified(&tool)]
+        .into_iter()
+        .all(|time| time.is_some_and(|time| time < copied))
+}
+
+/// Writes the file in one go: a host that reads it meanwhile sees the old or the new one whole.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fresh = path.with_extension("wasm.new");
+    fs::write(&fresh, bytes)
+        .and_then(|()| fs::rename(&fresh, path))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_cargos() {
+        assert_eq!(FUNCTIONS[0].file_name(), "scam_detector.wasm");
+        assert_eq!(FILTERS[1].file_name(), "jwt_auth.wasm");
+    }
+
+    #[test]
+    fn a_copy_older_than_its_source_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, copy) = (folder.path().join("source"), folder.path().join("copy"));
+        assert!(!is_newer(&copy, &source), "no copy yet");
+        replace(&copy, b"old").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&source, b"new").unwrap();
+        assert!(!is_newer(&copy, &source));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        replace(&copy, b"new").unwrap();
+        assert!(is_newer(&copy, &source));
+    }
+}
