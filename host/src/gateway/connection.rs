@@ -1,0 +1,148 @@
+//! A connection as it comes in: TLS, and which version of HTTP is spoken on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What is known of the client before its first request.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address.
+    pub address: SocketAddr,
+    /// The address it connected to.
+    pub local_address: SocketAddr,
+    /// What was agreed on, if the connection is encrypted.
+    pub tls: Option<Tls>,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Such as `TLSv1.3`, as Envoy names it.
+    pub version: &'static str,
+    /// The server name the client asked for.
+    pub server_name: Option<String>,
+}
+
+/// The version of HTTP on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A plain or encrypted stream, some of whose bytes may have been read already.
+pub(super) struct Stream {
+    socket: Socket,
+    read_ahead: Vec<u8>,
+    taken: usize,
+}
+
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Readies a connection: the TLS handshake, or the look at what a plain client sends first. The
+/// caller bounds the time it takes.
+pub(super) async fn ready(
+    socket: TcpStream,
+    address: SocketAddr,
+    tls: Option<&Arc<ServerConfig>>,
+) -> io::Result<(Stream, Protocol, Peer)> {
+    let mut peer = Peer { address, local_address: socket.local_addr()?, tls: None };
+    let Some(config) = tls else {
+        let mut socket = socket;
+        let (read_ahead, protocol) = recognise(&mut socket).await?;
+        let stream = Stream { socket: Socket::Plain(socket), read_ahead, taken: 0 };
+        return Ok((stream, protocol, peer));
+    };
+
+    let stream = TlsAcceptor::from(config.clone()).accept(socket).await?;
+    let (_, session) = stream.get_ref();
+    let protocol = match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        _ => Protocol::Http1,
+    };
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    };
+    peer.tls = Some(Tls { version, server_name: session.server_name().map(str::to_owned) });
+    let socket = Socket::Tls(Box::new(stream));
+    Ok((Stream { socket, read_ahead: Vec::new(), taken: 0 }, protocol, peer))
+}
+
+/// HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4), which no HTTP/1
+/// request begins with.
+async fn recognise(socket: &mut TcpStream) -> io::Result<(Vec<u8>, Protocol)> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    let mut read = Vec::with_capacity(PREFACE.len());
+    while read.len() < PREFACE.len() {
+        let mut buffer = [0; 24];
+        let room = buffer.get_mut(..PREFACE.len() - read.len()).unwrap_or_default();
+        let count = socket.read(room).await?;
+        read.extend(room.iter().take(count));
+        if count == 0 || !PREFACE.starts_with(&read) {
+            return Ok((read, Protocol::Http1));
+        }
+    }
+    Ok((read, Protocol::Http2))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let ahead = this.read_ahead.get(this.taken..).unwrap_or_default();
+        if !ahead.is_empty() {
+            let count = ahead.len().min(buffer.remaining());
+            buffer.put_slice(ahead.get(..count).unwrap_or_default());
+            this.taken += count;
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Socket::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Socket::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Socket::Tls(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
