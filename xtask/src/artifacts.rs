@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::process;
-use crate::step::Step;
+use crate::step::QuietStep;
 use crate::strip_exports::strip_exports;
 use crate::toolchain::{Toolchain, WasmTarget};
 use crate::workspace::Workspace;
@@ -113,12 +113,12 @@ fn build_wasm(
     what: &str,
     artifacts: &[Artifact],
 ) -> Result<()> {
-    let step = Step::begin(name, what);
+    let step = QuietStep::new(name, what);
     let mut command = toolchain.cargo(workspace, "build", target)?;
     for artifact in artifacts {
         command.args(["--package", artifact.package]);
     }
-    process::run(&mut command)?;
+    process::run_cargo(&mut command, &step)?;
     let built = workspace.wasm_target().join(target.triple()).join("wasm");
     let folder = workspace.artifacts();
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -129,6 +129,7 @@ fn build_wasm(
         if is_newer(&destination, &source) {
             continue;
         }
+        step.announce();
         let module = fs::read(&source).with_context(|| {
             format!(
                 "reading {}; has {} crate-type = [\"cdylib\"]?",
@@ -142,12 +143,13 @@ fn build_wasm(
         replace(&destination, &module)?;
         changed.push(format!("{} ({} KiB)", workspace.display(&destination), module.len() / 1024));
     }
-    step.done(&if changed.is_empty() { "up to date".to_owned() } else { changed.join(", ") });
+    let unchanged = || format!("{}/*.wasm", workspace.display(&folder));
+    step.done(&if changed.is_empty() { unchanged() } else { changed.join(", ") }, &unchanged());
     Ok(())
 }
 
 fn build_native(workspace: &Workspace) -> Result<()> {
-    let step = Step::begin(
+    let step = QuietStep::new(
         "portcullis",
         "compiling the `portcullis` command (5 to 10 minutes the first time: wasmtime)",
     );
@@ -155,8 +157,9 @@ fn build_native(workspace: &Workspace) -> Result<()> {
     command.args(["build", "--package", "portcullis", "--bin", "portcullis"]);
     // Stated, so that the binary is where we look for it whatever CARGO_TARGET_DIR says.
     command.arg("--target-dir").arg(workspace.target());
-    process::run(&mut command)?;
-    step.done(&workspace.display(&workspace.portcullis()));
+    process::run_cargo(&mut command, &step)?;
+    let binary = workspace.display(&workspace.portcullis());
+    step.done(&binary, &binary);
     Ok(())
 }
 

@@ -1,13 +1,20 @@
 //! `cargo xtask`: how Portcullis is built, tested and tried out.
 
 mod artifacts;
+mod checks;
+mod clean;
 mod debian;
+mod demo;
+mod envoy;
 mod process;
 mod step;
 mod strip_exports;
 mod toolchain;
+mod train;
+mod up;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -29,17 +36,40 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build everything and run it: real Envoy with the gate, in front of the scam detector
+    Up(up::Options),
     /// Build the filters and functions (target/portcullis/*.wasm) and the `portcullis` command
     Build {
         /// Build only these
         #[arg(value_enum)]
         parts: Vec<Part>,
     },
+    /// Install and build what is missing, then run all tests
+    Test {
+        /// For `cargo test`, such as a filter
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Check formatting, clippy and, where it is installed, cargo-deny
+    Lint,
+    /// Train the scam detector's model and write it into model/
+    Train {
+        /// The folder with the training data; model/training/README.md describes it
+        #[arg(long, env = "PORTCULLIS_MODEL_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// Remove what was installed and built under target/
+    Clean,
 }
 
 impl Task {
     fn run(self, workspace: &Workspace) -> Result<()> {
         match self {
+            Self::Up(options) => up::up(workspace, &options),
+            Self::Test { arguments } => checks::test(workspace, &arguments),
+            Self::Lint => checks::lint(workspace),
+            Self::Train { data } => train::train(workspace, data.as_deref()),
+            Self::Clean => clean::clean(workspace),
             Self::Build { parts } => {
                 let _lock = workspace.lock()?;
                 let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };

@@ -6,7 +6,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::step::QuietStep;
 
 /// Turns Ctrl-C, SIGTERM and SIGHUP into the flag that [`interrupted`] reads.
 pub(crate) fn catch_interrupts() -> Result<()> {
@@ -52,6 +54,28 @@ impl std::error::Error for Interrupted {}
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let mut group = Group::spawn(command.stdin(Stdio::null()))?;
     let status = group.wait(|| false)?;
+    if !status.success() {
+        bail!("{} failed ({status})", Shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a cargo command whose progress the user sees, and stays silent where cargo has nothing to do.
+/// The step is announced before cargo's first word about work.
+pub(crate) fn run_cargo(command: &mut Command, step: &QuietStep<'_>) -> Result<()> {
+    if io::stderr().is_terminal() {
+        // Cargo sees a pipe and would draw nothing.
+        command.env("CARGO_TERM_COLOR", "always").env("CARGO_TERM_PROGRESS_WHEN", "always");
+        command.env("CARGO_TERM_PROGRESS_WIDTH", "80");
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut group = Group::spawn(command)?;
+    let stderr = group.child.stderr.take();
+    let status = thread::scope(|scope| {
+        scope.spawn(|| stderr.map(|pipe| forward(pipe, io::stderr(), || step.announce())));
+        // In case of an error the group must be gone before the scope waits for its pipe.
+        group.wait(|| false).inspect_err(|_| group.end())
+    })?;
     if !status.success() {
         bail!("{} failed ({status})", Shown(command));
     }
@@ -151,6 +175,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Group {
+    fn end(&mut self) {
         if self.ended {
             return;
         }
@@ -165,7 +195,51 @@ impl Drop for Group {
         self.signal(Signal::KILL);
         // Reaps it; after KILL there is nothing more to do about an error.
         let _ = self.child.wait();
+        self.ended = true;
     }
+}
+
+/// Passes on what cargo says, once it says more than that it has finished.
+fn forward(mut from: impl Read, mut to: impl io::Write, announce: impl Fn()) -> io::Result<()> {
+    let mut held = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let length = from.read(&mut buffer)?;
+        if length == 0 {
+            // What is still held is the word that nothing had to be done.
+            return Ok(());
+        }
+        held.extend_from_slice(&buffer[..length]);
+        if says_more_than_finished(&held) {
+            announce();
+            to.write_all(&held)?;
+            return io::copy(&mut from, &mut to).map(drop);
+        }
+    }
+}
+
+/// Whether cargo's output so far has a whole line that is not its last word or a drawing of progress.
+fn says_more_than_finished(output: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(output);
+    let Some((lines, _unfinished)) = text.rsplit_once('\n') else { return false };
+    lines.split(['\n', '\r']).map(without_colours).any(|line| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with("Finished") && !line.starts_with("Building [")
+    })
+}
+
+/// A line without the escape sequences that a terminal acts on.
+fn without_colours(line: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            characters.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
 }
 
 fn read_aside<R: Read + Send + 'static>(pipe: Option<R>) -> thread::JoinHandle<Vec<u8>> {
@@ -233,6 +307,25 @@ mod tests {
         .unwrap_err();
         assert!(error.to_string().contains("did not answer"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn cargo_is_heard_only_when_it_works() {
+        let heard = |said: &str| {
+            let announced = AtomicBool::new(false);
+            let mut passed_on = Vec::new();
+            forward(said.as_bytes(), &mut passed_on, || announced.store(true, Ordering::Relaxed))
+                .unwrap();
+            (announced.into_inner(), String::from_utf8(passed_on).unwrap())
+        };
+        assert_eq!(heard("    Finished `dev` profile in 0.1s\n"), (false, String::new()));
+        assert_eq!(
+            heard("\x1b[1m\x1b[92m    Finished\x1b[0m `dev` profile in 0.1s\n"),
+            (false, String::new())
+        );
+        let work = "   Compiling gate v0.1.0\n    Finished `dev` profile in 9s\n";
+        assert_eq!(heard(work), (true, work.to_owned()));
+        assert!(heard("error: no such package\n").0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the user sees: one line when a step begins, one when it is done.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A step under way.
@@ -28,6 +29,36 @@ impl Step {
     /// Says what was left out, and why.
     pub(crate) fn skipped(name: &str, why: &str) {
         eprintln!("– {name}: skipped: {why}");
+    }
+}
+
+/// A step that may turn out to have nothing to do; it is only announced once it has.
+pub(crate) struct QuietStep<'a> {
+    name: &'static str,
+    what: &'a str,
+    started: Instant,
+    announced: AtomicBool,
+}
+
+impl<'a> QuietStep<'a> {
+    pub(crate) fn new(name: &'static str, what: &'a str) -> Self {
+        Self { name, what, started: Instant::now(), announced: AtomicBool::new(false) }
+    }
+
+    /// There is something to do.
+    pub(crate) fn announce(&self) {
+        if !self.announced.swap(true, Ordering::Relaxed) {
+            Step::begin(self.name, self.what);
+        }
+    }
+
+    /// Ticks the step off; `detail` is what an idle one says in place of `outcome`.
+    pub(crate) fn done(self, outcome: &str, detail: &str) {
+        if self.announced.into_inner() {
+            Step { name: self.name, started: self.started }.done(outcome);
+        } else {
+            Step::up_to_date(self.name, detail);
+        }
     }
 }
 

@@ -1,0 +1,83 @@
+//! `cargo xtask test` and `cargo xtask lint`: what CI runs.
+
+use std::env;
+
+use anyhow::Result;
+
+use crate::artifacts::{self, Part};
+use crate::envoy;
+use crate::process;
+use crate::step::Step;
+use crate::workspace::Workspace;
+
+/// Filters import their host's functions, which no native linker can find; the scenarios of the
+/// `portcullis-tests` package test them as .wasm.
+const ONLY_WASM: [&str; 4] = ["gate", "jwt-auth", "rate-limit", "sanitize"];
+
+/// Installs and builds what the tests need, then runs them all. `arguments` go to `cargo test`.
+pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let lock = workspace.lock()?;
+    envoy::ensure(workspace)?;
+    artifacts::build(workspace, &Part::ALL)?;
+    drop(lock);
+
+    let step = Step::begin("xtask", "testing xtask itself (some seconds)");
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "xtask", "--profile", "xtask", "--quiet"]);
+    process::run(command.arg("--target-dir").arg(workspace.target()))?;
+    step.done("passed");
+
+    let step = Step::begin(
+        "tests",
+        "compiling and running the tests of all native packages (10 minutes the first time)",
+    );
+    let mut command = workspace.cargo();
+    command.args(["test", "--workspace", "--no-fail-fast", "--exclude", "xtask"]);
+    for package in ONLY_WASM {
+        command.args(["--exclude", package]);
+    }
+    command.arg("--target-dir").arg(workspace.target()).args(arguments);
+    command.env("PORTCULLIS_ARTIFACTS", workspace.artifacts());
+    command.env("PORTCULLIS_ENVOY", workspace.envoy());
+    process::run(&mut command)?;
+    step.done("passed");
+
+    if env::var_os("PORTCULLIS_CORPORA").is_none_or(|folder| folder.is_empty()) {
+        eprintln!();
+        eprintln!("!! PORTCULLIS_CORPORA is not set: the tests on attack and benign corpora were");
+        eprintln!("!! SKIPPED. Set it to the folder that holds the corpora to run them.");
+    }
+    Ok(())
+}
+
+/// Formatting, clippy, and the licences and advisories of dependencies.
+pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
+    let step = Step::begin("format", "cargo fmt --check");
+    process::run(workspace.cargo().args(["fmt", "--all", "--", "--check"]))?;
+    step.done("as it should be");
+
+    let step =
+        Step::begin("clippy", "all packages, warnings are errors (5 to 10 minutes the first time)");
+    let mut command = workspace.cargo();
+    command.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
+    command.arg("--target-dir").arg(workspace.target()).args(["--", "--deny", "warnings"]);
+    process::run(&mut command)?;
+    step.done("nothing to complain about");
+
+    deny(workspace)
+}
+
+fn deny(workspace: &Workspace) -> Result<()> {
+    if process::find("cargo-deny").is_none() {
+        Step::skipped("cargo-deny", "not installed (`cargo install cargo-deny`)");
+        return Ok(());
+    }
+    if !workspace.root().join("deny.toml").is_file() {
+        Step::skipped("cargo-deny", "the workspace has no deny.toml");
+        return Ok(());
+    }
+    let step = Step::begin("cargo-deny", "licences, advisories and sources of dependencies");
+    process::run(workspace.cargo().args(["deny", "check"]))?;
+    step.done("nothing to complain about");
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! The example requests of `cargo xtask up`, one for each outcome: printed for people to try, and sent
+//! by `up --demo`.
+//!
+//! Both use `curl`, so that what is printed is exactly what was tried. A TLS client of our own would
+//! bring a cryptography library into xtask, which should compile in seconds.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The examples, ready to be shown or sent.
+pub(crate) struct Demo {
+    gate: SocketAddr,
+    certificate_authority: PathBuf,
+    newcomer: String,
+    eager: String,
+}
+
+impl Demo {
+    /// The tokens are those of a principal who behaves and of one who asks too often.
+    pub(crate) fn prepare(
+        workspace: &Workspace,
+        gate: SocketAddr,
+        newcomer: String,
+        eager: String,
+    ) -> Self {
+        let certificate_authority =
+            PathBuf::from(workspace.display(&workspace.dev().join("ca.pem")));
+        Self { gate, certificate_authority, newcomer, eager }
+    }
+
+    /// Sends every example and prints its answer. `healthy` is asked in between.
+    ///
+    /// # Errors
+    ///
+    /// When an answer is not the expected one, once all have been printed.
+    pub(crate) fn run(&self, mut healthy: impl FnMut() -> Result<()>) -> Result<()> {
+        if process::find("curl").is_none() {
+            bail!("`up --demo` sends its requests with curl. Remedy: `apt-get install curl`");
+        }
+        let mut wrong = 0;
+        for example in &EXAMPLES {
+            healthy()?;
+            let answer = self.send(example)?;
+            let mark = match example.judge(&answer) {
+                Ok(()) => "✔".to_owned(),
+                Err(expected) => {
+                    wrong += 1;
+                    format!("✘ expected {expected}:")
+                }
+            };
+            println!("{mark} {}", example.name);
+            println!("    {} {}", answer.status, answer.shown_body());
+        }
+        if wrong > 0 {
+            bail!("{wrong} of {} verdicts were not the expected ones", EXAMPLES.len());
+        }
+        println!("All {} verdicts are as expected.", EXAMPLES.len());
+        Ok(())
+    }
+
+    fn send(&self, example: &Example) -> Result<Answer> {
+        let mut command = Command::new("curl");
+        // A proxy from the environment must not come between us and loopback.
+        command.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"]);
+        // Behind the body, on a line of its own.
+        command.args(["--write-out", "\n%{http_code}\n"]);
+        command.arg("--cacert").arg(&self.certificate_authority);
+        command.args(self.arguments(example));
+        Answer::parse(&process::text(&mut command)?)
+    }
+
+    /// curl's arguments, but for those about printing and trust.
+    fn arguments(&self, example: &Example) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for header in self.headers(example) {
+            arguments.extend(["--header".to_owned(), header]);
+        }
+        if let Some(body) = example.body {
+            arguments.extend(["--data".to_owned(), body.to_owned()]);
+        }
+        arguments.push(format!("https://{}{}", self.gate, example.target));
+        arguments
+    }
+
+    fn headers(&self, example: &Example) -> Vec<String> {
+        let token = match example.credential {
+            Credential::None => None,
+            Credential::Newcomer => Some(self.newcomer.clone()),
+            Credential::Eager => Some(self.eager.clone()),
+            Credential::Forged => Some(forged(&self.newcomer)),
+        };
+        let mut headers: Vec<String> =
+            token.iter().map(|token| format!("Authorization: Bearer {token}")).collect();
+        headers.extend(example.header.map(str::to_owned));
+        if example.body.is_some() {
+            headers.push("Content-Type: application/json".to_owned());
+        }
+        headers
+    }
+}
+
+impl fmt::Display for Demo {
+    /// The examples as lines for a shell.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables = [(self.newcomer.clone(), "$TOKEN"), (self.eager.clone(), "$EAGER")];
+        writeln!(formatter, "  TOKEN={}", self.newcomer)?;
+        writeln!(formatter, "  EAGER={}", self.eager)?;
+        let authority = self.certificate_authority.display();
+        writeln!(formatter, "  gate() {{ curl -sS --cacert {authority} \"$@\"; echo; }}")?;
+        for example in &EXAMPLES {
+            writeln!(formatter)?;
+            writeln!(formatter, "  # {}: {}", example.name, example.expected)?;
+            write!(formatter, "  gate")?;
+            for argument in self.arguments(example) {
+                write!(formatter, " {}", quoted(&argument, &variables))?;
+            }
+            writeln!(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+/// A request and what becomes of it.
+struct Example {
+    name: &'static str,
+    credential: Credential,
+    header: Option<&'static str>,
+    body: Option<&'static str>,
+    /// Path and query; curl sends `[1-200]` as 200 requests.
+    target: &'static str,
+    expected: Expected,
+}
+
+enum Credential {
+    None,
+    Newcomer,
+    Eager,
+    /// The newcomer's token under another signature.
+    Forged,
+}
+
+struct Expected {
+    status: &'static [u16],
+    /// What the body must contain.
+    body: &'static str,
+}
+
+const PREDICT: &str = "/v1/predict";
+
+const EXAMPLES: [Example; 7] = [
+    Example {
+        name: "a scam is recognised",
+        credential: Credential::Newcomer,
+        header: None,
+        body: Some(
+            r#"{"text": "URGENT! You have won a 1000 pound prize. Call 09061701461 now to claim, code KL341. Valid 12 hours only."}"#,
+        ),
+        target: PREDICT,
+        expected: Expected { status: &[200], body: r#""label":"scam""# },
+    },
+    Example {
+        name: "a harmless message is let be",
+        credential: Credential::Newcomer,
+        header: None,
+        body: Some(r#"{"text": "Are we still meeting for lunch tomorrow at noon?"}"#),
+        target: PREDICT,
+        expected: Expected { status: &[200], body: r#""label":"ham""# },
+    },
+    Example {
+        name: "no token",
+        credential: Credential::None,
+        header: None,
+        body: Some(r#"{"text": "Let me in."}"#),
+        target: PREDICT,
+        expected: Expected { status: &[401], body: PROBLEM },
+    },
+    Example {
+        name: "a forged token",
+        credential: Credential::Forged,
+        header: None,
+        body: Some(r#"{"text": "Let me in."}"#),
+        target: PREDICT,
+        expected: Expected { status: &[401], body: PROBLEM },
+    },
+    Example {
+        name: "no token, but an identity of one's own making",
+        credential: Credential::None,
+        header: Some("Portcullis-Principal: sub=\"root\""),
+        body: Some(r#"{"text": "Let me in."}"#),
+        target: PREDICT,
+        expected: Expected { status: &[401], body: PROBLEM },
+    },
+    Example {
+        name: "a hostile body: two parsers would read two different texts",
+        credential: Credential::Newcomer,
+        header: None,
+        body: Some(r#"{"text": "Hello", "text": "You have won!"}"#),
+        target: PREDICT,
+        expected: Expected { status: &[400, 422], body: PROBLEM },
+    },
+    Example {
+        name: "too many requests: 200 in a row",
+        credential: Credential::Eager,
+        header: None,
+        body: None,
+        target: "/v1/model?[1-200]",
+        expected: Expected { status: &[429], body: PROBLEM },
+    },
+];
+
+/// A refusal says what it is (RFC 9457).
+const PROBLEM: &str = "urn:portcullis:problem:";
+
+impl Example {
+    fn judge(&self, answer: &Answer) -> Result<(), &Expected> {
+        let compact: String = answer.body.chars().filter(|c| !c.is_whitespace()).collect();
+        let holds =
+            self.expected.status.contains(&answer.status) && compact.contains(self.expected.body);
+        if holds { Ok(()) } else { Err(&self.expected) }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status: Vec<String> = self.status.iter().map(u16::to_string).collect();
+        write!(formatter, "{} {}", status.join(" or "), self.body)
+    }
+}
+
+/// The last response that curl received.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    body: String,
+}
+
+impl Answer {
+    /// Takes apart what curl printed: a body, a line break, the status, for each response.
+    fn parse(printed: &str) -> Result<Self> {
+        let (rest, status) = printed.trim_end().rsplit_once('\n').unwrap_or(("", printed));
+        let Ok(status) = status.trim().parse() else {
+            bail!("curl printed no status: {printed:?}");
+        };
+        let is_status = |line: &&str| line.len() == 3 && line.bytes().all(|b| b.is_ascii_digit());
+        let body: Vec<&str> = rest.lines().rev().take_while(|line| !is_status(line)).collect();
+        let body = body.into_iter().rev().collect::<Vec<_>>().join("\n");
+        Ok(Self { status, body })
+    }
+
+    fn shown_body(&self) -> String {
+        let line: String = self.body.chars().filter(|c| !c.is_control()).take(300).collect();
+        line
+    }
+}
+
+/// The token with its signature's first character exchanged. The last one may hold padding bits, which
+/// another check would catch.
+fn forged(token: &str) -> String {
+    let Some((signed, signature)) = token.rsplit_once('.') else { return String::new() };
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let rest = signature.get(1..).unwrap_or_default();
+    format!("{signed}.{first}{rest}")
+}
+
+/// An argument as a POSIX shell reads it back, with known values shown as the variables that hold them.
+fn quoted(argument: &str, variables: &[(String, &str)]) -> String {
+    for (value, variable) in variables {
+        if !value.is_empty() && argument.contains(value.as_str()) {
+            return format!("\"{}\"", argument.replace(value.as_str(), variable));
+        }
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@".contains(&byte);
+    if !argument.is_empty() && argument.bytes().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_response_counts() {
+        let answer = Answer::parse("{\"a\":1}\n200\n{\"type\":\"x\"}\n429\n").unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (429, "{\"type\":\"x\"}"));
+        let answer = Answer::parse("\n401").unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (401, ""));
+        assert!(Answer::parse("").is_err());
+        assert!(Answer::parse("hello").is_err());
+    }
+
+    #[test]
+    fn only_the_expected_answer_passes() {
+        let scam = &EXAMPLES[0];
+        let answer = |status, body: &str| Answer { status, body: body.to_owned() };
+        assert!(scam.judge(&answer(200, r#"{ "label": "scam", "score": 0.9 }"#)).is_ok());
+        assert!(scam.judge(&answer(200, r#"{"label":"ham"}"#)).is_err());
+        assert!(scam.judge(&answer(503, r#"{"label":"scam"}"#)).is_err());
+        let refused = &EXAMPLES[2];
+        assert!(refused.judge(&answer(401, "no problem document")).is_err());
+        assert!(refused.judge(&answer(200, "urn:portcullis:problem:x")).is_err());
+    }
+
+    #[test]
+    fn a_forged_token_differs_in_its_signature_alone() {
+        assert_eq!(forged("head.claims.Abc"), "head.claims.Bbc");
+        assert_eq!(forged("head.claims.xbc"), "head.claims.Abc");
+    }
+
+    #[test]
+    fn arguments_survive_the_shell() {
+        let odd = r#"{"text": "it's $HOME `x` "}"#;
+        let line = format!("printf %s {}", quoted(odd, &[]));
+        let echoed = process::text(Command::new("sh").args(["-c", &line])).unwrap();
+        assert_eq!(echoed, odd);
+        let token = [("secret".to_owned(), "$TOKEN")];
+        assert_eq!(
+            quoted("Authorization: Bearer secret", &token),
+            "\"Authorization: Bearer $TOKEN\""
+        );
+    }
+}

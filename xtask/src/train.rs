@@ -1,0 +1,86 @@
+//! `cargo xtask train`: the scam detector's model, from data to ONNX file and model card.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::envoy::Pip;
+use crate::process;
+use crate::step::{QuietStep, Step};
+use crate::workspace::Workspace;
+
+/// Trains on the data in `data`, a folder laid out as model/training/README.md says.
+pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
+    let Some(data) = data else {
+        bail!(
+            "the training data is not part of the repository. Remedy: `cargo xtask train --data DIR` \
+             or PORTCULLIS_MODEL_DATA=DIR, with the folder that model/training/README.md describes"
+        );
+    };
+    let data = data
+        .canonicalize()
+        .with_context(|| format!("--data {}: no such folder", data.display()))?;
+    for file in NEEDED {
+        if !data.join(file).is_file() {
+            bail!("--data {}: {file} is missing; expected {}", data.display(), NEEDED.join(", "));
+        }
+    }
+    install_requirements(workspace)?;
+
+    let step =
+        QuietStep::new("features", "compiling the feature extractor (a minute the first time)");
+    let mut command = workspace.cargo();
+    command.args(["build", "--package", "portcullis-model", "--features", "training", "--bins"]);
+    process::run_cargo(command.arg("--target-dir").arg(workspace.target()), &step)?;
+    step.done("target/debug/features", "target/debug/features");
+
+    let step =
+        Step::begin("train", "fitting, calibrating and measuring (2 minutes, 3 GB of memory)");
+    let mut command = workspace.command("python3");
+    command.arg("model/training/train.py").arg("--data").arg(&data);
+    command.arg("--features").arg(workspace.target().join("debug/features"));
+    command.arg("--out").arg(workspace.root().join("model"));
+    process::run(command.env("PYTHONPATH", python_packages(workspace)))?;
+    step.done("model/scam-detector.onnx, model/model.json, model/MODEL_CARD.md");
+    Ok(())
+}
+
+/// The files without which training cannot begin.
+const NEEDED: [&str; 4] = [
+    "merged/train.with_source.tsv",
+    "merged/valid.with_source.tsv",
+    "merged/test.with_source.tsv",
+    "promo.tsv",
+];
+
+fn python_packages(workspace: &Workspace) -> std::path::PathBuf {
+    workspace.target().join("python")
+}
+
+/// Installs numpy and its like under target/python, again only when the list has changed.
+fn install_requirements(workspace: &Workspace) -> Result<()> {
+    let list = workspace.root().join("model/training/requirements.txt");
+    let wanted = fs::read(&list).with_context(|| format!("reading {}", list.display()))?;
+    let mut digest = DefaultHasher::new();
+    wanted.hash(&mut digest);
+    let wanted = format!("{:016x}", digest.finish());
+    let folder = python_packages(workspace);
+    let stamp = folder.join(".requirements");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        Step::up_to_date("python packages", &workspace.display(&folder));
+        return Ok(());
+    }
+    let pip = Pip::find(workspace)?;
+    let step = Step::begin(
+        "python packages",
+        "installing what training needs under target/python (a minute; the system stays as it is)",
+    );
+    let mut command = pip.command();
+    command.args(["install", "--upgrade", "--only-binary", ":all:", "--target"]).arg(&folder);
+    process::run(command.arg("--requirement").arg(&list))?;
+    fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
+    step.done(&workspace.display(&folder));
+    Ok(())
+}

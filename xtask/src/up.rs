@@ -1,0 +1,334 @@
+//! `cargo xtask up`: the whole gate on this machine, from one command.
+//!
+//! The scam detector runs in the component host, real Envoy with the gate filter stands in front of it
+//! and speaks TLS. Everything listens on loopback and ends with us.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::artifacts::{self, Part};
+use crate::demo::Demo;
+use crate::envoy;
+use crate::process::{self, Group};
+use crate::step::Step;
+use crate::workspace::Workspace;
+
+/// What `up` was asked for.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Port of the gate on 127.0.0.1 (TLS); 0 takes a free one
+    #[arg(long, default_value_t = 8443)]
+    port: u16,
+
+    /// Send the example requests, print every answer, and exit 0 only if each is the expected one
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Builds everything, runs it, and returns when interrupted or when the demo is through.
+pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
+    // Before the builds: nobody waits ten minutes to learn that a port is taken.
+    let gate = reserve(options.port)?;
+    let lock = workspace.lock()?;
+    envoy::ensure(workspace)?;
+    artifacts::build(workspace, &Part::ALL)?;
+    drop(lock);
+
+    let secrets = dev_credentials(workspace)?;
+    let mut stage = Stage { workspace, secrets, services: Vec::new() };
+    let function = stage.start_function()?;
+    let admin = reserve(0)?;
+    // Again, as the builds may have taken long.
+    let gate = reserve(gate.port())?;
+    stage.start_envoy(gate, admin, function)?;
+
+    let demo =
+        Demo::prepare(workspace, gate, stage.mint_token(NEWCOMER)?, stage.mint_token(EAGER)?);
+    if options.demo {
+        return demo.run(|| stage.check());
+    }
+    println!();
+    println!("Portcullis is up.");
+    println!();
+    println!("  gate      https://{gate}         real Envoy {}, TLS", envoy::VERSION);
+    println!("  admin     http://{admin}         Envoy's own: statistics, configuration");
+    println!("  function  http://{function}         the scam detector, behind the gate");
+    println!("  logs      {}", workspace.display(&workspace.dev().join("*.log")));
+    println!();
+    println!("{demo}");
+    println!("Ctrl-C ends it all.");
+    stage.watch()
+}
+
+/// The policy that `up` enforces.
+const POLICY: &str = "policy/default.yaml";
+
+/// The principals of the examples. The second one is there to be too eager: the limit is per
+/// principal, and the other examples should not suffer from it.
+const NEWCOMER: &str = "newcomer";
+const EAGER: &str = "eager";
+
+/// Makes the certificates, keys and secrets of this checkout, where they are not there yet, and answers
+/// the secrets as environment variables.
+fn dev_credentials(workspace: &Workspace) -> Result<Vec<(String, String)>> {
+    let folder = workspace.dev();
+    let mut command = workspace.command(workspace.portcullis());
+    process::run(command.arg("dev-credentials").arg("--dir").arg(&folder))?;
+    let path = folder.join("secrets.env");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    secrets_in(&text).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Reads lines of NAME=VALUE. No error shows a value.
+fn secrets_in(text: &str) -> Result<Vec<(String, String)>> {
+    let mut secrets = Vec::new();
+    for (line, number) in text.lines().map(str::trim).zip(1..) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            bail!("line {number}: expected NAME=VALUE");
+        };
+        secrets.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(secrets)
+}
+
+/// What is running.
+struct Stage<'a> {
+    workspace: &'a Workspace,
+    secrets: Vec<(String, String)>,
+    services: Vec<Service>,
+}
+
+impl Stage<'_> {
+    /// The scam detector in the component host; answers where it listens.
+    fn start_function(&mut self) -> Result<SocketAddr> {
+        let step =
+            Step::begin("function", "starting the scam detector (20 seconds the first time)");
+        let mut command = self.portcullis();
+        command.arg("function").arg(self.workspace.artifacts().join("scam_detector.wasm"));
+        command.args(["--listen", "127.0.0.1:0"]);
+        // By the environment: other users of this machine can read arguments.
+        command.env("PORTCULLIS_VARIABLE_ASSERTION_KEY", self.secret("PORTCULLIS_ASSERTION_KEY")?);
+        let mut service = Service::start("function", &mut command, &self.workspace.dev())?;
+        let address = service.wait_for(FUNCTION_STARTS_WITHIN, |service| {
+            let log = fs::read_to_string(&service.log).unwrap_or_default();
+            let line = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
+            line.and_then(|address| address.trim().trim_end_matches('/').parse().ok())
+        })?;
+        self.services.push(service);
+        step.done(&format!("http://{address}"));
+        Ok(address)
+    }
+
+    fn start_envoy(
+        &mut self,
+        gate: SocketAddr,
+        admin: SocketAddr,
+        function: SocketAddr,
+    ) -> Result<()> {
+        let step = Step::begin("gate", "starting Envoy with the gate filter (some seconds)");
+        let dev = self.workspace.dev();
+        let bootstrap = dev.join("envoy.yaml");
+        let mut command = self.portcullis();
+        command.args(["envoy", "--policy", POLICY]);
+        command.arg("--filter").arg(self.workspace.artifacts().join("gate.wasm"));
+        command.arg("--certificate").arg(dev.join("server.pem"));
+        command.arg("--key").arg(dev.join("server.key"));
+        command.args(["--listen", &gate.to_string(), "--admin", &admin.to_string()]);
+        command.args(["--upstream", &function.to_string()]);
+        let text = process::text(&mut command)?;
+        fs::write(&bootstrap, text).with_context(|| format!("writing {}", bootstrap.display()))?;
+
+        let mut command = self.workspace.command(self.workspace.envoy());
+        command.arg("--config-path").arg(&bootstrap);
+        // Several of them may run side by side.
+        command.args(["--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning"]);
+        command.envs(self.secrets.iter().cloned());
+        let mut service = Service::start("envoy", &mut command, &dev)?;
+        service.wait_for(ENVOY_STARTS_WITHIN, |_| {
+            (is_ready(admin).unwrap_or(false) && TcpStream::connect(gate).is_ok()).then_some(())
+        })?;
+        self.services.push(service);
+        step.done(&format!("https://{gate}"));
+        Ok(())
+    }
+
+    fn mint_token(&self, subject: &str) -> Result<String> {
+        let mut command = self.portcullis();
+        command.args(["token", "mint", "--policy", POLICY, "--subject", subject]);
+        command.arg("--key").arg(self.workspace.dev().join("issuer.jwk.json"));
+        command.args(["--expires-in", "8h"]);
+        process::text(&mut command)
+    }
+
+    fn portcullis(&self) -> Command {
+        let mut command = self.workspace.command(self.workspace.portcullis());
+        command.envs(self.secrets.iter().cloned());
+        command
+    }
+
+    fn secret(&self, name: &str) -> Result<&str> {
+        let secret = self.secrets.iter().find(|(candidate, _)| candidate == name);
+        let (_, value) = secret.with_context(|| format!("secrets.env has no {name}"))?;
+        Ok(value)
+    }
+
+    /// An error when a service has ended.
+    fn check(&mut self) -> Result<()> {
+        self.services.iter_mut().try_for_each(Service::check)
+    }
+
+    /// Stays until we are interrupted, or something has ended that should not have.
+    fn watch(mut self) -> Result<()> {
+        while !process::interrupted() {
+            self.check()?;
+            thread::sleep(Duration::from_millis(200));
+        }
+        // Envoy first: it should not see its upstream go away.
+        while let Some(service) = self.services.pop() {
+            drop(service);
+        }
+        eprintln!("✔ ended; nothing is left running");
+        Ok(())
+    }
+}
+
+/// wasmtime compiles a component of several MB the first time, and keeps the result.
+const FUNCTION_STARTS_WITHIN: Duration = Duration::from_secs(180);
+const ENVOY_STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A server that we started, with its log.
+struct Service {
+    name: &'static str,
+    group: Group,
+    log: PathBuf,
+}
+
+impl Service {
+    fn start(name: &'static str, command: &mut Command, folder: &Path) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
+        let twin = file.try_clone().with_context(|| format!("opening {}", log.display()))?;
+        let command = command.stdin(Stdio::null()).stdout(file).stderr(twin);
+        Ok(Self { name, group: Group::spawn(command)?, log })
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let Some(status) = self.group.ended()? else { return Ok(()) };
+        let log = fs::read(&self.log).unwrap_or_default();
+        bail!(
+            "{} ended ({status}): {} (more in {})",
+            self.name,
+            process::last_words(&log),
+            self.log.display()
+        )
+    }
+
+    /// Asks until there is an answer.
+    fn wait_for<T>(
+        &mut self,
+        patience: Duration,
+        mut ask: impl FnMut(&Self) -> Option<T>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(answer) = ask(self) {
+                return Ok(answer);
+            }
+            self.check()?;
+            if process::interrupted() {
+                bail!(process::Interrupted);
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{} is not ready after {} s; see {}",
+                    self.name,
+                    patience.as_secs(),
+                    self.log.display()
+                );
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Sees that a port on loopback can be had; port 0 becomes a free one.
+fn reserve(port: u16) -> Result<SocketAddr> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "port {port} is in use on 127.0.0.1. Remedy: end what listens there, or choose another \
+             with `cargo xtask up --port PORT`"
+        ),
+        _ => anyhow::Error::new(error).context(format!("listening on {address}")),
+    })?;
+    listener.local_addr().context("asking for the port")
+}
+
+/// Envoy's own word for it: `GET /ready` on the admin port.
+fn is_ready(admin: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    Ok(&head == b"HTTP/1.1 200")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_said_so() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = reserve(port).unwrap_err().to_string();
+        assert!(error.contains(&format!("port {port} is in use")), "{error}");
+        assert_ne!(reserve(0).unwrap().port(), 0);
+    }
+
+    #[test]
+    fn secrets_are_read_and_never_shown() {
+        let secrets = secrets_in("# made by up\n\nA=b=c\n").unwrap();
+        assert_eq!(secrets, [("A".to_owned(), "b=c".to_owned())]);
+        let error = secrets_in("A=b\nhunter2\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn readiness_is_status_200_and_nothing_else() {
+        for (answer, ready) in
+            [("HTTP/1.1 200 OK\r\n\r\nLIVE", true), ("HTTP/1.1 503 No\r\n\r\n", false)]
+        {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 256]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            assert_eq!(is_ready(address).unwrap(), ready);
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_service_that_ends_tells_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'no such filter' >&2; exit 1"]);
+        let mut service = Service::start("envoy", &mut command, folder.path()).unwrap();
+        let error = service.wait_for(Duration::from_secs(10), |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains("no such filter"), "{error}");
+    }
+}
