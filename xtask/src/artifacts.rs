@@ -1,10 +1,12 @@
 //! `cargo xtask build`: the filters and functions as .wasm, and the `portcullis` command.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::envoy;
 use crate::process;
 use crate::step::QuietStep;
 use crate::strip_exports::strip_exports;
@@ -20,16 +22,19 @@ pub(crate) enum Part {
     Functions,
     /// The `portcullis` command
     Native,
+    /// Envoy, which is downloaded; `up` and `test` see to it by themselves
+    Envoy,
 }
 
 impl Part {
+    /// What Portcullis itself consists of.
     pub(crate) const ALL: [Self; 3] = [Self::Filters, Self::Functions, Self::Native];
 
-    fn build(self, workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+    fn build(self, workspace: &Workspace, toolchain: &OnceCell<Toolchain>) -> Result<()> {
         match self {
             Self::Filters => build_wasm(
                 workspace,
-                toolchain,
+                ensured(workspace, toolchain)?,
                 WasmTarget::Wasip1,
                 "filters",
                 "compiling the proxy-wasm filters (2 to 5 minutes the first time)",
@@ -37,28 +42,30 @@ impl Part {
             ),
             Self::Functions => build_wasm(
                 workspace,
-                toolchain,
+                ensured(workspace, toolchain)?,
                 WasmTarget::Wasip2,
                 "functions",
                 "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
                 &FUNCTIONS,
             ),
             Self::Native => build_native(workspace),
+            Self::Envoy => envoy::ensure(workspace),
         }
     }
 }
 
-/// Builds the parts, and the toolchain first where they need one.
+/// Builds the parts, and installs the toolchain first where they need one.
 pub(crate) fn build(workspace: &Workspace, parts: &[Part]) -> Result<()> {
-    let needs_wasm = parts.iter().any(|part| *part != Part::Native);
-    if !needs_wasm {
-        return build_native(workspace);
+    let toolchain = OnceCell::new();
+    parts.iter().try_for_each(|part| part.build(workspace, &toolchain))
+}
+
+fn ensured<'a>(workspace: &Workspace, toolchain: &'a OnceCell<Toolchain>) -> Result<&'a Toolchain> {
+    if let Some(toolchain) = toolchain.get() {
+        return Ok(toolchain);
     }
-    let toolchain = Toolchain::ensure(workspace)?;
-    for part in Part::ALL.iter().filter(|part| parts.contains(part)) {
-        part.build(workspace, &toolchain)?;
-    }
-    Ok(())
+    let fresh = Toolchain::ensure(workspace)?;
+    Ok(toolchain.get_or_init(|| fresh))
 }
 
 /// A package that becomes one .wasm.
