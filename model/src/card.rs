@@ -1,0 +1,26 @@
+//! What is stated of a model: `model.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The facts of a trained model, written by the training tools beside the `.onnx` file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    pub name: String,
+    pub version: String,
+    /// Of the `.onnx` file, in hexadecimal.
+    pub sha256: String,
+    /// A score from here up is a scam.
+    pub threshold: f32,
+    /// What a stretch of a long text must have more, in log-odds, to count as much as a whole text.
+    pub window_margin: f32,
+    /// Size of the feature space that the model was trained on.
+    pub buckets: usize,
+    pub licence: String,
+    /// What it was trained on: rows by source.
+    pub training: serde_json::Value,
+    /// How the score was made a probability.
+    pub calibration: serde_json::Value,
+    /// Measured quality, by slice of the test data.
+    pub metrics: serde_json::Value,
+}
