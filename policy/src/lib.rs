@@ -14,5 +14,42 @@ pub mod assertion;
 mod principal;
 mod secret;
 
+#[cfg(feature = "engine")]
+mod access;
+#[cfg(feature = "engine")]
+mod audit;
+#[cfg(feature = "engine")]
+mod authorisation;
+#[cfg(feature = "engine")]
+pub mod document;
+#[cfg(feature = "engine")]
+mod environment;
+#[cfg(feature = "engine")]
+mod exchange;
+#[cfg(feature = "engine")]
+pub mod identity;
+#[cfg(feature = "engine")]
+mod input;
+#[cfg(feature = "engine")]
+mod limits;
+#[cfg(feature = "engine")]
+mod output;
+#[cfg(feature = "engine")]
+mod policy;
+#[cfg(feature = "engine")]
+mod problem;
+#[cfg(all(test, feature = "engine"))]
+mod testing;
+
 pub use principal::{CredentialKind, Principal};
 pub use secret::{MINIMUM_SECRET_BYTES, Secret, SecretError, Secrets};
+
+#[cfg(feature = "engine")]
+pub use self::{
+    access::{Header, is_reserved},
+    document::{Document, DocumentError},
+    environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
+    exchange::{Exchange, HeaderEdit, RequestHead, Step},
+    policy::{CompileError, Policy, Stages},
+    problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
+};

@@ -1,0 +1,224 @@
+//! Header hygiene: one reading of the header section, whoever reads it.
+
+use crate::document::HeaderLimits;
+use crate::problem::{Reason, Refusal};
+
+/// A header field as proxies hand it over: the name in lower case, the value in bytes. Pseudo-header
+/// fields (`:method`, `:path`, `:authority`, `:scheme`) come as in HTTP/2 (RFC 9113 §8.3.1).
+pub type Header = (String, Vec<u8>);
+
+/// Fields that are there once or not at all. Two of them, and two readers may see two requests.
+const SINGULAR: [&str; 10] = [
+    ":method",
+    ":path",
+    ":authority",
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+];
+
+/// Fields that Portcullis sets. What a client may set, a client may forge: they are removed from
+/// every request first.
+const RESERVED: [&str; 3] = ["content-digest", "signature", "signature-input"];
+
+/// What all of Portcullis's own fields begin with.
+const RESERVED_PREFIX: &str = "portcullis-";
+
+/// Whether a field is one that only Portcullis may set. Some upstreams read `portcullis_principal` as
+/// `portcullis-principal`, so an underscore counts as a hyphen.
+pub fn is_reserved(name: &str) -> bool {
+    let name: String = name
+        .chars()
+        .map(|character| if character == '_' { '-' } else { character.to_ascii_lowercase() })
+        .collect();
+    name.starts_with(RESERVED_PREFIX) || RESERVED.contains(&name.as_str())
+}
+
+/// The value of a field, if it is there.
+pub(crate) fn single<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice())
+}
+
+/// What the header section must be like.
+#[derive(Debug, Clone)]
+pub(crate) struct HeaderRules {
+    limits: HeaderLimits,
+    /// A singular field beside the standard ones: the API key's.
+    api_key_header: Option<String>,
+}
+
+impl HeaderRules {
+    pub(crate) fn new(limits: HeaderLimits, api_key_header: Option<String>) -> Self {
+        Self { limits, api_key_header }
+    }
+
+    pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {
+        self.check_size(headers)?;
+        let mut seen = [false; SINGULAR.len()];
+        let mut api_key_seen = false;
+        for (name, value) in headers {
+            check_name(name)?;
+            check_value(name, value)?;
+            let singular = SINGULAR.iter().zip(&mut seen).find(|(other, _)| *other == name);
+            let seen = match singular {
+                Some((_, seen)) => seen,
+                None if self.api_key_header.as_deref() == Some(name) => &mut api_key_seen,
+                None => continue,
+            };
+            if std::mem::replace(seen, true) {
+                return Err(conflict(name, "this field once"));
+            }
+        }
+        check_framing(headers)?;
+        check_host(headers)
+    }
+
+    fn check_size(&self, headers: &[Header]) -> Result<(), Refusal> {
+        let HeaderLimits { max_count, max_bytes } = self.limits;
+        let bytes = headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let bytes = bytes.fold(0, usize::saturating_add);
+        if headers.len() > max_count as usize || bytes > max_bytes as usize {
+            let detail = format!("Send at most {max_count} header fields of {max_bytes} bytes in all.");
+            return Err(Refusal::new(Reason::HeadersTooLarge, detail));
+        }
+        Ok(())
+    }
+}
+
+/// RFC 9110 §5.6.2: a token; pseudo-header fields begin with a colon.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let token = name.strip_prefix(':').unwrap_or(name);
+    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !token.is_empty() && token.bytes().all(is_token_byte) {
+        return Ok(());
+    }
+    // The name itself is not repeated: it may hold anything.
+    Err(invalid("a header field name", "letters, digits and hyphens (RFC 9110 §5.6.2)"))
+}
+
+/// RFC 9110 §5.5, without obs-text that is not UTF-8: nobody agrees on what that means.
+fn check_value(name: &str, value: &[u8]) -> Result<(), Refusal> {
+    let control = value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f);
+    if control || std::str::from_utf8(value).is_err() {
+        return Err(invalid(name, "UTF-8 text without control characters"));
+    }
+    Ok(())
+}
+
+/// RFC 9112 §6: one length for the body, or request smuggling.
+fn check_framing(headers: &[Header]) -> Result<(), Refusal> {
+    let length = single(headers, "content-length");
+    let coding = single(headers, "transfer-encoding");
+    if let Some(length) = length {
+        let digits = !length.is_empty() && length.len() <= 19 && length.iter().all(u8::is_ascii_digit);
+        if !digits {
+            return Err(invalid("content-length", "a decimal number of bytes"));
+        }
+        if coding.is_some() {
+            return Err(conflict("content-length", "either content-length or transfer-encoding"));
+        }
+    }
+    match coding {
+        Some(coding) if !coding.eq_ignore_ascii_case(b"chunked") => {
+            Err(invalid("transfer-encoding", "chunked"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 9113 §8.3.1: `host` must not say another thing than `:authority`.
+fn check_host(headers: &[Header]) -> Result<(), Refusal> {
+    match (single(headers, ":authority"), single(headers, "host")) {
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
+            Err(conflict("host", "the same host as in the request target"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(name: &str, expected: &str) -> Refusal {
+    let detail = "Send this header field as its specification says.";
+    Refusal::new(Reason::HeaderInvalid, detail).finding(name, expected)
+}
+
+fn conflict(name: &str, expected: &str) -> Refusal {
+    let detail = "Send only one of the contradicting header fields.";
+    Refusal::new(Reason::HeaderConflict, detail).finding(name, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&str, &str)]) -> Result<(), Reason> {
+        check_bytes(&headers.iter().map(|(n, v)| (*n, v.as_bytes())).collect::<Vec<_>>())
+    }
+
+    fn check_bytes(headers: &[(&str, &[u8])]) -> Result<(), Reason> {
+        let headers: Vec<Header> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
+        HeaderRules::new(HeaderLimits { max_count: 8, max_bytes: 200 }, Some("x-api-key".to_owned()))
+            .check(&headers)
+            .map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn ordinary_requests_pass() {
+        let headers = [(":method", "POST"), (":path", "/"), ("accept", "a, b"), ("x-name", "Zoë")];
+        assert_eq!(check(&headers), Ok(()));
+        assert_eq!(check(&[("content-length", "12")]), Ok(()));
+        assert_eq!(check(&[("transfer-encoding", "Chunked")]), Ok(()));
+        assert_eq!(check(&[(":authority", "A.b:1"), ("host", "a.B:1")]), Ok(()));
+    }
+
+    #[test]
+    fn smuggling_is_refused() {
+        let conflict = Err(Reason::HeaderConflict);
+        let invalid = Err(Reason::HeaderInvalid);
+        assert_eq!(check(&[("content-length", "1"), ("transfer-encoding", "chunked")]), conflict);
+        assert_eq!(check(&[("content-length", "1"), ("content-length", "1")]), conflict);
+        assert_eq!(check(&[("transfer-encoding", "chunked"), ("transfer-encoding", "x")]), conflict);
+        assert_eq!(check(&[(":authority", "a"), ("host", "b")]), conflict);
+        assert_eq!(check(&[("authorization", "a"), ("authorization", "a")]), conflict);
+        assert_eq!(check(&[("x-api-key", "a"), ("x-api-key", "b")]), conflict);
+        assert_eq!(check(&[(":path", "/a"), (":path", "/b")]), conflict);
+        for length in ["+1", "-1", "1,1", "1 ", "0x1", "", "99999999999999999999"] {
+            assert_eq!(check(&[("content-length", length)]), invalid, "{length:?}");
+        }
+        for coding in ["identity", "chunked, chunked", "gzip, chunked", " chunked", "xchunked"] {
+            assert_eq!(check(&[("transfer-encoding", coding)]), invalid, "{coding:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused() {
+        let invalid = Err(Reason::HeaderInvalid);
+        for name in ["", ":", "a b", "a\0", "é", "a:"] {
+            assert_eq!(check(&[(name, "")]), invalid, "{name:?}");
+        }
+        for value in [b"\xff".as_slice(), b"a\0", b"a\r\nb: c", b"a\nb", b"\x7f", b"\xc0\x80"] {
+            assert_eq!(check_bytes(&[("x-a", value)]), invalid, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_section_is_bounded() {
+        let many: Vec<_> = (0..9).map(|_| ("a", "b")).collect();
+        assert_eq!(check(&many), Err(Reason::HeadersTooLarge));
+        assert_eq!(check(&[("a", &"b".repeat(200))]), Err(Reason::HeadersTooLarge));
+    }
+
+    #[test]
+    fn reserved_names_in_every_spelling() {
+        for name in ["portcullis-principal", "Portcullis_Principal", "portcullis_x", "signature", "Signature_Input", "content-digest"] {
+            assert!(is_reserved(name), "{name}");
+        }
+        for name in ["x-portcullis", "authorization", "x-signature", "digest"] {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The access stage: networks, methods, header hygiene.
+//!
+//! It comes first because everything after it reads header fields, and must be able to trust that there is
+//! one reading of them.
+
+mod headers;
+mod path;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub use headers::{Header, is_reserved};
+pub(crate) use headers::{HeaderRules, single};
+pub(crate) use path::Target;
+
+use crate::document::AccessSection;
+use crate::policy::CompileError;
+use crate::problem::{Reason, Refusal};
+
+/// The methods let through where the document names none.
+const DEFAULT_METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
+
+/// A compiled `access` section.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessRules {
+    allow: Vec<IpNet>,
+    deny: Vec<IpNet>,
+    methods: Vec<String>,
+}
+
+impl AccessRules {
+    pub(crate) fn compile(section: &AccessSection, field: &str) -> Result<Self, CompileError> {
+        let methods = match &section.methods {
+            None => DEFAULT_METHODS.map(str::to_owned).to_vec(),
+            Some(methods) => methods.clone(),
+        };
+        for (index, method) in methods.iter().enumerate() {
+            check_method(method, &format!("{field}.methods[{index}]"))?;
+        }
+        let networks = section.networks.clone().unwrap_or_default();
+        Ok(Self { allow: networks.allow, deny: networks.deny, methods })
+    }
+
+    /// Fails closed: where there are rules about addresses, an unknown address is refused.
+    pub(crate) fn check(&self, source: Option<IpAddr>, method: &str) -> Result<(), Refusal> {
+        let restricted = !(self.allow.is_empty() && self.deny.is_empty());
+        if restricted && !source.is_some_and(|address| self.admits(address)) {
+            return Err(Refusal::new(
+                Reason::NetworkDenied,
+                "Requests from your network address are not accepted.",
+            ));
+        }
+        if !self.methods.iter().any(|allowed| allowed == method) {
+            let allowed = self.methods.join(", ");
+            let detail = format!("Use one of these methods: {allowed}.");
+            return Err(Refusal::new(Reason::MethodNotAllowed, detail).header("allow", allowed));
+        }
+        Ok(())
+    }
+
+    fn admits(&self, address: IpAddr) -> bool {
+        // ::ffff:10.0.0.1 is 10.0.0.1 to every list, or a deny list could be walked around.
+        let address = address.to_canonical();
+        let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
+    }
+}
+
+/// Methods are case-sensitive tokens (RFC 9110 §9.1), and none of the standard ones is in lower case.
+pub(crate) fn check_method(method: &str, field: &str) -> Result<(), CompileError> {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    if known.contains(&method) {
+        return Ok(());
+    }
+    let message = format!("unknown method `{method}`, expected one of {}", known.join(", "));
+    Err(CompileError::new(field, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Networks;
+
+    fn rules(allow: &[&str], deny: &[&str]) -> AccessRules {
+        let parse = |list: &[&str]| list.iter().map(|net| net.parse().unwrap()).collect();
+        let networks = Networks { allow: parse(allow), deny: parse(deny) };
+        let section = AccessSection { networks: Some(networks), ..Default::default() };
+        AccessRules::compile(&section, "access").unwrap()
+    }
+
+    fn admits(rules: &AccessRules, address: &str) -> bool {
+        rules.check(Some(address.parse().unwrap()), "GET").is_ok()
+    }
+
+    #[test]
+    fn deny_beats_allow_and_mapped_addresses_do_not_slip_through() {
+        let rules = rules(&["10.0.0.0/8", "2001:db8::/32"], &["10.1.0.0/16"]);
+        assert!(admits(&rules, "10.2.3.4"));
+        assert!(admits(&rules, "2001:db8::1"));
+        assert!(!admits(&rules, "10.1.3.4"));
+        assert!(!admits(&rules, "::ffff:10.1.3.4"));
+        assert!(admits(&rules, "::ffff:10.2.3.4"));
+        assert!(!admits(&rules, "192.0.2.1"));
+    }
+
+    #[test]
+    fn an_unknown_address_is_refused_where_addresses_matter() {
+        assert!(rules(&[], &["10.0.0.0/8"]).check(None, "GET").is_err());
+        assert!(rules(&["0.0.0.0/0"], &[]).check(None, "GET").is_err());
+        assert!(rules(&[], &[]).check(None, "GET").is_ok());
+    }
+
+    #[test]
+    fn methods_are_case_sensitive_and_told() {
+        let refusal = rules(&[], &[]).check(None, "get").unwrap_err();
+        assert_eq!(refusal.reason, Reason::MethodNotAllowed);
+        assert_eq!(refusal.headers, [("allow", "GET, HEAD, POST".to_owned())]);
+        for method in ["TRACE", "CONNECT", "PUT", ""] {
+            assert!(rules(&[], &[]).check(None, method).is_err(), "{method}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One reading of the request target.
+//!
+//! Envoy normalises paths before filters see them, other hosts do not. The policy does it itself, so that
+//! `/public/../admin` is `/admin` to every route, everywhere, and to the upstream. The rules are Envoy's
+//! `normalize_path`, `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
+
+use super::headers::{Header, single};
+use crate::problem::{Reason, Refusal};
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The method.
+    pub(crate) method: String,
+    /// The path, normalised.
+    pub(crate) path: String,
+    /// The query without its question mark.
+    pub(crate) query: Option<String>,
+    /// The host, in lower case, without a port; empty where the request names none.
+    pub(crate) host: String,
+    /// Whether `:path` differs from what the client sent.
+    pub(crate) rewritten: bool,
+}
+
+/// Why a request target has no single reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum PathError {
+    /// Not `/…`.
+    #[error("a path that begins with a slash")]
+    NotAbsolute,
+    /// `%2f` or `%5c`: some readers see a slash, some do not.
+    #[error("no escaped slash or backslash")]
+    EscapedSlash,
+    /// `%` without two hexadecimal digits, or `%00`.
+    #[error("valid percent-encoding (RFC 3986 §2.1)")]
+    BadEscape,
+    /// A control character, a space, a fragment or a byte beyond ASCII.
+    #[error("only characters that a URI may hold (RFC 3986 §2)")]
+    BadCharacter,
+}
+
+impl Target {
+    /// Reads the pseudo-header fields. Call it after the header section has been checked.
+    pub(crate) fn read(headers: &[Header]) -> Result<Self, Refusal> {
+        let text = |name: &str| {
+            single(headers, name).and_then(|value| std::str::from_utf8(value).ok())
+        };
+        let invalid = |expected: String| {
+            Refusal::new(Reason::PathInvalid, "Send a plain, normalised path.")
+                .finding(":path", expected)
+        };
+        let sent = text(":path").unwrap_or_default();
+        let (raw_path, query) = match sent.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (sent, None),
+        };
+        let path = normalise(raw_path).map_err(|error| invalid(error.to_string()))?;
+        if !query.unwrap_or_default().bytes().all(is_uri_byte) {
+            return Err(invalid(PathError::BadCharacter.to_string()));
+        }
+        let authority = text(":authority").or_else(|| text("host")).unwrap_or_default();
+        let rewritten = path != raw_path;
+        Ok(Self {
+            method: text(":method").unwrap_or_default().to_owned(),
+            path,
+            query: query.map(str::to_owned),
+            host: host(authority)?,
+            rewritten,
+        })
+    }
+
+    /// The request target as `:path` has it.
+    pub(crate) fn path_and_query(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// The host of an authority (RFC 3986 §3.2), in lower case and without its port.
+fn host(authority: &str) -> Result<String, Refusal> {
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
+    if !authority.bytes().all(is_host_byte) {
+        let detail = "Name the host as host or host:port.";
+        return Err(Refusal::new(Reason::HeaderInvalid, detail).finding("host", "host or host:port"));
+    }
+    // In [2001:db8::1]:8443 the port comes after the bracket, in 2001:db8::1 there is none.
+    let host = match (authority.rfind(']'), authority.rsplit_once(':')) {
+        (Some(bracket), _) => authority.get(..=bracket).unwrap_or(authority),
+        (None, Some((host, port))) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    Ok(host.to_ascii_lowercase())
+}
+
+/// RFC 3986 §6.2.2: unreserved characters unescaped, dot segments removed; and slashes merged.
+fn normalise(path: &str) -> Result<String, PathError> {
+    if !path.starts_with(['/', '\\']) {
+        return Err(PathError::NotAbsolute);
+    }
+    let unescaped = unescape(path)?;
+    let mut segments: Vec<&str> = Vec::new();
+    // A path that ends in a slash or a dot segment is that of a folder.
+    let mut folder = false;
+    for segment in unescaped.split('/').skip(1) {
+        folder = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            _ => segments.push(segment),
+        }
+    }
+    let mut normalised = String::with_capacity(unescaped.len());
+    for segment in &segments {
+        normalised.push('/');
+        normalised.push_str(segment);
+    }
+    if folder || segments.is_empty() {
+        normalised.push('/');
+    }
+    Ok(normalised)
+}
+
+/// Unescapes what never needs escaping, and turns backslashes into slashes as URL parsers do.
+fn unescape(path: &str) -> Result<String, PathError> {
+    let mut unescaped = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let digits = [bytes.next(), bytes.next()];
+                let [Some(high), Some(low)] = digits else { return Err(PathError::BadEscape) };
+                let value = hex(high).zip(hex(low)).map(|(high, low)| (high << 4) | low);
+                match value {
+                    None | Some(0) => return Err(PathError::BadEscape),
+                    Some(b'/' | b'\\') => return Err(PathError::EscapedSlash),
+                    Some(value) if is_unreserved(value) => unescaped.push(char::from(value)),
+                    Some(_) => {
+                        unescaped.extend(['%', char::from(high), char::from(low)]);
+                    }
+                }
+            }
+            b'\\' => unescaped.push('/'),
+            _ if is_uri_byte(byte) => unescaped.push(char::from(byte)),
+            _ => return Err(PathError::BadCharacter),
+        }
+    }
+    Ok(unescaped)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Visible ASCII without the fragment's `#`.
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_one_path() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("/v1/predict", "/v1/predict"),
+            ("/public/../admin", "/admin"),
+            ("/public/%2e%2e/admin", "/admin"),
+            ("/public/.%2E/admin", "/admin"),
+            ("//admin", "/admin"),
+            ("/./admin", "/admin"),
+            ("/../../admin", "/admin"),
+            ("\\admin", "/admin"),
+            ("/a\\..\\admin", "/admin"),
+            ("/%61dmin", "/admin"),
+            ("/admin/", "/admin/"),
+            ("/admin/.", "/admin/"),
+            ("/admin/..", "/"),
+            ("/a%20b", "/a%20b"),
+            ("/a;x=1", "/a;x=1"),
+        ] {
+            assert_eq!(normalise(path).as_deref(), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_paths_are_refused() {
+        assert_eq!(normalise("/a%2fb"), Err(PathError::EscapedSlash));
+        assert_eq!(normalise("/a%5Cb"), Err(PathError::EscapedSlash));
+        assert_eq!(normalise("/a%00"), Err(PathError::BadEscape));
+        assert_eq!(normalise("/a%"), Err(PathError::BadEscape));
+        assert_eq!(normalise("/a%zz"), Err(PathError::BadEscape));
+        assert_eq!(normalise("/a#b"), Err(PathError::BadCharacter));
+        assert_eq!(normalise("/a b"), Err(PathError::BadCharacter));
+        assert_eq!(normalise("/é"), Err(PathError::BadCharacter));
+        assert_eq!(normalise("*"), Err(PathError::NotAbsolute));
+        assert_eq!(normalise(""), Err(PathError::NotAbsolute));
+        assert_eq!(normalise("http://a/"), Err(PathError::NotAbsolute));
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_and_port() {
+        for (authority, expected) in
+            [("A.example:443", "a.example"), ("[2001:DB8::1]:1", "[2001:db8::1]"), ("a", "a"), ("", "")]
+        {
+            assert_eq!(host(authority).as_deref(), Ok(expected));
+        }
+        assert!(host("user@evil").is_err());
+        assert!(host("a/b").is_err());
+    }
+
+    proptest! {
+        /// Normalising twice changes nothing: what the route was matched by is what the upstream sees.
+        #[test]
+        fn is_idempotent(path in "/[a-z./%2\\\\A-F0-9]{0,24}") {
+            if let Ok(once) = normalise(&path) {
+                // A double escape such as %252e stays escaped and is no dot to anybody.
+                prop_assert_eq!(normalise(&once), Ok(once.clone()));
+                prop_assert!(!once.split('/').any(|segment| segment == ".."));
+                prop_assert!(!once.contains("//"));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The policy document: what an operator writes.
+//!
+//! One file, YAML or JSON, strict: an unknown field, a wrong type or an impossible combination is an error that names
+//! the line, the field and what was expected there. Every section carries the name of its stage; `routes`
+//! overrides sections for some requests. These types are the document as written; [`crate::Policy`] is what
+//! is made of them.
+
+mod access;
+mod error;
+mod identity;
+mod input;
+mod limits;
+mod routes;
+mod upstream;
+#[cfg(feature = "yaml")]
+mod yaml;
+
+use serde::{Deserialize, Serialize};
+
+pub use access::{AccessSection, HeaderLimits, Networks};
+pub use error::DocumentError;
+pub use identity::{
+    ApiKeyEntry, ApiKeySection, AuthorisationSection, IdentitySection, Issuer, JwksSource,
+    JwtSection, Requirement, SecretSource,
+};
+pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
+pub use limits::{LimitKey, LimitRule};
+pub use routes::{Route, RouteMatch};
+pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
+#[cfg(feature = "yaml")]
+pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
+
+/// A policy document as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The version of this format: 1.
+    pub version: Version,
+    /// Who may connect and with what kind of request.
+    #[serde(default)]
+    pub access: AccessSection,
+    /// How callers prove who they are.
+    #[serde(default)]
+    pub identity: IdentitySection,
+    /// What a caller must be to be let through. Routes may say otherwise.
+    #[serde(default)]
+    pub authorisation: AuthorisationSection,
+    /// How often. All limits must hold. A route's own list replaces this one.
+    #[serde(default)]
+    pub limits: Vec<LimitRule>,
+    /// What may be in a request's body. Routes may say otherwise.
+    #[serde(default)]
+    pub input: InputSection,
+    /// The signed statement of identity for the upstream. Without it the upstream cannot tell the gate from
+    /// anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<AssertionSection>,
+    /// What may leave.
+    #[serde(default)]
+    pub output: OutputSection,
+    /// The record of what was decided.
+    #[serde(default)]
+    pub audit: AuditSection,
+    /// The requests that are known; the first match applies. A request that matches none is refused.
+    pub routes: Vec<Route>,
+}
+
+/// The version of the document format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Version;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Version {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "const": 1, "description": "The version of this format: 1." })
+    }
+}
+
+impl TryFrom<u32> for Version {
+    type Error = String;
+
+    fn try_from(version: u32) -> Result<Self, String> {
+        match version {
+            1 => Ok(Self),
+            other => Err(format!("unknown version {other}, expected 1")),
+        }
+    }
+}
+
+impl From<Version> for u32 {
+    fn from(_: Version) -> Self {
+        1
+    }
+}
+
+impl Document {
+    /// Reads a document that is written in JSON. This is how filters get it.
+    pub fn from_json(name: &str, text: &str) -> Result<Self, DocumentError> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let document: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let field = error.path().to_string();
+            let inner = error.into_inner();
+            DocumentError::new(name, field, inner.to_string()).at(inner.line(), inner.column())
+        })?;
+        deserializer.end().map_err(|error| {
+            DocumentError::new(name, "", error.to_string()).at(error.line(), error.column())
+        })?;
+        Ok(document)
+    }
+
+    /// The JSON Schema (draft 2020-12) of this format, for editors.
+    #[cfg(feature = "schema")]
+    pub fn json_schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Document);
+        schema.insert("title".to_owned(), "Portcullis policy document".into());
+        schema.to_value()
+    }
+}

@@ -1,0 +1,66 @@
+//! The `assertion`, `output` and `audit` sections.
+
+use serde::{Deserialize, Serialize};
+
+use super::SecretSource;
+
+/// The signed statement of identity for the upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssertionSection {
+    /// The key it is signed with: at least 32 bytes in base64url.
+    pub key: SecretSource,
+    /// The name by which the upstream finds the key.
+    pub key_id: String,
+    /// How long it is good for, in seconds. Default 30, at most 300.
+    #[serde(default = "default_lifetime")]
+    pub lifetime_seconds: u32,
+}
+
+fn default_lifetime() -> u32 {
+    30
+}
+
+/// What may leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputSection {
+    /// Header fields that are removed from responses. Default: those that tell what the upstream runs on.
+    pub remove_headers: Vec<String>,
+    /// Header fields that every response gets. Default: `x-content-type-options: nosniff` and `cache-control: no-store`.
+    pub set_headers: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for OutputSection {
+    fn default() -> Self {
+        Self {
+            remove_headers: ["server", "x-powered-by", "x-aspnet-version"].map(str::to_owned).into(),
+            set_headers: [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        }
+    }
+}
+
+/// The record of what was decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSection {
+    /// Which exchanges are recorded.
+    pub record: AuditLevel,
+}
+
+/// Which exchanges are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AuditLevel {
+    /// All of them.
+    #[default]
+    All,
+    /// Only those that were refused.
+    Refused,
+}

@@ -1,0 +1,76 @@
+//! What the policy needs from where it runs.
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Whole seconds since the Unix epoch.
+    pub fn seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
+
+    /// Nanoseconds from `earlier` until now; none where the clock went backwards.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The runtime as the policy sees it: Envoy, the wasmtime host, a Spin function, or a test.
+///
+/// Every method is called while a request waits, so none may block for long.
+pub trait Environment {
+    /// The wall-clock time. May go backwards; the policy copes.
+    fn now(&mut self) -> Timestamp;
+
+    /// Fills `bytes` from a cryptographically secure source. An error makes the request fail.
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable>;
+
+    /// What is stored under `key`, shared among all workers of this machine, with its version.
+    fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable>;
+
+    /// Stores `value` if what is stored is still of the `expected` version (`None`: if nothing is stored).
+    /// Must be atomic among workers: a lost update gives away free requests.
+    fn compare_and_swap(
+        &mut self,
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+    ) -> Result<Swap, Unavailable>;
+
+    /// Verifies a signature with the host's native cryptography, where there is any: `None` means that the host
+    /// cannot, and the policy will do it itself. `Some(true)` for a bad signature would let a forged
+    /// token in; `Some(false)` for a good one only costs a retry.
+    fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool>;
+}
+
+/// Tells whether a stored value is still the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+/// What became of a [`Environment::compare_and_swap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swap {
+    /// The value is stored.
+    Done,
+    /// Somebody else was faster: read again.
+    Conflict,
+}
+
+/// The runtime could not do it. The stage that asked fails closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the runtime does not answer")]
+pub struct Unavailable;
+
+/// A signature to verify natively.
+#[derive(Debug, Clone, Copy)]
+pub struct NativeSignature<'a> {
+    /// The hash function: `sha256`.
+    pub hash: &'a str,
+    /// The public key, SubjectPublicKeyInfo (RFC 5280 §4.1) in DER.
+    pub public_key: &'a [u8],
+    /// The signature: PKCS #1 v1.5 (RFC 8017 §8.2) for RSA, an ECDSA-Sig-Value (RFC 3279 §2.2.3) in DER for ECDSA.
+    pub signature: &'a [u8],
+    /// What was signed.
+    pub message: &'a [u8],
+}

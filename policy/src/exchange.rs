@@ -1,0 +1,292 @@
+//! One request's way through the stages.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::access::{Header, Target, is_reserved, single};
+use crate::audit::Record;
+use crate::environment::{Environment, Timestamp};
+use crate::limits::{self, Standing};
+use crate::policy::{CompiledRoute, Policy};
+use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
+use crate::{CredentialKind, Principal};
+
+/// A request's header section, as the runtime has it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// All fields, pseudo-header fields included, names in lower case, in order, duplicates kept.
+    pub headers: &'a [Header],
+    /// The client's address, as far as the runtime can vouch for it; never from a field that clients set.
+    pub source: Option<IpAddr>,
+    /// Whether a body (or trailers) will follow.
+    pub has_body: bool,
+}
+
+/// What to do with the exchange now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Let it go on, with these changes to the header section.
+    Continue(Vec<HeaderEdit>),
+    /// Hold the header section back, buffer the body up to [`Exchange::max_body_bytes`] and come again with
+    /// all of it.
+    NeedBody,
+    /// Send this to the client, and nothing to the upstream.
+    Respond(Reply),
+}
+
+/// A change to a header section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// Remove all fields of this name.
+    Remove(String),
+    /// Replace all fields of this name by one.
+    Set(String, String),
+}
+
+/// One exchange. Events go in, [`Step`]s come out:
+/// [`request_head`](Self::request_head), then [`request_body`](Self::request_body) if it was asked for, then
+/// [`response_head`](Self::response_head), then [`finish`](Self::finish). After a refusal only `finish` is of use.
+#[derive(Debug)]
+pub struct Exchange {
+    policy: Arc<Policy>,
+    principal: Principal,
+    target: Option<Target>,
+    route: Option<usize>,
+    headers: Vec<Header>,
+    edits: Vec<HeaderEdit>,
+    standing: Option<Standing>,
+    record: Record,
+}
+
+impl Exchange {
+    pub(crate) fn new(policy: Arc<Policy>, now: Timestamp) -> Self {
+        Self {
+            policy,
+            principal: Principal::anonymous(),
+            target: None,
+            route: None,
+            headers: Vec::new(),
+            edits: Vec::new(),
+            standing: None,
+            record: Record::new(now),
+        }
+    }
+
+    /// Who is calling, as far as it is known yet.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Takes over the principal that another filter of the same chain has established. It must come from where
+    /// clients cannot write.
+    pub fn assume_principal(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
+    /// Why the request was refused, and what was found.
+    pub fn refused(&self) -> Option<(Reason, &[Finding])> {
+        self.record.refused.as_ref().map(|(reason, findings)| (*reason, findings.as_slice()))
+    }
+
+    /// The longest body that will be looked at. Beyond it, [`Self::body_too_large`].
+    pub fn max_body_bytes(&self) -> usize {
+        self.route(&Arc::clone(&self.policy)).map_or(0, |route| route.input.max_body_bytes())
+    }
+
+    /// The request's header section.
+    pub fn request_head(
+        &mut self,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Step {
+        match self.judge_head(head, environment) {
+            Ok(step) => step,
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// The whole body, after [`Step::NeedBody`].
+    pub fn request_body(&mut self, body: &[u8], environment: &mut dyn Environment) -> Step {
+        match self.judge_body(body, environment) {
+            Ok(edits) => Step::Continue(edits),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// The body has grown beyond [`Self::max_body_bytes`].
+    pub fn body_too_large(&mut self) -> Step {
+        let policy = Arc::clone(&self.policy);
+        let refusal = match self.route(&policy) {
+            Some(route) => route.input.too_large(),
+            None => Refusal::new(Reason::BodyTooLarge, "Send a shorter body."),
+        };
+        self.refuse(refusal)
+    }
+
+    /// The names of request trailers to remove: those that only Portcullis may set.
+    pub fn request_trailers(&mut self, trailers: &[Header]) -> Vec<HeaderEdit> {
+        let reserved = trailers.iter().filter(|(name, _)| is_reserved(name));
+        reserved.map(|(name, _)| HeaderEdit::Remove(name.clone())).collect()
+    }
+
+    /// A response's header section: the upstream's, or one that the gate or the proxy made itself.
+    pub fn response_head(&mut self, headers: &[Header]) -> Vec<HeaderEdit> {
+        let status = single(headers, ":status").and_then(|status| std::str::from_utf8(status).ok());
+        self.record.status = status.and_then(|status| status.parse().ok()).or(self.record.status);
+        let mut edits = Vec::new();
+        if self.policy.stages.contains(Stage::Output) {
+            edits = self.policy.output.edits(headers);
+        }
+        if let (Some(standing), None) = (&self.standing, &self.record.refused) {
+            let fields = standing.fields();
+            edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
+        }
+        edits
+    }
+
+    /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
+    pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
+        if !self.policy.stages.contains(Stage::Audit) {
+            return None;
+        }
+        let now = environment.now();
+        self.record.line(self.policy.audit, &self.principal, &self.policy.digest, now)
+    }
+
+    fn route<'a>(&self, policy: &'a Policy) -> Option<&'a CompiledRoute> {
+        self.route.and_then(|index| policy.routes.get(index))
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Step {
+        self.record.status = Some(refusal.reason.status());
+        self.record.refused = Some((refusal.reason, refusal.findings.clone()));
+        Step::Respond(refusal.into_reply(self.record.request_id.as_deref()))
+    }
+
+    fn judge_head(
+        &mut self,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Step, Refusal> {
+        let policy = Arc::clone(&self.policy);
+        let stages = policy.stages;
+        self.record.source = head.source;
+        self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
+
+        if stages.contains(Stage::Access) {
+            policy.headers.check(head.headers)?;
+        }
+        let target = Target::read(head.headers)?;
+        self.record.method.clone_from(&target.method);
+        self.record.path.clone_from(&target.path);
+        self.record.host.clone_from(&target.host);
+        self.route = policy.route(&target);
+        let route = self.route(&policy);
+        self.record.route = route.map(|route| route.name.clone());
+
+        if stages.contains(Stage::Access) {
+            if let Some(route) = route {
+                route.access.check(head.source, &target.method)?;
+            }
+            self.strip(head.headers);
+            if target.rewritten {
+                self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
+            }
+        }
+        if stages.contains(Stage::Identity) {
+            let identified = policy.identity.identify(head.headers, environment)?;
+            self.principal = identified;
+            let fields = policy.identity.credential_fields().into_iter();
+            self.edits.extend(fields.map(|name| HeaderEdit::Remove(name.to_owned())));
+        }
+        if stages.contains(Stage::Authorisation) {
+            self.authorise(&policy, route)?;
+        }
+        // Filters without authorisation let pass what no route is for: another one decides.
+        let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
+
+        if stages.contains(Stage::Limits) {
+            self.standing = limits::take(&route.limits, &self.principal, head.source, environment)?;
+        }
+        let signs = policy.signer.is_some();
+        self.target = Some(target);
+        if !stages.contains(Stage::Input) && !signs {
+            return Ok(Step::Continue(std::mem::take(&mut self.edits)));
+        }
+        if stages.contains(Stage::Input) {
+            route.input.check_head(head.headers, head.has_body)?;
+            let content_type = head.headers.iter().find(|(name, _)| name == "content-type");
+            self.headers = content_type.cloned().into_iter().collect();
+        }
+        match head.has_body {
+            true => Ok(Step::NeedBody),
+            false => self.judge_body(&[], environment).map(Step::Continue),
+        }
+    }
+
+    fn judge_body(
+        &mut self,
+        body: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Result<Vec<HeaderEdit>, Refusal> {
+        let policy = Arc::clone(&self.policy);
+        self.record.body_bytes = Some(body.len());
+        if let (Some(route), true) = (self.route(&policy), policy.stages.contains(Stage::Input)) {
+            route.input.check_body(&self.headers, body)?;
+        }
+        let mut edits = std::mem::take(&mut self.edits);
+        if let (Some(signer), Some(target)) = (&policy.signer, &self.target) {
+            let mut nonce = [0; 16];
+            environment.random(&mut nonce).map_err(|_| {
+                Refusal::new(Reason::AssertionUnavailable, "Try again in a moment.")
+                    .header("retry-after", "1")
+            })?;
+            let fields = signer.sign(
+                &self.principal,
+                &target.method,
+                &target.path,
+                target.query.as_deref(),
+                body,
+                environment.now().seconds(),
+                &nonce,
+            );
+            let fields = fields.into_iter();
+            edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
+        }
+        Ok(edits)
+    }
+
+    /// Callers who have not proved who they are learn nothing about routes, not even which there are.
+    fn authorise(&self, policy: &Policy, route: Option<&CompiledRoute>) -> Result<(), Refusal> {
+        let anonymous = self.principal.via == CredentialKind::Anonymous;
+        match route {
+            Some(route) if route.authorisation.needs_credential() && anonymous => {
+                Err(policy.identity.missing())
+            }
+            Some(route) => route.authorisation.check(&self.principal),
+            None if anonymous => Err(policy.identity.missing()),
+            None => Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host.")),
+        }
+    }
+
+    /// Removes what only Portcullis may say.
+    fn strip(&mut self, headers: &[Header]) {
+        for (name, _) in headers {
+            if is_reserved(name) && !self.record.stripped.contains(name) {
+                self.record.stripped.push(name.clone());
+                self.edits.push(HeaderEdit::Remove(name.clone()));
+            }
+        }
+    }
+}
+
+/// A request id as proxies make it (RFC 9562); anything else a client may have put there is not repeated.
+fn uuid(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_uuid = text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    is_uuid.then(|| text.to_ascii_lowercase())
+}

@@ -1,0 +1,259 @@
+//! API keys: a public id to find them by and a random secret, of which only a digest is kept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::document::{ApiKeyEntry, ApiKeySection};
+use crate::policy::CompileError;
+use crate::problem::{Reason, Refusal};
+use crate::{CredentialKind, Principal, Secret, Secrets};
+
+/// What all keys begin with, so that scanners for leaked secrets find them.
+const PREFIX: &str = "pcl_";
+
+/// Random bytes in the secret part: twice the 128 bits that are out of reach of guessing.
+const SECRET_BYTES: usize = 32;
+
+/// Bytes in an id.
+const ID_BYTES: std::ops::RangeInclusive<usize> = 4..=32;
+
+const DIGEST_PREFIX: &str = "hmac-sha256:";
+
+/// A whole API key, `pcl_ID_SECRET`. Wiped when dropped, never printed by `Debug`.
+pub struct ApiKey {
+    text: Zeroizing<String>,
+    id_end: usize,
+}
+
+/// Why a text is not an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected pcl_ID_SECRET: an id of 4 to 32 lower-case letters and digits, a secret of 43 base64url characters")]
+pub struct ApiKeyError;
+
+impl ApiKey {
+    /// Makes a key of an id and 32 random bytes.
+    pub fn new(id: &str, secret: &[u8; SECRET_BYTES]) -> Result<Self, ApiKeyError> {
+        Self::parse(&Zeroizing::new(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret))))
+    }
+
+    /// Reads a key.
+    pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
+        let rest = text.strip_prefix(PREFIX).ok_or(ApiKeyError)?;
+        let (id, secret) = rest.split_once('_').ok_or(ApiKeyError)?;
+        if !is_id(id) {
+            return Err(ApiKeyError);
+        }
+        let secret = URL_SAFE_NO_PAD.decode(secret).map(Zeroizing::new).map_err(|_| ApiKeyError)?;
+        if secret.len() != SECRET_BYTES {
+            return Err(ApiKeyError);
+        }
+        let id_end = PREFIX.len().saturating_add(id.len());
+        Ok(Self { text: Zeroizing::new(text.to_owned()), id_end })
+    }
+
+    /// The public part.
+    pub fn id(&self) -> &str {
+        self.text.get(PREFIX.len()..self.id_end).unwrap_or_default()
+    }
+
+    /// The key itself, to be shown once.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// What is stored: `hmac-sha256:` and the HMAC-SHA-256 of the whole key under the pepper, in base64url.
+    pub fn digest(&self, pepper: &Secret) -> String {
+        format!("{DIGEST_PREFIX}{}", URL_SAFE_NO_PAD.encode(hmac(pepper, self.text.as_bytes())))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({})", self.id())
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    ID_BYTES.contains(&id.len()) && id.bytes().all(plain)
+}
+
+/// A compiled `identity.api_keys` section.
+#[derive(Debug)]
+pub(crate) struct ApiKeyRules {
+    header: String,
+    pepper: Secret,
+    keys: BTreeMap<String, StoredKey>,
+}
+
+#[derive(Debug)]
+struct StoredKey {
+    digest: [u8; 32],
+    principal: Principal,
+}
+
+impl ApiKeyRules {
+    pub(crate) fn compile(
+        section: &ApiKeySection,
+        secrets: &dyn Secrets,
+    ) -> Result<Self, CompileError> {
+        const FIELD: &str = "identity.api_keys";
+        let header = section.header.to_ascii_lowercase();
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if header.is_empty() || !header.bytes().all(is_name) || header == "authorization" {
+            let message = "expected a field name of letters, digits and hyphens, not authorization";
+            return Err(CompileError::new(format!("{FIELD}.header"), message));
+        }
+        let pepper = CompileError::secret(secrets, &section.pepper, &format!("{FIELD}.pepper"))?;
+        let mut keys = BTreeMap::new();
+        for (index, entry) in section.keys.iter().enumerate() {
+            let field = format!("{FIELD}.keys[{index}]");
+            let stored = StoredKey::compile(entry, &field)?;
+            if keys.insert(entry.id.clone(), stored).is_some() {
+                let message = "expected an id that no other key has";
+                return Err(CompileError::new(format!("{field}.id"), message));
+            }
+        }
+        Ok(Self { header, pepper, keys })
+    }
+
+    pub(crate) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// Whose key it is. Unknown keys take as long as wrong ones, and are refused in the same words.
+    pub(crate) fn verify(&self, value: &[u8]) -> Result<Principal, Refusal> {
+        let refusal = || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
+        let text = std::str::from_utf8(value).map_err(|_| refusal())?;
+        let key = ApiKey::parse(text).map_err(|_| refusal())?;
+        let digest = hmac(&self.pepper, key.text.as_bytes());
+        let stored = self.keys.get(key.id());
+        let expected = stored.map_or([0; 32], |stored| stored.digest);
+        let matches = bool::from(digest.ct_eq(&expected));
+        match stored {
+            Some(stored) if matches => Ok(stored.principal.clone()),
+            _ => Err(refusal()),
+        }
+    }
+}
+
+impl StoredKey {
+    fn compile(entry: &ApiKeyEntry, field: &str) -> Result<Self, CompileError> {
+        if !is_id(&entry.id) {
+            let message = "expected 4 to 32 lower-case letters and digits";
+            return Err(CompileError::new(format!("{field}.id"), message));
+        }
+        let digest = entry.digest.strip_prefix(DIGEST_PREFIX);
+        let digest = digest.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let digest = digest.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).ok_or_else(|| {
+            let message = "expected hmac-sha256: and 32 bytes in base64url, as `portcullis key new` prints";
+            CompileError::new(format!("{field}.digest"), message)
+        })?;
+        if entry.owner.is_empty() {
+            let message = "expected a text that is not empty";
+            return Err(CompileError::new(format!("{field}.owner"), message));
+        }
+        let sorted = |words: &[String]| {
+            let mut words = words.to_vec();
+            words.sort_unstable();
+            words.dedup();
+            words
+        };
+        let principal = Principal {
+            subject: entry.owner.clone(),
+            tenant: entry.tenant.clone(),
+            roles: sorted(&entry.roles),
+            scopes: sorted(&entry.scopes),
+            via: CredentialKind::ApiKey,
+            credential_id: Some(entry.id.clone()),
+        };
+        Ok(Self { digest, principal })
+    }
+}
+
+fn hmac(pepper: &Secret, message: &[u8]) -> [u8; 32] {
+    // HMAC takes keys of any length (RFC 2104 §2), so this cannot fail; zeros match no digest.
+    Hmac::<Sha256>::new_from_slice(pepper.expose())
+        .map(|mut mac| {
+            mac.update(message);
+            mac.finalize().into_bytes().into()
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::SecretSource;
+
+    fn pepper() -> Secret {
+        Secret::from_bytes(Zeroizing::new(vec![3; 32])).unwrap()
+    }
+
+    fn rules(key: &ApiKey) -> Result<ApiKeyRules, CompileError> {
+        let section = ApiKeySection {
+            header: "X-API-Key".into(),
+            pepper: SecretSource { env: "PEPPER".into() },
+            keys: vec![ApiKeyEntry {
+                id: key.id().into(),
+                digest: key.digest(&pepper()),
+                owner: "batch".into(),
+                tenant: Some("acme".into()),
+                roles: vec!["caller".into()],
+                scopes: vec![],
+            }],
+        };
+        let secrets =
+            BTreeMap::from([("PEPPER".to_owned(), URL_SAFE_NO_PAD.encode(pepper().expose()))]);
+        ApiKeyRules::compile(&section, &secrets)
+    }
+
+    #[test]
+    fn only_the_key_itself_is_accepted() {
+        let key = ApiKey::new("batch1", &[9; 32]).unwrap();
+        let rules = rules(&key).unwrap();
+        assert_eq!(rules.header(), "x-api-key");
+        let principal = rules.verify(key.expose().as_bytes()).unwrap();
+        assert_eq!((principal.subject.as_str(), principal.via), ("batch", CredentialKind::ApiKey));
+
+        let other = ApiKey::new("batch1", &[8; 32]).unwrap();
+        let unknown = ApiKey::new("batch2", &[9; 32]).unwrap();
+        let stored = key.digest(&pepper());
+        for attempt in [
+            other.expose(),
+            unknown.expose(),
+            stored.as_str(),
+            "",
+            "pcl_",
+            "pcl_batch1_",
+            "pcl_batch1",
+            &key.expose()[..key.expose().len() - 1],
+            &format!("{} ", key.expose()),
+            &key.expose().to_uppercase(),
+        ] {
+            let refusal = rules.verify(attempt.as_bytes()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::ApiKeyInvalid, "{attempt}");
+        }
+        assert!(rules.verify(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_key_whose_digest_were_zero_opens_nothing() {
+        // An unknown id is compared with zeros; that comparison must never count.
+        let rules = rules(&ApiKey::new("batch1", &[9; 32]).unwrap()).unwrap();
+        assert!(rules.verify(ApiKey::new("nobody", &[0; 32]).unwrap().expose().as_bytes()).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = ApiKey::new("batch1", &[9; 32]).unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey(batch1)");
+    }
+}

@@ -1,0 +1,247 @@
+//! Strict JSON (RFC 8259): one reading, bounded.
+//!
+//! serde_json refuses trailing bytes, a byte order mark, invalid UTF-8, lone surrogates and numbers out of range. What it
+//! lets pass and parsers disagree on, duplicate member names, is refused here, and so is what would cost
+//! too much. One pass builds the value.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// How large JSON may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JsonLimits {
+    /// How deep arrays and objects may nest. serde_json itself stops at 128.
+    pub(crate) max_depth: u32,
+    /// How many values there may be in all, member names included.
+    pub(crate) max_values: u32,
+}
+
+/// Why bytes are not JSON with one reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    /// Not JSON. Line and column count from 1.
+    Syntax { line: usize, column: usize },
+    /// Two members of the same name in one object, after escapes are resolved.
+    DuplicateMember,
+    /// Nested deeper than allowed.
+    TooDeep,
+    /// More values than allowed.
+    TooManyValues,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax { line, column } => {
+                write!(f, "valid JSON (RFC 8259) at line {line}, column {column}")
+            }
+            Self::DuplicateMember => f.write_str("each member name once"),
+            Self::TooDeep => f.write_str("less nesting"),
+            Self::TooManyValues => f.write_str("fewer values"),
+        }
+    }
+}
+
+/// Reads one JSON text and nothing after it.
+pub(crate) fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    let state = State {
+        max_depth: limits.max_depth,
+        values_left: Cell::new(limits.max_values),
+        failure: RefCell::new(None),
+    };
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = Seed { state: &state, depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    parsed.map_err(|error| {
+        state.failure.take().unwrap_or_else(|| match is_recursion_limit(&error) {
+            true => JsonError::TooDeep,
+            false => JsonError::Syntax { line: error.line(), column: error.column() },
+        })
+    })
+}
+
+/// serde_json has no kind for it.
+fn is_recursion_limit(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+struct State {
+    max_depth: u32,
+    values_left: Cell<u32>,
+    /// What we refused ourselves: serde errors carry only text.
+    failure: RefCell<Option<JsonError>>,
+}
+
+impl State {
+    fn fail<E: serde::de::Error>(&self, failure: JsonError) -> E {
+        let error = E::custom("");
+        *self.failure.borrow_mut() = Some(failure);
+        error
+    }
+
+    fn count<E: serde::de::Error>(&self) -> Result<(), E> {
+        match self.values_left.get().checked_sub(1) {
+            Some(left) => {
+                self.values_left.set(left);
+                Ok(())
+            }
+            None => Err(self.fail(JsonError::TooManyValues)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'a> {
+    state: &'a State,
+    depth: u32,
+}
+
+impl Seed<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= self.state.max_depth {
+            return Err(self.state.fail(JsonError::TooDeep));
+        }
+        Ok(Self { depth: self.depth.saturating_add(1), ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.state.count()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let seed = self.deeper()?;
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(seed)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let seed = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            self.state.count()?;
+            if object.contains_key(&name) {
+                return Err(self.state.fail(JsonError::DuplicateMember));
+            }
+            let value = members.next_value_seed(seed)?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: JsonLimits = JsonLimits { max_depth: 4, max_values: 20 };
+
+    fn error(text: &[u8]) -> JsonError {
+        parse(text, LIMITS).unwrap_err()
+    }
+
+    #[test]
+    fn reads_json() {
+        let text = br#"{"a": [1, -2, 2.5, true, null, "x\u0041\ud83d\ude00"], "b": {}}"#;
+        let expected: Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(parse(text, LIMITS), Ok(expected));
+    }
+
+    #[test]
+    fn duplicate_members_are_refused_however_written() {
+        assert_eq!(error(br#"{"a":1,"a":1}"#), JsonError::DuplicateMember);
+        assert_eq!(error(br#"{"a":1,"\u0061":2}"#), JsonError::DuplicateMember);
+        assert_eq!(error(br#"[{"b":{"a":1,"a":{}}}]"#), JsonError::DuplicateMember);
+    }
+
+    #[test]
+    fn size_is_bounded() {
+        assert_eq!(error(b"[[[[[1]]]]]"), JsonError::TooDeep);
+        assert!(parse(b"[[[[1]]]]", LIMITS).is_ok());
+        assert_eq!(error(&[b"[".as_slice(), &[b'['; 100_000]].concat()), JsonError::TooDeep);
+        let deep = JsonLimits { max_depth: 1000, max_values: 1000 };
+        assert_eq!(parse(&[b'['; 100_000], deep), Err(JsonError::TooDeep));
+        assert_eq!(error(b"[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"), JsonError::TooManyValues);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        assert_eq!(error(b"{\n \"a\": nul}"), JsonError::Syntax { line: 2, column: 10 });
+        for text in [
+            b"".as_slice(),
+            b"{} x",
+            b"\xef\xbb\xbf{}",
+            b"\"\xff\"",
+            br#""\ud800""#,
+            b"1e400",
+            b"NaN",
+            b"[1,]",
+            b"{'a':1}",
+            b"// c\n1",
+            b"01",
+            b"\"\n\"",
+            b"{\"a\"}",
+        ] {
+            assert!(matches!(error(text), JsonError::Syntax { .. }), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Never accepts what serde_json's own reader would not, and then sees the same.
+        #[test]
+        fn agrees_with_serde_json(text in r#"[\[\]{}:,"a\\u01 e.-]{0,40}"#) {
+            if let Ok(value) = parse(text.as_bytes(), LIMITS) {
+                prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(value));
+            }
+        }
+    }
+}

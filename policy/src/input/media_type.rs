@@ -1,0 +1,54 @@
+//! Media types (RFC 9110 §8.3.1), as far as they can be inspected.
+
+/// How a body of a type is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Json,
+    Text,
+}
+
+/// A media type without parameters, in lower case.
+#[derive(Debug, Clone)]
+pub(super) struct MediaType {
+    name: String,
+    pub(super) kind: Kind,
+}
+
+impl PartialEq for MediaType {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl MediaType {
+    /// `None` for types that cannot be inspected, and for any charset but UTF-8, which would make the upstream
+    /// read another text than the gate.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        let value = std::str::from_utf8(value).ok()?;
+        let mut parts = value.split(';').map(str::trim);
+        let name = parts.next()?.to_ascii_lowercase();
+        for parameter in parts {
+            let (attribute, value) = parameter.split_once('=')?;
+            let value = value.trim_matches('"');
+            if attribute.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
+                return None;
+            }
+        }
+        let (kind, subtype) = name.split_once('/')?;
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        if subtype.is_empty() || !subtype.bytes().all(is_name_byte) {
+            return None;
+        }
+        let kind = match (kind, subtype) {
+            ("application", "json") => Kind::Json,
+            ("application", subtype) if subtype.ends_with("+json") => Kind::Json,
+            ("text", "plain") => Kind::Text,
+            _ => return None,
+        };
+        Some(Self { name, kind })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,319 @@
+//! A policy document made ready to decide.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::access::{AccessRules, HeaderRules, Target, check_method};
+use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
+use crate::authorisation::AuthorisationRules;
+use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
+use crate::environment::Timestamp;
+use crate::exchange::Exchange;
+use crate::identity::IdentityRules;
+use crate::input::InputRules;
+use crate::limits::Limit;
+use crate::output::OutputRules;
+use crate::problem::Stage;
+use crate::{Secret, Secrets};
+
+/// The longest list of routes.
+const MAXIMUM_ROUTES: usize = 1000;
+
+/// A compiled policy: keys parsed, schemas compiled, combinations checked. Made once for each VM.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) stages: Stages,
+    pub(crate) headers: HeaderRules,
+    pub(crate) identity: IdentityRules,
+    pub(crate) routes: Vec<CompiledRoute>,
+    pub(crate) signer: Option<Signer>,
+    pub(crate) output: OutputRules,
+    pub(crate) audit: AuditSection,
+    /// What tells one version of a policy from another in records.
+    pub(crate) digest: String,
+}
+
+/// Which stages a policy runs: all of them, or those of one filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stages(u8);
+
+impl Stages {
+    /// Every stage.
+    pub const ALL: Self = Self(0xff);
+
+    /// The given stages.
+    pub const fn of(stages: &[Stage]) -> Self {
+        let (mut bits, mut rest) = (0, stages);
+        while let [stage, tail @ ..] = rest {
+            bits |= 1 << *stage as u8;
+            rest = tail;
+        }
+        Self(bits)
+    }
+
+    /// Whether a stage is among them.
+    pub fn contains(self, stage: Stage) -> bool {
+        self.0 & (1 << stage as u8) != 0
+    }
+}
+
+/// A route and everything that holds on it.
+#[derive(Debug)]
+pub(crate) struct CompiledRoute {
+    pub(crate) name: String,
+    matcher: Matcher,
+    pub(crate) access: AccessRules,
+    pub(crate) authorisation: AuthorisationRules,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) input: InputRules,
+}
+
+#[derive(Debug)]
+struct Matcher {
+    path: PathMatcher,
+    methods: Vec<String>,
+    hosts: Vec<String>,
+}
+
+#[derive(Debug)]
+enum PathMatcher {
+    Exact(String),
+    Prefix(String),
+}
+
+impl Policy {
+    /// Compiles a document. The stages that are left out are not compiled, and their secrets not asked for.
+    pub fn compile(
+        document: &Document,
+        secrets: &dyn Secrets,
+        stages: Stages,
+    ) -> Result<Self, CompileError> {
+        let identity_section = match stages.contains(Stage::Identity) {
+            true => document.identity.clone(),
+            false => Default::default(),
+        };
+        let identity = IdentityRules::compile(&identity_section, secrets)?;
+        // A filter without the identity stage leaves it, and authorisation, to others.
+        let can_authenticate = !stages.contains(Stage::Identity)
+            || identity_section.jwt.is_some()
+            || identity_section.api_keys.is_some();
+        let api_key_header = identity.api_key_header().map(str::to_owned);
+        let signer = match &document.assertion {
+            Some(section) if stages.contains(Stage::Assertion) => {
+                let key = CompileError::secret(secrets, &section.key, "assertion.key")?;
+                if !(1..=MAXIMUM_LIFETIME_SECONDS).contains(&section.lifetime_seconds) {
+                    let message = format!("expected 1 to {MAXIMUM_LIFETIME_SECONDS}");
+                    return Err(CompileError::new("assertion.lifetime_seconds", message));
+                }
+                if section.key_id.is_empty() || !section.key_id.bytes().all(|b| b.is_ascii_graphic()) {
+                    let message = "expected visible ASCII characters";
+                    return Err(CompileError::new("assertion.key_id", message));
+                }
+                Some(Signer::new(&section.key_id, key, section.lifetime_seconds))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            stages,
+            headers: HeaderRules::new(document.access.headers.unwrap_or_default(), api_key_header),
+            identity,
+            routes: routes(document, can_authenticate)?,
+            signer,
+            output: OutputRules::compile(&document.output)?,
+            audit: document.audit,
+            digest: digest(document),
+        })
+    }
+
+    /// Reads and compiles a document that is written in JSON, as filters get it.
+    pub fn from_json(
+        name: &str,
+        text: &str,
+        secrets: &dyn Secrets,
+        stages: Stages,
+    ) -> Result<Self, DocumentError> {
+        let document = Document::from_json(name, text)?;
+        Self::compile(&document, secrets, stages)
+            .map_err(|error| DocumentError::new(name, error.field, error.message))
+    }
+
+    /// Begins one request's way through the stages. `now` is the time at which it came.
+    pub fn begin(self: &Arc<Self>, now: Timestamp) -> Exchange {
+        Exchange::new(Arc::clone(self), now)
+    }
+
+    /// The first route for a request.
+    pub(crate) fn route(&self, target: &Target) -> Option<usize> {
+        self.routes.iter().position(|route| route.matcher.matches(target))
+    }
+}
+
+impl Matcher {
+    fn compile(route: &Route, field: &str) -> Result<Self, CompileError> {
+        let matches = &route.matches;
+        let path = match (&matches.path, &matches.prefix) {
+            (Some(path), None) => {
+                check_path(path, &format!("{field}.path"))?;
+                PathMatcher::Exact(path.clone())
+            }
+            (None, Some(prefix)) => {
+                check_path(prefix, &format!("{field}.prefix"))?;
+                if !prefix.ends_with('/') {
+                    let message = "expected a slash at the end: /v1 would also match /v10";
+                    return Err(CompileError::new(format!("{field}.prefix"), message));
+                }
+                PathMatcher::Prefix(prefix.clone())
+            }
+            _ => return Err(CompileError::new(field, "expected either `path` or `prefix`")),
+        };
+        for (index, method) in matches.methods.iter().enumerate() {
+            check_method(method, &format!("{field}.methods[{index}]"))?;
+        }
+        let hosts = matches.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Ok(Self { path, methods: matches.methods.clone(), hosts })
+    }
+
+    fn matches(&self, target: &Target) -> bool {
+        let path = match &self.path {
+            PathMatcher::Exact(path) => target.path == *path,
+            PathMatcher::Prefix(prefix) => target.path.starts_with(prefix),
+        };
+        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
+        path && any(&self.methods, &target.method) && any(&self.hosts, &target.host)
+    }
+}
+
+/// A path that no normalised request path can equal would make a route that never applies.
+fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    match Target::read(&[header(":path", path)]) {
+        Ok(target) if target.path == path && target.query.is_none() => Ok(()),
+        Ok(target) => {
+            let message = format!("expected a normalised path without a query, such as {}", target.path);
+            Err(CompileError::new(field, message))
+        }
+        Err(_) => Err(CompileError::new(field, "expected a path such as /v1/predict")),
+    }
+}
+
+fn routes(document: &Document, can_authenticate: bool) -> Result<Vec<CompiledRoute>, CompileError> {
+    if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
+        let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
+        return Err(CompileError::new("routes", message));
+    }
+    let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
+    for (index, route) in document.routes.iter().enumerate() {
+        let field = format!("routes[{index}]");
+        let compiled = compile_route(document, route, &field, can_authenticate)?;
+        if routes.iter().any(|other| other.name == compiled.name) {
+            let message = "expected a name that no other route has";
+            return Err(CompileError::new(format!("{field}.name"), message));
+        }
+        for (place, limit) in compiled.limits.iter().enumerate() {
+            let known = routes.iter().flat_map(|route| &route.limits);
+            if known.into_iter().any(|other| other.name() == limit.name() && other != limit) {
+                let message = format!("another limit is named `{}` and is not alike", limit.name());
+                return Err(CompileError::new(format!("{field}.limits[{place}]"), message));
+            }
+        }
+        routes.push(compiled);
+    }
+    Ok(routes)
+}
+
+fn compile_route(
+    document: &Document,
+    route: &Route,
+    field: &str,
+    can_authenticate: bool,
+) -> Result<CompiledRoute, CompileError> {
+    if route.name.is_empty() || route.name.len() > 64 {
+        return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
+    }
+    if route.access.headers.is_some() {
+        let message = "expected it in the document's own `access`: it holds before a route is known";
+        return Err(CompileError::new(format!("{field}.access.headers"), message));
+    }
+    let section = |name: &str, overridden: bool| match overridden {
+        true => format!("{field}.{name}"),
+        false => name.to_owned(),
+    };
+    let limits_field = section("limits", route.limits.is_some());
+    let limits = route.limits.as_deref().unwrap_or(&document.limits);
+    Ok(CompiledRoute {
+        name: route.name.clone(),
+        matcher: Matcher::compile(route, &format!("{field}.match"))?,
+        access: AccessRules::compile(
+            &route.access.over(&document.access),
+            &section("access", route.access != Default::default()),
+        )?,
+        authorisation: AuthorisationRules::compile(
+            &route.authorisation.over(&document.authorisation),
+            &section("authorisation", route.authorisation != Default::default()),
+            can_authenticate,
+        )?,
+        limits: compile_limits(limits, &limits_field)?,
+        input: InputRules::compile(
+            &route.input.over(&document.input),
+            &section("input", route.input != Default::default()),
+        )?,
+    })
+}
+
+fn compile_limits(rules: &[LimitRule], field: &str) -> Result<Vec<Limit>, CompileError> {
+    let mut limits: Vec<Limit> = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        let limit = Limit::compile(rule, &field)?;
+        if limits.iter().any(|other| other.name() == limit.name()) {
+            let message = "expected a name that is not in this list before";
+            return Err(CompileError::new(format!("{field}.name"), message));
+        }
+        limits.push(limit);
+    }
+    Ok(limits)
+}
+
+/// The first 96 bits of the SHA-256 of the document in canonical form.
+fn digest(document: &Document) -> String {
+    let text = serde_json::to_vec(document).unwrap_or_default();
+    let digest = Sha256::digest(text);
+    URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default())
+}
+
+/// What a document that reads well cannot be made into, and which field is to blame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct CompileError {
+    /// A path such as `routes[0].match.path`.
+    pub field: String,
+    /// What was expected there.
+    pub message: String,
+}
+
+impl CompileError {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+
+    /// A secret that is named and not there.
+    pub(crate) fn unset(field: &str, name: &str) -> Self {
+        Self::new(field, format!("the secret {name} is not set in the environment"))
+    }
+
+    /// The key that `source` names.
+    pub(crate) fn secret(
+        secrets: &dyn Secrets,
+        source: &SecretSource,
+        field: &str,
+    ) -> Result<Secret, Self> {
+        let field = format!("{field}.env");
+        let name = &source.env;
+        let text = secrets.secret(name).ok_or_else(|| Self::unset(&field, name))?;
+        Secret::from_base64url(&text)
+            .map_err(|error| Self::new(field, format!("the secret {name} is not usable: {error}")))
+    }
+}

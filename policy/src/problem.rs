@@ -1,0 +1,290 @@
+//! Refusals: RFC 9457 problem documents with stable types.
+
+use serde_json::{Map, Value, json};
+
+/// The stages, in their order. Each is a module of this crate and a section of the policy document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Networks, methods, header hygiene, known routes.
+    Access,
+    /// Who is calling.
+    Identity,
+    /// Whether they may.
+    Authorisation,
+    /// How often they may.
+    Limits,
+    /// What they bring.
+    Input,
+    /// What the upstream is told of them.
+    Assertion,
+    /// What may leave.
+    Output,
+    /// The record.
+    Audit,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Access,
+        Self::Identity,
+        Self::Authorisation,
+        Self::Limits,
+        Self::Input,
+        Self::Assertion,
+        Self::Output,
+        Self::Audit,
+    ];
+
+    /// The section's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Identity => "identity",
+            Self::Authorisation => "authorisation",
+            Self::Limits => "limits",
+            Self::Input => "input",
+            Self::Assertion => "assertion",
+            Self::Output => "output",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// Declares [`Reason`]: variant, name, stage, status, title.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $stage:ident, $status:literal, $title:literal;)*) => {
+        /// Why a request was refused. The names are stable: clients and alerts may rely on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason { $($(#[doc = $doc])* $variant,)* }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The last part of the problem type.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The stage that refuses for this reason.
+            pub fn stage(self) -> Stage {
+                match self { $(Self::$variant => Stage::$stage,)* }
+            }
+
+            /// The status of the response (RFC 9110 §15).
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The same for every occurrence (RFC 9457 §3.1.3).
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The client address is not allowed, is denied or is unknown while there are rules about it.
+    NetworkDenied = "network-denied", Access, 403, "Your network address may not use this service";
+    /// A method that no rule lets through.
+    MethodNotAllowed = "method-not-allowed", Access, 405, "This method is not allowed here";
+    /// A field name or value with bytes it must not have, or a field whose value is malformed.
+    HeaderInvalid = "header-invalid", Access, 400, "A header field is malformed";
+    /// A field that may be there once is there twice, or two fields contradict each other.
+    HeaderConflict = "header-conflict", Access, 400, "Header fields contradict each other";
+    /// Too many fields or bytes in the header section.
+    HeadersTooLarge = "headers-too-large", Access, 431, "The header section is too large";
+    /// A path that different readers could take for different ones.
+    PathInvalid = "path-invalid", Access, 400, "The path is malformed or ambiguous";
+    /// No route of the policy is for this request.
+    RouteUnknown = "route-unknown", Authorisation, 403, "There is nothing here that you may use";
+    /// No credential on a route that needs one.
+    CredentialMissing = "credential-missing", Identity, 401, "A credential is required";
+    /// More than one credential.
+    CredentialConflict = "credential-conflict", Identity, 400, "Present one credential, not several";
+    /// An Authorization field that is not a bearer token.
+    CredentialMalformed = "credential-malformed", Identity, 401, "The credential is malformed";
+    /// Not a JWS in compact serialisation with a JSON object as header and as claims.
+    TokenMalformed = "token-malformed", Identity, 401, "The token is malformed";
+    /// An algorithm, `crit`, `typ` or `b64` that is not accepted.
+    TokenUnsupported = "token-unsupported", Identity, 401, "The token is of a kind that is not accepted";
+    /// No key for it.
+    TokenKeyUnknown = "token-key-unknown", Identity, 401, "The token was signed with an unknown key";
+    /// The signature is not by the issuer.
+    TokenSignatureInvalid = "token-signature-invalid", Identity, 401, "The token's signature is not valid";
+    /// `iss` names somebody else.
+    TokenIssuerUnknown = "token-issuer-unknown", Identity, 401, "The token's issuer is not accepted";
+    /// `aud` names somebody else.
+    TokenAudienceMismatch = "token-audience-mismatch", Identity, 401, "The token is meant for another audience";
+    /// Past `exp`.
+    TokenExpired = "token-expired", Identity, 401, "The token has expired";
+    /// Before `nbf` or `iat`.
+    TokenNotYetValid = "token-not-yet-valid", Identity, 401, "The token is not valid yet";
+    /// An API key that nobody has.
+    ApiKeyInvalid = "api-key-invalid", Identity, 401, "The API key is not valid";
+    /// The caller lacks a role.
+    RoleMissing = "role-missing", Authorisation, 403, "Your role does not allow this";
+    /// The token lacks a scope.
+    ScopeMissing = "scope-missing", Authorisation, 403, "Your token's scope does not allow this";
+    /// The route belongs to other tenants.
+    TenantDenied = "tenant-denied", Authorisation, 403, "Your tenant may not use this";
+    /// The bucket is empty.
+    RateExceeded = "rate-exceeded", Limits, 429, "Too many requests";
+    /// The shared store does not answer, or is too contended.
+    LimitsUnavailable = "limits-unavailable", Limits, 503, "The request could not be counted, try again";
+    /// The body is longer than allowed.
+    BodyTooLarge = "body-too-large", Input, 413, "The body is too large";
+    /// A schema wants a body and there is none.
+    BodyMissing = "body-missing", Input, 400, "A body is required";
+    /// A media type that is not allowed here.
+    ContentTypeUnsupported = "content-type-unsupported", Input, 415, "This media type is not accepted here";
+    /// A compressed body.
+    ContentEncodingUnsupported = "content-encoding-unsupported", Input, 415, "Compressed bodies are not accepted";
+    /// Not JSON, or JSON with two meanings.
+    JsonInvalid = "json-invalid", Input, 400, "The body is not valid JSON";
+    /// Nested too deeply or of too many values.
+    JsonTooComplex = "json-too-complex", Input, 400, "The body is too deeply nested or has too many values";
+    /// JSON that is not what the route takes.
+    SchemaViolated = "schema-violated", Input, 422, "The body is not what this route takes";
+    /// A string longer than allowed.
+    TextTooLong = "text-too-long", Input, 422, "A text is too long";
+    /// Text that is not UTF-8.
+    TextInvalid = "text-invalid", Input, 400, "The text is not valid UTF-8";
+    /// A control character.
+    ControlCharacter = "control-character", Input, 422, "A text holds a control character";
+    /// A character that nobody can see.
+    InvisibleCharacter = "invisible-character", Input, 422, "A text holds an invisible character";
+    /// The upstream could not be told who is calling.
+    AssertionUnavailable = "assertion-unavailable", Assertion, 503, "The request could not be signed, try again";
+}
+
+impl Reason {
+    /// The reason whose [`Self::as_str`] this is.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+
+    /// The problem type: a URI that identifies the kind of problem (RFC 9457 §3.1.1).
+    pub fn problem_type(self) -> String {
+        format!("{PROBLEM_TYPE_PREFIX}{}", self.as_str())
+    }
+}
+
+/// What all problem types begin with.
+pub const PROBLEM_TYPE_PREFIX: &str = "urn:portcullis:problem:";
+
+/// The media type of problem documents.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// Something found in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Why it counts.
+    pub reason: Reason,
+    /// Where: a JSON pointer (RFC 6901) into the body, or the name of a header field.
+    pub at: String,
+    /// What was expected, without what was found where that could be a secret.
+    pub expected: String,
+}
+
+impl Finding {
+    /// As it stands in problem documents and in audit records.
+    pub fn to_json(&self) -> Value {
+        json!({ "reason": self.reason.as_str(), "at": self.at, "expected": self.expected })
+    }
+}
+
+/// A refusal, before it is made into a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What to change, for the client; never what would help an attacker.
+    pub detail: String,
+    /// What was found where.
+    pub findings: Vec<Finding>,
+    /// Header fields of the response beside the usual ones.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    /// A refusal that tells `detail` to the client.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), findings: Vec::new(), headers: Vec::new() }
+    }
+
+    /// Adds a finding.
+    #[must_use]
+    pub fn finding(mut self, at: impl Into<String>, expected: impl Into<String>) -> Self {
+        let (at, expected) = (at.into(), expected.into());
+        self.findings.push(Finding { reason: self.reason, at, expected });
+        self
+    }
+
+    /// Adds a header field to the response.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The response. `request_id` becomes the problem's `instance`.
+    pub fn into_reply(self, request_id: Option<&str>) -> Reply {
+        let mut problem = Map::new();
+        problem.insert("type".to_owned(), self.reason.problem_type().into());
+        problem.insert("title".to_owned(), self.reason.title().into());
+        problem.insert("status".to_owned(), self.reason.status().into());
+        problem.insert("detail".to_owned(), self.detail.into());
+        if let Some(id) = request_id {
+            problem.insert("instance".to_owned(), format!("urn:uuid:{id}").into());
+        }
+        if !self.findings.is_empty() {
+            let errors = self.findings.iter().map(Finding::to_json).collect();
+            problem.insert("errors".to_owned(), Value::Array(errors));
+        }
+        let mut headers = vec![("content-type", PROBLEM_MEDIA_TYPE.to_owned())];
+        headers.extend(self.headers);
+        let body = Value::Object(problem).to_string().into_bytes();
+        Reply { status: self.reason.status(), headers, body }
+    }
+}
+
+/// A response made by the gate itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found_again() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_name(reason.as_str()), Some(*reason));
+            assert!((400..600).contains(&reason.status()));
+        }
+        assert_eq!(Reason::from_name("no-such-reason"), None);
+    }
+
+    #[test]
+    fn a_reply_is_a_problem_document() {
+        let reply = Refusal::new(Reason::SchemaViolated, "see errors")
+            .finding("/text", "a string")
+            .into_reply(Some("a-b"));
+        assert_eq!(reply.status, 422);
+        let problem: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(problem["type"], "urn:portcullis:problem:schema-violated");
+        assert_eq!(problem["errors"][0]["at"], "/text");
+        assert_eq!(problem["instance"], "urn:uuid:a-b");
+    }
+}
