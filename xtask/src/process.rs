@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::error::Interrupted;
 use crate::step::QuietStep;
 
 /// Turns Ctrl-C, SIGTERM and SIGHUP into the flag that [`interrupted`] reads.
@@ -37,18 +38,6 @@ pub(crate) fn catch_interrupts() -> Result<()> {
 pub(crate) fn interrupted() -> bool {
     INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
-
-/// The error of everything that was cut short by a signal.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// Runs a command whose output the user sees; an exit code other than 0 is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::debian::DebianToolchain;
+use crate::error::{BadInput, Interrupted};
 use crate::process;
 use crate::step::Step;
 use crate::workspace::Workspace;
@@ -46,21 +47,19 @@ impl Toolchain {
     /// `PORTCULLIS_WASM_TOOLCHAIN=rustup` or `=debian` forbids the other way.
     pub(crate) fn ensure(workspace: &Workspace) -> Result<Self> {
         let choice = Choice::from_environment()?;
-        if choice != Choice::Debian && active_has_targets(workspace)? {
-            Step::up_to_date("wasm targets", "in the active Rust toolchain");
-            return Ok(Self::Active);
+        if let Some(toolchain) = Self::find(workspace, choice)? {
+            toolchain.report();
+            return Ok(toolchain);
         }
-        if choice != Choice::Rustup
-            && let Some(debian) = DebianToolchain::installed(workspace)?
-        {
-            Step::up_to_date("wasm targets", &format!("Debian's compiler, {}", debian.version()));
-            return Ok(Self::Debian(debian));
+        let _lock = workspace.install_lock()?;
+        if let Some(toolchain) = Self::find(workspace, choice)? {
+            return Ok(toolchain);
         }
         let refusal = match choice {
             Choice::Debian => None,
             Choice::Any | Choice::Rustup => match Rustup::new(workspace).add_targets() {
                 Ok(()) => return Ok(Self::Active),
-                Err(error) if error.is::<process::Interrupted>() => return Err(error),
+                Err(error) if error.is::<Interrupted>() => return Err(error),
                 Err(error) => Some(error),
             },
         };
@@ -68,7 +67,7 @@ impl Toolchain {
             (Choice::Rustup, Some(refusal)) => Err(refusal),
             (_, refusal) => DebianToolchain::install(workspace).map(Self::Debian).map_err(|error| {
                 let Some(refusal) = refusal else { return error };
-                if error.is::<process::Interrupted>() {
+                if error.is::<Interrupted>() {
                     return error;
                 }
                 anyhow!(
@@ -78,6 +77,23 @@ impl Toolchain {
                     triples().join(" ")
                 )
             }),
+        }
+    }
+
+    fn find(workspace: &Workspace, choice: Choice) -> Result<Option<Self>> {
+        if choice != Choice::Debian && active_has_targets(workspace)? {
+            return Ok(Some(Self::Active));
+        }
+        if choice == Choice::Rustup {
+            return Ok(None);
+        }
+        Ok(DebianToolchain::installed(workspace)?.map(Self::Debian))
+    }
+
+    fn report(&self) {
+        match self {
+            Self::Active => Step::up_to_date("wasm targets", "in the active Rust toolchain"),
+            Self::Debian(debian) => Step::up_to_date("wasm targets", debian.version()),
         }
     }
 
@@ -124,7 +140,9 @@ impl Choice {
             Ok("rustup") => Ok(Self::Rustup),
             Ok("debian") => Ok(Self::Debian),
             Ok(other) => {
-                bail!("PORTCULLIS_WASM_TOOLCHAIN is {other:?}; expected \"rustup\" or \"debian\"")
+                bail!(BadInput(format!(
+                    "PORTCULLIS_WASM_TOOLCHAIN is {other:?}; expected \"rustup\" or \"debian\""
+                )))
             }
         }
     }
@@ -188,7 +206,7 @@ impl<'a> Rustup<'a> {
                 return Ok(());
             }
             Ok(output) => process::last_words(&output.stderr),
-            Err(error) if error.is::<process::Interrupted>() => return Err(error),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(error) => error.to_string(),
         };
         self.remember_failure(&reason)?;

@@ -2,31 +2,19 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::envoy::Pip;
+use crate::error::BadInput;
 use crate::process;
 use crate::step::{QuietStep, Step};
 use crate::workspace::Workspace;
 
 /// Trains on the data in `data`, a folder laid out as model/training/README.md says.
 pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
-    let Some(data) = data else {
-        bail!(
-            "the training data is not part of the repository. Remedy: `cargo xtask train --data DIR` \
-             or PORTCULLIS_MODEL_DATA=DIR, with the folder that model/training/README.md describes"
-        );
-    };
-    let data = data
-        .canonicalize()
-        .with_context(|| format!("--data {}: no such folder", data.display()))?;
-    for file in NEEDED {
-        if !data.join(file).is_file() {
-            bail!("--data {}: {file} is missing; expected {}", data.display(), NEEDED.join(", "));
-        }
-    }
+    let data = Data::open(data)?;
     install_requirements(workspace)?;
 
     let step =
@@ -39,12 +27,37 @@ pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
     let step =
         Step::begin("train", "fitting, calibrating and measuring (2 minutes, 3 GB of memory)");
     let mut command = workspace.command("python3");
-    command.arg("model/training/train.py").arg("--data").arg(&data);
+    command.arg("model/training/train.py").arg("--data").arg(&data.0);
     command.arg("--features").arg(workspace.target().join("debug/features"));
     command.arg("--out").arg(workspace.root().join("model"));
     process::run(command.env("PYTHONPATH", python_packages(workspace)))?;
     step.done("model/scam-detector.onnx, model/model.json, model/MODEL_CARD.md");
     Ok(())
+}
+
+/// A folder that holds [`NEEDED`].
+#[derive(Debug)]
+struct Data(PathBuf);
+
+impl Data {
+    fn open(folder: Option<&Path>) -> Result<Self, BadInput> {
+        let Some(folder) = folder else {
+            return Err(BadInput(
+                "the training data is not part of the repository. Remedy: `cargo xtask train \
+                 --data DIR` or PORTCULLIS_MODEL_DATA=DIR, with the folder that \
+                 model/training/README.md describes"
+                    .to_owned(),
+            ));
+        };
+        let shown = folder.display();
+        let folder =
+            folder.canonicalize().map_err(|error| BadInput(format!("--data {shown}: {error}")))?;
+        let Some(missing) = NEEDED.iter().find(|file| !folder.join(file).is_file()) else {
+            return Ok(Self(folder));
+        };
+        let expected = NEEDED.join(", ");
+        Err(BadInput(format!("--data {shown}: {missing} is missing; expected {expected}")))
+    }
 }
 
 /// The files without which training cannot begin.
@@ -55,7 +68,7 @@ const NEEDED: [&str; 4] = [
     "promo.tsv",
 ];
 
-fn python_packages(workspace: &Workspace) -> std::path::PathBuf {
+fn python_packages(workspace: &Workspace) -> PathBuf {
     workspace.target().join("python")
 }
 
@@ -83,4 +96,24 @@ fn install_requirements(workspace: &Workspace) -> Result<()> {
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     step.done(&workspace.display(&folder));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_complete_or_refused() {
+        assert!(Data::open(None).unwrap_err().0.contains("--data DIR"));
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        assert!(Data::open(Some(&absent)).unwrap_err().0.contains("absent"));
+        fs::create_dir(folder.path().join("merged")).unwrap();
+        for file in NEEDED {
+            let error = Data::open(Some(folder.path())).unwrap_err();
+            assert!(error.0.contains(&format!("{file} is missing")), "{error}");
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        Data::open(Some(folder.path())).unwrap();
+    }
 }

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::artifacts::{self, Part};
 use crate::demo::Demo;
 use crate::envoy;
+use crate::error::Interrupted;
 use crate::process::{self, Group};
 use crate::step::Step;
 use crate::workspace::Workspace;
@@ -36,10 +37,8 @@ pub(crate) struct Options {
 pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     // Before the builds: nobody waits ten minutes to learn that a port is taken.
     let gate = reserve(options.port)?;
-    let lock = workspace.lock()?;
     envoy::ensure(workspace)?;
     artifacts::build(workspace, &Part::ALL)?;
-    drop(lock);
 
     let secrets = dev_credentials(workspace)?;
     let mut stage = Stage { workspace, secrets, services: Vec::new() };
@@ -246,7 +245,7 @@ impl Service {
             }
             self.check()?;
             if process::interrupted() {
-                bail!(process::Interrupted);
+                bail!(Interrupted);
             }
             if Instant::now() > deadline {
                 bail!(

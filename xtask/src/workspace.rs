@@ -1,11 +1,16 @@
 //! Where things are: every path that the tasks share.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use crate::error::Interrupted;
+use crate::process;
 
 /// The checkout that `cargo xtask` was called in.
 pub(crate) struct Workspace {
@@ -84,16 +89,49 @@ impl Workspace {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
-    /// Lets one `cargo xtask` at a time change what is installed and built.
-    pub(crate) fn lock(&self) -> Result<File> {
+    /// Lets one `cargo xtask` at a time install things. Builds have cargo's own locks.
+    pub(crate) fn install_lock(&self) -> Result<File> {
         let target = self.target();
         fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
         let path = target.join(".xtask.lock");
         let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        if file.try_lock().is_err() {
-            eprintln!("  waiting for another `cargo xtask` to finish …");
-            file.lock().with_context(|| format!("locking {}", path.display()))?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking {}", path.display()));
+                }
+            }
+            if !told {
+                eprintln!("  waiting until another `cargo xtask` has installed what it needs …");
+                told = true;
+            }
+            // Not `File::lock`: that would wait through Ctrl-C.
+            if process::interrupted() {
+                bail!(Interrupted);
+            }
+            thread::sleep(Duration::from_millis(200));
         }
-        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_installs_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace { root: folder.path().to_path_buf() };
+        let held = workspace.install_lock().unwrap();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| workspace.install_lock().map(drop));
+            thread::sleep(Duration::from_millis(300));
+            assert!(!second.is_finished());
+            drop(held);
+            second.join().unwrap().unwrap();
+        });
     }
 }
