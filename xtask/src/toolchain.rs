@@ -201,16 +201,20 @@ impl<'a> Rustup<'a> {
         command.args(["target", "add"]).args(triples());
         let mut stalled = Stalled::new(DOWNLOADS_STALL_AFTER);
         let reason = match process::output_unless(&mut command, || stalled.check()) {
-            Ok(output) if output.status.success() => {
+            Ok(output) if output.status.success() && active_has_targets(self.workspace)? => {
                 step.done("installed by rustup");
                 return Ok(());
+            }
+            Ok(output) if output.status.success() => {
+                "it added them to a toolchain of its own, but the `rustc` on PATH is another"
+                    .to_owned()
             }
             Ok(output) => process::last_words(&output.stderr),
             Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(error) => error.to_string(),
         };
         self.remember_failure(&reason)?;
-        step.done("rustup cannot download them here; Debian's packages are next");
+        step.done("rustup cannot provide them here");
         bail!(reason)
     }
 
