@@ -1,0 +1,158 @@
+//! The foreign functions that Envoy offers to filters.
+
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+    RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use super::abi::Status;
+use super::protobuf;
+
+/// Calls the foreign function `name`. What other functions Envoy has (`sign`, `compress`,
+/// `expr_create`, …) is not found here, which a filter must expect of any host but Envoy.
+pub(super) fn call(name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Status> {
+    match name {
+        b"verify_signature" => verify_signature(arguments),
+        // Routes are the embedder's; it takes them after the filters have run.
+        b"clear_route_cache" => Ok(Vec::new()),
+        _ => Err(Status::NotFound),
+    }
+}
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+/// `VerifySignatureArguments` in, `VerifySignatureResult` out. Like Envoy it takes SHA-1 with RSA:
+/// it is the filter that must pin the algorithm. ECDSA signatures are ASN.1 DER.
+fn verify_signature(arguments: &[u8]) -> Result<Vec<u8>, Status> {
+    let [hash, der, signature, text, pem] = protobuf::fields(arguments)?;
+    let from_pem;
+    let der = match (der.is_empty(), pem.is_empty()) {
+        (false, true) => der,
+        (true, false) => {
+            from_pem =
+                SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| Status::BadArgument)?;
+            from_pem.as_ref()
+        }
+        _ => return Err(Status::BadArgument),
+    };
+    let key = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| Status::BadArgument)?;
+    let bits = key.subject_public_key.as_bytes().ok_or(Status::BadArgument)?;
+    let Some(algorithm) = algorithm(&key, hash)? else {
+        return Ok(refusal("unknown hash function, or one that the key does not go with"));
+    };
+    match UnparsedPublicKey::new(algorithm, bits).verify(text, signature) {
+        // Field 1, a varint: true.
+        Ok(()) => Ok(vec![1 << 3, 1]),
+        Err(_) => Ok(refusal("the signature does not verify")),
+    }
+}
+
+/// How signatures of this key over this hash verify; none if there is no way.
+fn algorithm(
+    key: &SubjectPublicKeyInfoRef<'_>,
+    hash: &[u8],
+) -> Result<Option<&'static dyn VerificationAlgorithm>, Status> {
+    let hash = hash.to_ascii_lowercase();
+    let algorithm: &'static dyn VerificationAlgorithm = if key.algorithm.oid == RSA {
+        match hash.as_slice() {
+            b"sha1" => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            b"sha256" => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            b"sha384" => &RSA_PKCS1_2048_8192_SHA384,
+            b"sha512" => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+            _ => return Ok(None),
+        }
+    } else if key.algorithm.oid == ELLIPTIC {
+        let curve = key.algorithm.parameters_oid().map_err(|_| Status::BadArgument)?;
+        match (curve, hash.as_slice()) {
+            (P256, b"sha256") => &ECDSA_P256_SHA256_ASN1,
+            (P256, b"sha384") => &ECDSA_P256_SHA384_ASN1,
+            (P384, b"sha256") => &ECDSA_P384_SHA256_ASN1,
+            (P384, b"sha384") => &ECDSA_P384_SHA384_ASN1,
+            _ => return Ok(None),
+        }
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(algorithm))
+}
+
+/// A result without `result = true`, which protobuf leaves off the wire.
+fn refusal(reason: &str) -> Vec<u8> {
+    let mut message = Vec::new();
+    protobuf::push(&mut message, 2, reason.as_bytes());
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+
+    use super::*;
+
+    /// The SPKI envelope of a P-256 key, up to the point.
+    const P256_PREFIX: &[u8] = &[
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+
+    fn signed(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let random = SystemRandom::new();
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random)
+                .unwrap();
+        let signature = key.sign(&random, text).unwrap().as_ref().to_vec();
+        ([P256_PREFIX, key.public_key().as_ref()].concat(), signature)
+    }
+
+    fn arguments(hash: &str, key: &[u8], signature: &[u8], text: &[u8], pem: &[u8]) -> Vec<u8> {
+        let mut message = Vec::new();
+        for (number, value) in (1..).zip([hash.as_bytes(), key, signature, text, pem]) {
+            protobuf::push(&mut message, number, value);
+        }
+        message
+    }
+
+    #[test]
+    fn an_es256_signature_verifies_with_der_and_with_pem() {
+        use base64::Engine as _;
+        let (key, signature) = signed(b"text");
+        let yes = Ok(vec![8, 1]);
+        let call = |arguments: &[u8]| call(b"verify_signature", arguments);
+        assert_eq!(call(&arguments("sha256", &key, &signature, b"text", b"")), yes);
+        let pem = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            base64::engine::general_purpose::STANDARD.encode(&key)
+        );
+        assert_eq!(call(&arguments("sha256", b"", &signature, b"text", pem.as_bytes())), yes);
+        let both = arguments("sha256", &key, &signature, b"text", pem.as_bytes());
+        assert_eq!(call(&both), Err(Status::BadArgument));
+        assert_eq!(
+            call(&arguments("sha256", b"", &signature, b"t", b"")),
+            Err(Status::BadArgument)
+        );
+    }
+
+    #[test]
+    fn a_forged_signature_does_not_verify() {
+        let (key, signature) = signed(b"text");
+        let result = |arguments: &[u8]| call(b"verify_signature", arguments).unwrap();
+        let no = |message: Vec<u8>| message.first() == Some(&(2 << 3 | 2));
+        assert!(no(result(&arguments("sha256", &key, &signature, b"other", b""))));
+        assert!(no(result(&arguments("sha512", &key, &signature, b"text", b""))));
+        assert!(no(result(&arguments("md5", &key, &signature, b"text", b""))));
+        assert!(no(result(&arguments("sha256", &signed(b"text").0, &signature, b"text", b""))));
+        assert_eq!(call(b"verify_signature", b"\xff"), Err(Status::BadArgument));
+        assert_eq!(call(b"sign", b""), Err(Status::NotFound));
+    }
+}
