@@ -1,1 +1,29 @@
+//! What the proxy-wasm filters have in common. A filter is this adapter and the stages it runs; what is
+//! decided is `portcullis-policy`'s alone.
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod environment;
+mod root;
+mod stream;
+
+use portcullis_policy::Stages;
+use proxy_wasm::types::LogLevel;
+
+/// A filter: its name, as logs have it, and the stages it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// The name of the .wasm.
+    pub name: &'static str,
+    /// What it decides.
+    pub stages: Stages,
+}
+
+impl Filter {
+    /// Registers the filter with the host. To be called from `proxy_wasm::main!`.
+    pub fn register(self) {
+        // Below the host's own level nothing is written; this only keeps the SDK from filtering.
+        proxy_wasm::set_log_level(LogLevel::Info);
+        proxy_wasm::set_root_context(move |_| Box::new(root::Root::new(self)));
+    }
+}

@@ -1,0 +1,115 @@
+//! The proxy as the policy's environment.
+
+use std::time::UNIX_EPOCH;
+
+use portcullis_policy::{
+    Environment, Header, NativeSignature, Swap, Timestamp, Unavailable, Version,
+};
+use prost::Message as _;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::Status;
+
+/// What [`Environment::compare_and_swap`] expects where nothing is stored. The host takes 0 for «do not
+/// compare», and ignores what is given where the key is missing; so a version that no write ever reaches means
+/// «only if it is still missing».
+const ABSENT: u32 = u32::MAX;
+
+pub(crate) struct HostEnvironment {
+    /// The header that holds the time, and what it held.
+    replay: Option<(String, Timestamp)>,
+}
+
+impl HostEnvironment {
+    pub(crate) fn new(replay_clock_header: Option<String>) -> Self {
+        Self { replay: replay_clock_header.map(|name| (name, BEYOND)) }
+    }
+
+    /// Takes the time from a request, where the VM was started so.
+    pub(crate) fn set_clock(&mut self, headers: &[Header]) {
+        if let Some((name, now)) = &mut self.replay {
+            let value = headers.iter().find(|(other, _)| other == name);
+            let value = value.and_then(|(_, value)| std::str::from_utf8(value).ok());
+            *now = value.and_then(|value| value.parse().ok()).map_or(BEYOND, Timestamp);
+        }
+    }
+}
+
+/// The end of time: where the clock cannot be read, everything has expired.
+const BEYOND: Timestamp = Timestamp(u64::MAX);
+
+impl Environment for HostEnvironment {
+    fn now(&mut self) -> Timestamp {
+        if let Some((_, now)) = self.replay {
+            return now;
+        }
+        hostcalls::get_current_time()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| u64::try_from(since.as_nanos()).ok())
+            .map_or(BEYOND, Timestamp)
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+        getrandom::fill(bytes).map_err(|_| Unavailable)
+    }
+
+    fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
+        match hostcalls::get_shared_data(key) {
+            Ok((Some(value), Some(version))) => Ok(Some((value, Version(version)))),
+            // An empty value comes without bytes.
+            Ok((None, Some(version))) => Ok(Some((Vec::new(), Version(version)))),
+            Ok((_, None)) => Ok(None),
+            Err(_) => Err(Unavailable),
+        }
+    }
+
+    fn compare_and_swap(
+        &mut self,
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+    ) -> Result<Swap, Unavailable> {
+        let expected = expected.map_or(ABSENT, |version| version.0);
+        match hostcalls::set_shared_data(key, Some(value), Some(expected)) {
+            Ok(()) => Ok(Swap::Done),
+            Err(Status::CasMismatch) => Ok(Swap::Conflict),
+            Err(_) => Err(Unavailable),
+        }
+    }
+
+    fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {
+        let arguments = VerifySignatureArguments {
+            hash_function: signature.hash.to_owned(),
+            public_key: signature.public_key.to_vec(),
+            signature: signature.signature.to_vec(),
+            text: signature.message.to_vec(),
+        };
+        let arguments = arguments.encode_to_vec();
+        match hostcalls::call_foreign_function("verify_signature", Some(&arguments)) {
+            // A false result is left off the wire, and with it perhaps all bytes.
+            Ok(reply) => VerifySignatureResult::decode(reply.unwrap_or_default().as_slice())
+                .ok()
+                .map(|reply| reply.result),
+            Err(_) => None,
+        }
+    }
+}
+
+/// envoy/source/extensions/common/wasm/ext/verify_signature.proto
+#[derive(prost::Message)]
+struct VerifySignatureArguments {
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+}
+
+#[derive(prost::Message)]
+struct VerifySignatureResult {
+    #[prost(bool, tag = "1")]
+    result: bool,
+}

@@ -1,0 +1,204 @@
+//! One request on its way through the proxy.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use portcullis_policy::{
+    Exchange, Header, HeaderEdit, Policy, Principal, Reply, RequestHead, Stage, Step,
+};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+
+use crate::Filter;
+use crate::environment::HostEnvironment;
+use crate::root::write_log;
+
+/// Where a filter leaves the principal for those after it: filter state, which clients cannot reach.
+const PRINCIPAL_PROPERTY: &str = "portcullis_principal";
+
+pub(crate) struct Stream {
+    filter: Filter,
+    policy: Option<Arc<Policy>>,
+    environment: HostEnvironment,
+    exchange: Option<Exchange>,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing decided yet, or everything let through.
+    Open,
+    /// The header section is held back until the body has come.
+    AwaitingBody,
+    /// A response of ours is on its way; whatever else comes is not looked at.
+    Answered,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        filter: Filter,
+        policy: Option<Arc<Policy>>,
+        environment: HostEnvironment,
+    ) -> Self {
+        Self { filter, policy, environment, exchange: None, phase: Phase::Open }
+    }
+
+    fn begin(&mut self, headers: &[Header], end_of_stream: bool) -> Action {
+        use portcullis_policy::Environment as _;
+
+        // Without a policy nothing is decided, and what is not decided is refused.
+        let Some(policy) = self.policy.clone() else { return self.fail("no policy") };
+        self.environment.set_clock(headers);
+        let mut exchange = policy.begin(self.environment.now());
+        if !self.filter.stages.contains(Stage::Identity)
+            && let Some(principal) = inherited_principal()
+        {
+            exchange.assume_principal(principal);
+        }
+        let head =
+            RequestHead { headers, source: source_address(), has_body: !end_of_stream };
+        let step = exchange.request_head(&head, &mut self.environment);
+        if self.filter.stages.contains(Stage::Identity) && !self.filter.stages.contains(Stage::Limits) {
+            let field = exchange.principal().to_field();
+            let _ = hostcalls::set_property(vec![PRINCIPAL_PROPERTY], Some(field.as_bytes()));
+        }
+        self.exchange = Some(exchange);
+        self.follow(step)
+    }
+
+    /// The whole body is in the proxy's buffer.
+    fn judge_body(&mut self) -> Action {
+        let Some(exchange) = &mut self.exchange else { return self.fail("no exchange") };
+        let limit = exchange.max_body_bytes();
+        let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit.saturating_add(1));
+        let Ok(body) = body else { return self.fail("the body cannot be read") };
+        let body = body.unwrap_or_default();
+        let step = match body.len() > limit {
+            true => exchange.body_too_large(),
+            false => exchange.request_body(&body, &mut self.environment),
+        };
+        self.follow(step)
+    }
+
+    fn follow(&mut self, step: Step) -> Action {
+        match step {
+            Step::Continue(edits) => match apply(MapType::HttpRequestHeaders, &edits) {
+                Ok(()) => {
+                    self.phase = Phase::Open;
+                    Action::Continue
+                }
+                // A header that should be gone would reach the upstream.
+                Err(()) => self.fail("a header field cannot be changed"),
+            },
+            Step::NeedBody => {
+                self.phase = Phase::AwaitingBody;
+                Action::Pause
+            }
+            Step::Respond(reply) => self.respond(&reply),
+        }
+    }
+
+    fn respond(&mut self, reply: &Reply) -> Action {
+        self.phase = Phase::Answered;
+        let headers =
+            reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
+        let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
+        Action::Pause
+    }
+
+    /// Something that should not be: logged, and refused.
+    fn fail(&mut self, what: &str) -> Action {
+        write_log(LogLevel::Error, self.filter.name, what);
+        let body = br#"{"type":"about:blank","title":"Service Unavailable","status":503}"#;
+        self.respond(&Reply {
+            status: 503,
+            headers: vec![("content-type", portcullis_policy::PROBLEM_MEDIA_TYPE.to_owned())],
+            body: body.to_vec(),
+        })
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        match hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
+            Ok(headers) => self.begin(&headers, end_of_stream),
+            Err(_) => self.fail("the header section cannot be read"),
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.phase {
+            Phase::Open => return Action::Continue,
+            Phase::Answered => return Action::Pause,
+            Phase::AwaitingBody => {}
+        }
+        let limit = self.exchange.as_ref().map_or(0, Exchange::max_body_bytes);
+        // The size is that of everything buffered so far: no need to wait for more.
+        if end_of_stream || size > limit { self.judge_body() } else { Action::Pause }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        if self.phase == Phase::Answered {
+            return Action::Pause;
+        }
+        if let Ok(trailers) = hostcalls::get_map_bytes(MapType::HttpRequestTrailers)
+            && let Some(exchange) = &mut self.exchange
+        {
+            let edits = exchange.request_trailers(&trailers);
+            if apply(MapType::HttpRequestTrailers, &edits).is_err() {
+                return self.fail("a trailer field cannot be changed");
+            }
+        }
+        // With trailers the body never says that it has ended.
+        match self.phase {
+            Phase::AwaitingBody => self.judge_body(),
+            Phase::Open | Phase::Answered => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) {
+            let edits = exchange.response_head(&headers);
+            if apply(MapType::HttpResponseHeaders, &edits).is_err() {
+                write_log(LogLevel::Error, self.filter.name, "a response header field cannot be changed");
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if let Some(exchange) = &mut self.exchange
+            && let Some(record) = exchange.finish(&mut self.environment)
+        {
+            let _ = hostcalls::log(LogLevel::Info, &record);
+        }
+    }
+}
+
+fn apply(map: MapType, edits: &[HeaderEdit]) -> Result<(), ()> {
+    for edit in edits {
+        let done = match edit {
+            HeaderEdit::Remove(name) => hostcalls::remove_map_value(map, name),
+            HeaderEdit::Set(name, value) => hostcalls::set_map_value(map, name, Some(value)),
+        };
+        done.map_err(|_| ())?;
+    }
+    Ok(())
+}
+
+/// The client's address as the proxy has established it.
+fn source_address() -> Option<IpAddr> {
+    let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let address = text.parse::<SocketAddr>().map(|address| address.ip());
+    address.or_else(|_| text.parse()).ok()
+}
+
+fn inherited_principal() -> Option<Principal> {
+    let bytes = hostcalls::get_property(vec![PRINCIPAL_PROPERTY]).ok().flatten()?;
+    Principal::from_field(std::str::from_utf8(&bytes).ok()?)
+}
