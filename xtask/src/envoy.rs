@@ -147,6 +147,8 @@ impl<'a> Pip<'a> {
         command.args(["-m", "pip", "--no-input", "--disable-pip-version-check"]);
         // Progress; standard output is for what the user asked for.
         command.stdout(io::stderr());
+        // Its advice to use a virtual environment: we install into folders of our own.
+        command.env("PIP_ROOT_USER_ACTION", "ignore");
         command
     }
 
