@@ -35,7 +35,7 @@ impl Variables {
         self.0.contains_key(name)
     }
 
-    pub(super) fn lookup(&self, name: &str) -> Result<String, LookupError> {
+    pub(crate) fn lookup(&self, name: &str) -> Result<String, LookupError> {
         if !is_valid_name(name) {
             return Err(LookupError::InvalidName);
         }
@@ -62,7 +62,7 @@ pub struct InvalidName(String);
 
 /// Why a function's lookup found nothing.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LookupError {
+pub(crate) enum LookupError {
     InvalidName,
     Undefined,
 }

@@ -1,9 +1,18 @@
 //! The gateway without Envoy: HTTP in, the filters, a function or an upstream, HTTP out.
 
+mod access_log;
 mod connection;
+mod gate;
+mod head;
+mod path;
 mod problem;
+mod response;
 mod server;
+mod upstream;
 
+pub use access_log::{AccessLog, stdout};
 pub use connection::{Peer, Tls};
+pub use gate::{Gateway, GatewayLimits};
 pub use problem::Problem;
 pub use server::{BodyError, Handler, ResponseBody, Server, ServerLimits};
+pub use upstream::{HttpUpstream, InvalidUpstream, Upstream, function_response};

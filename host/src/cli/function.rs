@@ -1,0 +1,79 @@
+//! `portcullis function`: a function alone, for other proxies to stand in front of.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::Failure;
+use super::variables::VariableArgs;
+use crate::component::{Function, FunctionConfig, OutboundHost};
+use crate::gateway::{Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
+
+/// Serve a function, a WebAssembly component that answers HTTP requests
+///
+/// HTTP/1.1 and HTTP/2 (with prior knowledge) on one port, without TLS and without any policy:
+/// let nothing but the gate reach it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The component, a .wasm file
+    component: PathBuf,
+
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+
+    /// A host the function may call, such as https://api.example.com; by default none
+    #[arg(long = "allow-host", value_name = "SCHEME://HOST[:PORT]")]
+    allowed_hosts: Vec<OutboundHost>,
+
+    #[command(flatten)]
+    variables: VariableArgs,
+}
+
+impl Args {
+    /// Serves until SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    ///
+    /// The component or a variable is bad, or the address cannot be had.
+    pub fn run(self) -> Result<(), Failure> {
+        let config = FunctionConfig {
+            variables: self.variables.load()?,
+            allowed_outbound_hosts: self.allowed_hosts,
+            ..FunctionConfig::default()
+        };
+        let runtime = super::runtime()?;
+        let server = runtime
+            .block_on(Server::bind(self.listen, None, ServerLimits::default()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
+        let function = Function::load(&self.component, config).map_err(Failure::input)?;
+
+        runtime.block_on(async {
+            let url = server.url().map_err(Failure::runtime)?;
+            println!("listening on {url}");
+            server.run(Arc::new(FunctionHandler { function }), super::interrupted()).await;
+            Ok(())
+        })
+    }
+}
+
+struct FunctionHandler {
+    function: Function,
+}
+
+impl Handler for FunctionHandler {
+    async fn handle(
+        self: Arc<Self>,
+        _peer: Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let result = self.function.handle(request).await;
+        if let Err(error) = &result {
+            eprintln!("portcullis: {error}");
+        }
+        function_response(result)
+    }
+}

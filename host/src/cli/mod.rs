@@ -1,0 +1,119 @@
+//! The `portcullis` command: what its subcommands have in common.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod dev_credentials;
+pub mod function;
+pub mod serve;
+pub mod variables;
+
+/// The gate in front of an AI API.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Args>),
+    Function(function::Args),
+    DevCredentials(dev_credentials::Args),
+}
+
+impl Cli {
+    /// Runs the command and tells how it ended.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Serve(args) => args.run(),
+            Command::Function(args) => args.run(),
+            Command::DevCredentials(args) => args.run(),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("portcullis: {}", failure.message);
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+/// Why a command ended without doing what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// The command's input is bad: exit code 2. The message names the file, the line and the
+    /// field as far as there are any, and what was expected.
+    #[must_use]
+    pub fn input(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), code: 2 }
+    }
+
+    /// The input is fine and the command failed all the same: exit code 1.
+    #[must_use]
+    pub fn runtime(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), code: 1 }
+    }
+}
+
+/// Reads a file that the user named. It is bounded: no input of ours is larger.
+pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    const LIMIT: u64 = 16 << 20;
+    use std::io::Read as _;
+
+    let shown = path.display();
+    let unreadable = |error| Failure::input(format_args!("{shown}: {error}"));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut content = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > LIMIT {
+        return Err(Failure::input(format_args!("{shown}: larger than {LIMIT} bytes")));
+    }
+    Ok(content)
+}
+
+/// A runtime for the commands that serve.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::runtime(format_args!("cannot start: {error}")))
+}
+
+/// Ready on the first SIGINT or SIGTERM. A second one ends the process at once.
+pub(crate) async fn interrupted() {
+    first_signal().await;
+    tokio::spawn(async {
+        first_signal().await;
+        std::process::exit(130);
+    });
+}
+
+#[cfg(unix)]
+async fn first_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler the signal ends the process, which is as good.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn first_signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

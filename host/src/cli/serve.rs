@@ -1,0 +1,159 @@
+//! `portcullis serve`: the gate and what it protects in one process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::variables::VariableArgs;
+use super::{Failure, input_file};
+use crate::compile_cache::CompileCache;
+use crate::component::{Function, FunctionConfig, OutboundHost};
+use crate::gateway::{
+    self, AccessLog, Gateway, GatewayLimits, HttpUpstream, Server, ServerLimits, Upstream,
+};
+use crate::proxy_wasm::{Engine, FilterPool, Host, LogLevel, Module, PluginConfig, StderrLog};
+use crate::tls;
+
+/// Serve a function, or an HTTP service, behind the gate
+///
+/// Requests pass the filter, which enforces the policy, and then reach the function in this
+/// process or the HTTP service at --upstream. One line of JSON per request goes to standard
+/// output, everything else to standard error.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("behind").required(true).args(["function", "upstream"])))]
+#[command(group(clap::ArgGroup::new("rules").required(true).args(["policy", "configuration"])))]
+pub struct Args {
+    /// The policy document, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// In place of a policy: the filter's configuration as it is, for filters other than gate
+    #[arg(long, value_name = "FILE")]
+    configuration: Option<PathBuf>,
+
+    /// The proxy-wasm filter that enforces it
+    #[arg(long, value_name = "FILE", default_value = "target/portcullis/gate.wasm")]
+    filter: PathBuf,
+
+    /// The function behind the gate, a WebAssembly component
+    #[arg(long, value_name = "FILE")]
+    function: Option<PathBuf>,
+
+    /// The HTTP service behind the gate
+    #[arg(long, value_name = "http://HOST:PORT")]
+    upstream: Option<HttpUpstream>,
+
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The server's certificate chain, PEM; with --key, to speak TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+
+    /// A host the function may call, such as https://api.example.com; by default none
+    #[arg(long = "allow-host", value_name = "SCHEME://HOST[:PORT]")]
+    allowed_hosts: Vec<OutboundHost>,
+
+    #[command(flatten)]
+    variables: VariableArgs,
+
+    /// How many VMs run the filter, as an Envoy with as many workers has; by default one for
+    /// each processor
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+}
+
+/// What the filter is given: its configuration, and the environment that its secrets come from.
+pub struct FilterInput {
+    pub configuration: Vec<u8>,
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Args {
+    /// Serves until SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    ///
+    /// The policy, the filter, the function, a variable or a certificate is bad, or the address
+    /// cannot be had.
+    pub fn run(self) -> Result<(), Failure> {
+        let input = self.filter_input()?;
+        let tls = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                Some(tls::server_config(certificate, key).map_err(Failure::input)?)
+            }
+            _ => None,
+        };
+        let variables = self.variables.load()?;
+
+        // Before the compilation, which takes seconds: a port that is in use is told at once.
+        let runtime = super::runtime()?;
+        let server = runtime
+            .block_on(Server::bind(self.listen, tls, ServerLimits::default()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
+
+        let host = Arc::new(Host::default().with_log(Arc::new(StderrLog(LogLevel::Info))));
+        let filters = self.filters(&host, input)?;
+        let upstream = match (self.function, self.upstream) {
+            (Some(path), _) => {
+                let config = FunctionConfig {
+                    variables,
+                    allowed_outbound_hosts: self.allowed_hosts,
+                    ..FunctionConfig::default()
+                };
+                Upstream::Function(Function::load(path, config).map_err(Failure::input)?)
+            }
+            (None, Some(upstream)) => Upstream::Http(upstream),
+            (None, None) => return Err(Failure::input("expected --function or --upstream")),
+        };
+
+        let error_log: AccessLog = Arc::new(|line| eprintln!("portcullis: {line}"));
+        let gateway = Arc::new(Gateway {
+            host,
+            filters,
+            upstream,
+            limits: GatewayLimits::default(),
+            access_log: gateway::stdout(),
+            error_log,
+        });
+        runtime.block_on(async {
+            let url = server.url().map_err(Failure::runtime)?;
+            eprintln!("listening on {url}");
+            server.run(gateway, super::interrupted()).await;
+            Ok(())
+        })
+    }
+
+    fn filters(&self, host: &Arc<Host>, input: FilterInput) -> Result<Arc<FilterPool>, Failure> {
+        let engine = Engine::new(&CompileCache::User).map_err(Failure::runtime)?;
+        let module = Module::load(&engine, &self.filter).map_err(Failure::input)?;
+        let name = self.filter.file_stem().and_then(|name| name.to_str()).unwrap_or("filter");
+        let mut config = PluginConfig::new(name, input.configuration);
+        config.environment = input.environment;
+
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.workers.map_or(processors, usize::from);
+        FilterPool::start(host, &[(module, config)], workers).map_err(Failure::input)
+    }
+
+    fn filter_input(&self) -> Result<FilterInput, Failure> {
+        // The policy's own secrets; the rest of this process's environment is none of the
+        // filter's business.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("PORTCULLIS_"))
+            .collect();
+        let path = match (&self.policy, &self.configuration) {
+            (Some(policy), _) => policy,
+            (None, Some(configuration)) => configuration,
+            (None, None) => return Err(Failure::input("expected --policy or --configuration")),
+        };
+        Ok(FilterInput { configuration: input_file(path)?, environment })
+    }
+}

@@ -1,0 +1,260 @@
+//! The gateway: each request through the filters, to the upstream, and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Version, request};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::access_log::{AccessLog, Record};
+use super::connection::Peer;
+use super::head::{self, REQUEST_ID};
+use super::problem::Problem;
+use super::response::Return;
+use super::server::{Handler, ResponseBody};
+use super::upstream::Upstream;
+use crate::proxy_wasm::{
+    Event, Exchange, FilterPool, HeaderMap as Fields, Host, StreamInfo, TlsInfo,
+};
+
+/// The bounds of the gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayLimits {
+    /// The largest request body, in bytes; the filters may have a lower limit.
+    pub request_body: usize,
+    /// How long the parts of a request's body may be apart.
+    pub request_idle: Duration,
+    /// How long a whole request may take to arrive and to be decided on.
+    pub request_timeout: Duration,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> Self {
+        Self {
+            request_body: 8 << 20,
+            request_idle: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Filters in front of an upstream.
+pub struct Gateway {
+    pub host: Arc<Host>,
+    pub filters: Arc<FilterPool>,
+    pub upstream: Upstream,
+    pub limits: GatewayLimits,
+    pub access_log: AccessLog,
+    /// Where it is said why an upstream gave no response.
+    pub error_log: AccessLog,
+}
+
+impl Handler for Gateway {
+    async fn handle(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let (head, body) = request.into_parts();
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let request_id = valid_request_id(&head).unwrap_or(request_id);
+        let mut record = self.record(&head, &peer, &request_id);
+        let fields = match head::request_fields(&head, &peer, &request_id) {
+            Ok(fields) => fields,
+            Err(malformed) => {
+                let problem = Problem::BadRequest;
+                record.entry.details = Some(malformed.0.to_owned());
+                record.entry.status = problem.status().as_u16();
+                record.entry.complete = true;
+                return problem.response();
+            }
+        };
+
+        let exchange = self.filters.begin(self.stream_info(&head, &peer));
+        let is_head = head.method == http::Method::HEAD;
+        let back = Return { exchange, host: self.host.clone(), record, is_head };
+        let forward = Forward { gateway: &self, back, upstream: None, taken: 0 };
+        let mut response = forward.run(fields, body).await;
+        if let Ok(value) = request_id.parse() {
+            response.headers_mut().entry(REQUEST_ID).or_insert(value);
+        }
+        response
+    }
+}
+
+impl Gateway {
+    fn record(&self, head: &request::Parts, peer: &Peer, request_id: &str) -> Record {
+        let mut record = Record::new(self.access_log.clone());
+        let entry = &mut record.entry;
+        entry.request_id = request_id.to_owned();
+        entry.source = peer.address.to_string();
+        entry.method = head.method.as_str().chars().take(32).collect();
+        entry.path = head.uri.path().chars().take(1024).collect();
+        entry.protocol = protocol(head.version);
+        entry.tls = peer.tls.as_ref().map(|tls| tls.version);
+        record
+    }
+
+    fn stream_info(&self, head: &request::Parts, peer: &Peer) -> StreamInfo {
+        let now = self.host.clock().now_nanoseconds();
+        let mut info = StreamInfo::new(peer.address, peer.local_address, now);
+        info.protocol = protocol(head.version);
+        info.tls = peer.tls.as_ref().map(|tls| TlsInfo {
+            version: tls.version.to_owned(),
+            requested_server_name: tls.server_name.clone().unwrap_or_default(),
+            peer: None,
+        });
+        info
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// The request's own id, if it is one that may stand in a log: a UUID as Envoy makes them, or
+/// anything as short and plain.
+fn valid_request_id(head: &request::Parts) -> Option<String> {
+    let id = head.headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (!id.is_empty() && id.len() <= 64 && id.bytes().all(is_plain)).then(|| id.to_owned())
+}
+
+/// A request on its way to the upstream. It is held until it has come out of the filters whole,
+/// so that the upstream sees nothing of a request that is refused.
+struct Forward<'a> {
+    gateway: &'a Gateway,
+    back: Return,
+    upstream: Option<Message>,
+    taken: usize,
+}
+
+#[derive(Default)]
+struct Message {
+    fields: Fields,
+    body: Vec<u8>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Forward<'_> {
+    async fn run(mut self, fields: Fields, body: Incoming) -> Response<ResponseBody> {
+        let timeout = self.gateway.limits.request_timeout;
+        match tokio::time::timeout(timeout, self.bring(fields, body)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => return self.back.problem(problem).await,
+            Err(_) => self.exchange().time_out(),
+        }
+        if self.exchange().is_answered() || self.exchange().is_reset() {
+            return self.back.local().await;
+        }
+        let Some(message) = self.upstream.take() else {
+            return self.back.problem(Problem::GateUnavailable).await;
+        };
+        let request = match head::upstream_request(&message.fields) {
+            Ok(request) => request,
+            Err(malformed) => {
+                (self.gateway.error_log)(&format!(
+                    "the filters made a bad request: {}",
+                    malformed.0
+                ));
+                return self.back.problem(Problem::GateUnavailable).await;
+            }
+        };
+        match self.gateway.upstream.send(request, message.body, message.trailers).await {
+            Ok(response) => self.back.upstream(response).await,
+            Err((problem, reason)) => {
+                (self.gateway.error_log)(&reason);
+                self.back.problem(problem).await
+            }
+        }
+    }
+
+    /// Brings the request, part by part, until the filters have let it by or answered it.
+    async fn bring(&mut self, fields: Fields, mut body: Incoming) -> Result<(), Problem> {
+        let ends = body.is_end_stream();
+        self.exchange().send(Event::Headers(fields, ends));
+        self.take()?;
+        let mut has_more = !ends;
+        while !self.is_decided() {
+            if self.exchange().request_pressure() || !has_more {
+                self.moved().await;
+            } else {
+                let idle = self.gateway.limits.request_idle;
+                match tokio::time::timeout(idle, body.frame()).await {
+                    Ok(part) => has_more = self.feed(part)?,
+                    Err(_) => self.exchange().time_out(),
+                }
+            }
+            self.take()?;
+        }
+        Ok(())
+    }
+
+    fn is_decided(&mut self) -> bool {
+        let exchange = self.exchange();
+        exchange.is_answered() || exchange.is_reset() || exchange.is_request_forwarded()
+    }
+
+    async fn moved(&mut self) {
+        if self.exchange().may_move() {
+            self.exchange().moved().await;
+        } else {
+            self.exchange().time_out();
+        }
+    }
+
+    /// Gives the filters the next part; false once there is none.
+    fn feed(&mut self, part: Option<hyper::Result<Frame<Bytes>>>) -> Result<bool, Problem> {
+        let Some(part) = part else {
+            self.exchange().send(Event::Data(Vec::new(), true));
+            return Ok(false);
+        };
+        let frame = part.map_err(|_| Problem::BadRequest)?;
+        match frame.into_data() {
+            Ok(data) => {
+                self.back.record.entry.bytes_received += data.len() as u64;
+                self.exchange().send(Event::Data(data.into(), false));
+                Ok(true)
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    self.exchange().send(Event::Trailers(head::fields(&trailers)));
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes what has come out of the filters.
+    fn take(&mut self) -> Result<(), Problem> {
+        for event in self.back.exchange.take_upstream() {
+            let message = self.upstream.get_or_insert_default();
+            match event {
+                Event::Headers(fields, _) => message.fields = fields,
+                Event::Data(data, _) => {
+                    self.taken = self.taken.saturating_add(data.len());
+                    if self.taken > self.gateway.limits.request_body {
+                        return Err(Problem::TooLarge);
+                    }
+                    message.body.extend(data);
+                }
+                Event::Trailers(fields) => {
+                    let trailers = head::header_map(&fields);
+                    message.trailers = Some(trailers.map_err(|_| Problem::GateUnavailable)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self) -> &mut Exchange {
+        &mut self.back.exchange
+    }
+}

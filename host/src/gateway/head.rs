@@ -1,0 +1,242 @@
+//! Heads of messages between hyper's form and that of the filters.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, request, response};
+
+use super::connection::Peer;
+use super::path;
+use crate::proxy_wasm::HeaderMap as Fields;
+
+/// What belongs to a connection and not to a message (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request that is not one that HTTP allows, or that could be read in two ways.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) &'static str);
+
+/// The head of a request as the filters see it, with what Envoy as an edge proxy
+/// (`use_remote_address`) sets and removes.
+pub(super) fn request_fields(
+    head: &request::Parts,
+    peer: &Peer,
+    request_id: &str,
+) -> Result<Fields, Malformed> {
+    if head.method == Method::CONNECT {
+        return Err(Malformed("CONNECT is not offered"));
+    }
+    let authority = authority(head)?;
+    let path = match head.uri.path_and_query() {
+        Some(path) if path == "*" && head.method == Method::OPTIONS => "*".to_owned(),
+        Some(path) => {
+            path::normalise(path.as_str()).map_err(|_| Malformed("the path is not usable"))?
+        }
+        None => "/".to_owned(),
+    };
+    let scheme = if peer.tls.is_some() { "https" } else { "http" };
+
+    let mut fields = Fields::new();
+    fields.add(":authority", authority);
+    fields.add(":path", path);
+    fields.add(":method", head.method.as_str());
+    fields.add(":scheme", scheme);
+    let nominated = nominated(&head.headers);
+    for (name, value) in &head.headers {
+        let own = *name == HOST || *name == REQUEST_ID || name.as_str().starts_with("x-envoy-");
+        if own || name == "x-forwarded-proto" || is_hop_by_hop(name, &nominated) {
+            continue;
+        }
+        fields.add(name.as_str(), value.as_bytes());
+    }
+    if head.headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+        fields.add("te", "trailers");
+    }
+    let mut forwarded: Vec<u8> = Vec::new();
+    for value in head.headers.get_all("x-forwarded-for") {
+        forwarded.extend_from_slice(value.as_bytes());
+        forwarded.extend_from_slice(b",");
+    }
+    forwarded.extend_from_slice(peer.address.ip().to_canonical().to_string().as_bytes());
+    fields.remove("x-forwarded-for");
+    fields.add("x-forwarded-for", forwarded);
+    fields.add("x-forwarded-proto", scheme);
+    fields.add(REQUEST_ID.as_str(), request_id);
+    Ok(fields)
+}
+
+/// The one authority of a request: two that differ are an attack (RFC 9112 section 3.2).
+fn authority(head: &request::Parts) -> Result<String, Malformed> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Malformed("more than one Host field"));
+    }
+    let host = host
+        .map(|host| host.to_str().map_err(|_| Malformed("the Host field is not text")))
+        .transpose()?;
+    let authority = match (head.uri.authority(), host) {
+        (Some(authority), Some(host)) if head.version == http::Version::HTTP_2 => {
+            if !authority.as_str().eq_ignore_ascii_case(host) {
+                return Err(Malformed("the Host field contradicts :authority"));
+            }
+            authority.as_str()
+        }
+        // RFC 9112 section 3.2.2: the target in absolute form overrides the field.
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host,
+        (None, None) => return Err(Malformed("no Host field")),
+    };
+    match authority.parse::<Authority>() {
+        Ok(parsed) if !parsed.as_str().contains('@') => Ok(parsed.to_string()),
+        _ => Err(Malformed("the authority is not usable")),
+    }
+}
+
+/// The head that goes to the upstream, from what came out of the filters.
+pub(super) fn upstream_request(fields: &Fields) -> Result<Request<()>, Malformed> {
+    let pseudo = |name| {
+        let value = fields.first(name).and_then(|value| std::str::from_utf8(value).ok());
+        value.ok_or(Malformed("a pseudo-header is missing"))
+    };
+    let unusable = |_| Malformed("a pseudo-header is not usable");
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(pseudo(":authority")?.parse().map_err(unusable)?);
+    let path: PathAndQuery = pseudo(":path")?.parse().map_err(unusable)?;
+    uri.path_and_query = Some(path);
+    let method = Method::from_bytes(pseudo(":method")?.as_bytes());
+
+    let mut request = Request::new(());
+    *request.method_mut() = method.map_err(|_| Malformed("the method is not usable"))?;
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Malformed("the target is not usable"))?;
+    *request.headers_mut() = header_map(fields)?;
+    // Framed anew: what the filters, or the client, said of it may be wrong by now.
+    request.headers_mut().remove(CONTENT_LENGTH);
+    Ok(request)
+}
+
+/// The head of an upstream's response as the filters see it.
+pub(super) fn response_fields(head: &response::Parts) -> Fields {
+    let mut fields = Fields::new();
+    fields.add(":status", head.status.as_str());
+    let nominated = nominated(&head.headers);
+    for (name, value) in &head.headers {
+        if !is_hop_by_hop(name, &nominated) {
+            fields.add(name.as_str(), value.as_bytes());
+        }
+    }
+    fields
+}
+
+/// The status and fields that go to the client.
+pub(super) fn client_response(fields: &Fields) -> Result<(StatusCode, HeaderMap), Malformed> {
+    let status = fields.first(":status").and_then(|status| StatusCode::from_bytes(status).ok());
+    let status = status.ok_or(Malformed("the response has no usable status"))?;
+    Ok((status, header_map(fields)?))
+}
+
+/// Fields that the filters have made, or let by: they must be HTTP again.
+pub(super) fn header_map(fields: &Fields) -> Result<HeaderMap, Malformed> {
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with(b":")) {
+        let name =
+            HeaderName::from_bytes(name).map_err(|_| Malformed("a field name is not usable"))?;
+        let value =
+            HeaderValue::from_bytes(value).map_err(|_| Malformed("a field value is not usable"))?;
+        if !is_hop_by_hop(&name, &[]) || name == TE {
+            map.append(name, value);
+        }
+    }
+    Ok(map)
+}
+
+/// The fields of a map, for trailers.
+pub(super) fn fields(map: &HeaderMap) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in map {
+        fields.add(name.as_str(), value.as_bytes());
+    }
+    fields
+}
+
+fn is_hop_by_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {
+    HOP_BY_HOP.contains(&name.as_str()) || nominated.contains(name)
+}
+
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer {
+            address: "192.0.2.7:4711".parse().unwrap(),
+            local_address: "192.0.2.1:80".parse().unwrap(),
+            tls: None,
+        }
+    }
+
+    fn read(request: request::Builder) -> Result<Fields, Malformed> {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        request_fields(&head, &peer(), "id")
+    }
+
+    #[test]
+    fn what_an_edge_proxy_sets_cannot_be_set_by_the_client() {
+        let request = Request::post("/a/../b?c")
+            .header("host", "api.example.com")
+            .header("x-forwarded-for", "10.0.0.1")
+            .header("x-forwarded-proto", "https")
+            .header("x-envoy-internal", "true")
+            .header("connection", "keep-alive, x-hop")
+            .header("x-hop", "1")
+            .header("te", "gzip")
+            .header("accept", "a")
+            .header("accept", "b");
+        let fields = read(request).unwrap();
+        assert_eq!(fields.first(":path"), Some(&b"/b?c"[..]));
+        assert_eq!(fields.first(":authority"), Some(&b"api.example.com"[..]));
+        assert_eq!(fields.first(":scheme"), Some(&b"http"[..]));
+        assert_eq!(fields.first("x-forwarded-for"), Some(&b"10.0.0.1,192.0.2.7"[..]));
+        assert_eq!(fields.all(b"x-forwarded-proto").collect::<Vec<_>>(), [b"http"]);
+        assert_eq!(fields.all(b"accept").count(), 2);
+        for gone in ["host", "connection", "x-hop", "te", "x-envoy-internal"] {
+            assert_eq!(fields.first(gone), None, "{gone}");
+        }
+    }
+
+    #[test]
+    fn two_authorities_are_refused() {
+        let two = Request::get("/").header("host", "a").header("host", "b");
+        assert_eq!(read(two), Err(Malformed("more than one Host field")));
+        assert!(read(Request::get("/")).is_err());
+        assert!(read(Request::get("/").header("host", "a b")).is_err());
+        assert!(read(Request::get("/").header("host", "user@a")).is_err());
+        let differ = Request::get("http://a/").version(http::Version::HTTP_2).header("host", "b");
+        assert!(read(differ).is_err());
+    }
+
+    #[test]
+    fn what_filters_make_must_be_http() {
+        let mut fields: Fields = [
+            (":method", "POST"),
+            (":path", "/"),
+            (":authority", "a"),
+            (":scheme", "http"),
+            ("content-length", "999"),
+        ]
+        .into_iter()
+        .collect();
+        let request = upstream_request(&fields).unwrap();
+        assert!(!request.headers().contains_key(CONTENT_LENGTH));
+        fields.add("x", "a\r\nhost: evil");
+        assert!(upstream_request(&fields).is_err());
+    }
+}

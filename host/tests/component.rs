@@ -1,0 +1,217 @@
+//! The component host: what a function can do, and what it cannot.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::Artifact;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty, Full};
+use portcullis::compile_cache::CompileCache;
+use portcullis::component::{
+    Function, FunctionBody, FunctionConfig, HandleError, Limits, LoadError, Variables,
+};
+use zeroize::Zeroizing;
+
+mod common;
+
+fn config() -> FunctionConfig {
+    FunctionConfig { cache: CompileCache::Off, ..FunctionConfig::default() }
+}
+
+fn load(config: FunctionConfig) -> Function {
+    Function::load(&common::probe().path, config).unwrap()
+}
+
+async fn get(function: &Function, path: &str) -> Result<Response<FunctionBody>, HandleError> {
+    let request = Request::get(path).header("host", "test").body(Empty::<Bytes>::new()).unwrap();
+    function.handle(request).await
+}
+
+async fn status(function: &Function, path: &str) -> u16 {
+    get(function, path).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn every_request_has_an_instance_of_its_own() {
+    let function = load(config());
+    assert_eq!(status(&function, "/").await, 200);
+    assert_eq!(status(&function, "/count").await, 201);
+    assert_eq!(status(&function, "/count").await, 201);
+}
+
+#[tokio::test]
+async fn variables_are_those_that_were_given() {
+    let mut variables = Variables::default();
+    variables.insert("greeting", Zeroizing::new("hello".into())).unwrap();
+    let function = load(FunctionConfig { variables, ..config() });
+    assert_eq!(status(&function, "/variable").await, 205);
+    assert_eq!(status(&load(config()), "/variable").await, 404);
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    assert_eq!(status(&load(config()), "/memory").await, 507);
+    let limits = Limits { memory: 1 << 30, ..Limits::default() };
+    assert_eq!(status(&load(FunctionConfig { limits, ..config() }), "/memory").await, 200);
+}
+
+#[tokio::test]
+async fn a_trap_is_one_requests_alone() {
+    let function = load(config());
+    let error = get(&function, "/trap").await.map(drop).unwrap_err();
+    assert!(
+        matches!(&error, HandleError::Failed(reason) if reason.contains("unreachable")),
+        "{error}"
+    );
+    let error = get(&function, "/nothing").await.map(drop).unwrap_err();
+    assert!(matches!(error, HandleError::Failed(_)), "{error}");
+    assert_eq!(status(&function, "/").await, 200);
+}
+
+#[tokio::test]
+async fn a_loop_is_stopped_in_time_and_gives_its_place_back() {
+    let limits =
+        Limits { request_timeout: Duration::from_millis(200), concurrency: 1, ..Limits::default() };
+    let function = load(FunctionConfig { limits, ..config() });
+    let begun = Instant::now();
+    let error = get(&function, "/loop").await.map(drop).unwrap_err();
+    assert!(matches!(error, HandleError::Timeout), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(status(&function, "/").await, 200);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn loops_do_not_stop_the_others_of_their_thread() {
+    let limits = Limits { request_timeout: Duration::from_secs(2), ..Limits::default() };
+    let function = load(FunctionConfig { limits, ..config() });
+    let looping = get(&function, "/loop");
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        assert_eq!(status(&function, "/").await, 200);
+        begun.elapsed()
+    };
+    let (looped, waited) = tokio::join!(looping, other);
+    assert!(matches!(looped, Err(HandleError::Timeout)));
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_its_instance_along() {
+    let limits = Limits {
+        request_timeout: Duration::from_secs(60),
+        queue_timeout: Duration::from_secs(5),
+        concurrency: 1,
+        ..Limits::default()
+    };
+    let function = load(FunctionConfig { limits, ..config() });
+    let gone = tokio::time::timeout(Duration::from_millis(100), get(&function, "/loop")).await;
+    assert!(gone.is_err());
+    assert_eq!(status(&function, "/").await, 200);
+}
+
+#[tokio::test]
+async fn requests_at_a_time_are_bounded() {
+    let limits = Limits {
+        request_timeout: Duration::from_secs(1),
+        queue_timeout: Duration::from_millis(100),
+        concurrency: 1,
+        ..Limits::default()
+    };
+    let function = load(FunctionConfig { limits, ..config() });
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        get(&function, "/").await.map(drop)
+    };
+    let (first, second) = tokio::join!(get(&function, "/loop"), second);
+    assert!(matches!(first, Err(HandleError::Timeout)));
+    assert!(matches!(second, Err(HandleError::Overloaded)), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let limits = Limits { request_body: 10, ..Limits::default() };
+    let function = load(FunctionConfig { limits, ..config() });
+    let request = Request::post("/").header("content-length", "11");
+    let request = request.body(Full::new(Bytes::from("01234567890"))).unwrap();
+    let error = function.handle(request).await.map(drop).unwrap_err();
+    assert!(matches!(error, HandleError::RequestTooLarge(10)), "{error}");
+}
+
+#[test]
+fn what_is_no_function_is_refused_by_name() {
+    fn refused(content: &[u8]) -> String {
+        let artifact = Artifact::new(content);
+        let error = Function::load(&artifact.path, config()).map(drop).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("artifact.wasm"), "{message}");
+        message
+    }
+
+    assert!(refused(b"junk").contains("found something that is not WebAssembly"));
+    assert!(refused(b"").contains("found something that is not WebAssembly"));
+    assert!(refused(&wat::parse_str("(module)").unwrap()).contains("found a core module"));
+    assert!(refused(b"\0asm\x0d\0\x01\0junk").contains("not a valid component"));
+    assert!(refused(&wat::parse_str("(component)").unwrap()).contains("not an HTTP function"));
+
+    let llm = wat::parse_str(
+        r#"(component
+             (import "fermyon:spin/llm@2.0.0" (instance (export "infer" (func)))))"#,
+    )
+    .unwrap();
+    assert!(refused(&llm).contains("imports \"fermyon:spin/llm@2.0.0\""));
+
+    let missing = Function::load("no/such/file.wasm", config()).map(drop).unwrap_err();
+    assert!(matches!(&missing, LoadError::Read { .. }));
+    assert!(missing.to_string().starts_with("no/such/file.wasm: "), "{missing}");
+}
+
+#[test]
+fn the_second_load_comes_from_the_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = CompileCache::Directory(directory.path().to_owned());
+    load(FunctionConfig { cache: cache.clone(), ..config() });
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_some());
+    load(FunctionConfig { cache, ..config() });
+}
+
+/// The real function, when it has been built: a WASI 0.3 handler made with Spin's SDK.
+#[tokio::test]
+async fn the_scam_detector_runs() {
+    let artifacts = std::env::var_os("PORTCULLIS_ARTIFACTS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/portcullis")),
+        PathBuf::from,
+    );
+    let path = artifacts.join("scam_detector.wasm");
+    if !path.exists() {
+        eprintln!("skipped: {} has not been built", path.display());
+        return;
+    }
+    let mut variables = Variables::default();
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    variables.insert("assertion_key", Zeroizing::new(key.into())).unwrap();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = lines.clone();
+    let config = FunctionConfig {
+        variables,
+        log: Arc::new(move |line| sink.lock().unwrap().push(line.to_owned())),
+        ..FunctionConfig::default()
+    };
+    let function = Function::load(path, config).unwrap();
+
+    let response = get(&function, "/healthz").await.unwrap();
+    assert_eq!(response.status(), 200, "{:?}", lines.lock().unwrap());
+
+    // Without an assertion nobody gets a prediction, and the answer comes whole.
+    let request = Request::post("/v1/predict")
+        .header("host", "test")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(r#"{"text":"hello"}"#)))
+        .unwrap();
+    let response = function.handle(request).await.unwrap();
+    assert_eq!(response.status(), 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok(), "{body:?}");
+}
