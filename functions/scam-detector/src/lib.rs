@@ -1,1 +1,20 @@
+//! The scam detector as a Spin component: what Portcullis protects.
+//!
+//! [`service`] is the whole of it, a function from a request to a reply that any test can call;
+//! `component` connects it to Spin.
+#![deny(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
+mod caller;
+mod problem;
+mod service;
+
+#[cfg(target_family = "wasm")]
+mod component;
+#[cfg(target_family = "wasm")]
+mod realpath;

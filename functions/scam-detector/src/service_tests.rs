@@ -1,0 +1,231 @@
+use portcullis_policy::assertion::Signer;
+use portcullis_policy::{CredentialKind, Principal, Secret};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::caller::KEY_ID;
+
+const NOW: u64 = 1_700_000_000;
+/// 32 bytes of 1 and of 2, in base64url.
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+
+/// A request as the gate would send it, and what a test changes of it.
+struct Case {
+    method: &'static str,
+    path: &'static str,
+    query: Option<&'static str>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Body,
+    now: u64,
+}
+
+impl Case {
+    fn new(method: &'static str, path: &'static str, body: &[u8]) -> Self {
+        let headers = vec![(String::from("content-type"), b"application/json".to_vec())];
+        Self { method, path, query: None, headers, body: Body::Whole(body.to_vec()), now: NOW + 1 }
+    }
+
+    fn predict(text: &str) -> Self {
+        Self::new("POST", "/v1/predict", json!({ "text": text }).to_string().as_bytes()).signed(KEY)
+    }
+
+    fn signed(mut self, key: &str) -> Self {
+        let principal = Principal {
+            subject: "alice".into(),
+            tenant: None,
+            roles: vec!["caller".into()],
+            scopes: vec![],
+            via: CredentialKind::Jwt,
+            credential_id: None,
+        };
+        let Body::Whole(body) = &self.body else { return self };
+        let fields = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30).sign(
+            &principal, self.method, self.path, self.query, body, NOW, &[7; 16],
+        );
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        self.headers.extend(fields);
+        self
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(present, _)| present != name);
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    fn answer(&self) -> (u16, Value, Reply) {
+        self.answer_with(Some(&Gatekeeper::new(KEY.into()).unwrap()))
+    }
+
+    fn answer_with(&self, gatekeeper: Option<&Gatekeeper>) -> (u16, Value, Reply) {
+        let headers: Vec<(&str, &[u8])> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let incoming = Incoming {
+            method: self.method,
+            path: self.path,
+            query: self.query,
+            headers: &headers,
+            body: match &self.body {
+                Body::Whole(body) => Body::Whole(body.clone()),
+                Body::TooLarge => Body::TooLarge,
+                Body::Broken => Body::Broken,
+            },
+            now: self.now,
+        };
+        let reply = Service::new().answer(&incoming, gatekeeper);
+        (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
+    }
+
+    /// Asserts that the request is refused with a complete problem document.
+    fn refused(&self, status: u16, reason: &str) -> Reply {
+        let (actual, problem, reply) = self.answer();
+        assert_eq!((actual, &problem["status"]), (status, &json!(status)), "{problem}");
+        assert_eq!(problem["type"], format!("urn:portcullis:problem:{reason}"));
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        assert!(reply.headers.contains(&("content-type", "application/problem+json")));
+        reply
+    }
+}
+
+#[test]
+fn a_scam_and_a_harmless_text_get_their_labels() {
+    let (status, answer, reply) =
+        Case::predict("USPS: your parcel is held, pay $1.99 at http://usps-fee.top/x").answer();
+    assert_eq!((status, &answer["label"]), (200, &json!("scam")), "{answer}");
+    assert!(answer["score"].as_f64().unwrap() >= answer["threshold"].as_f64().unwrap());
+    assert_eq!(answer["model"]["name"], "portcullis-scam-detector");
+    assert_eq!(answer["model"]["sha256"].as_str().unwrap().len(), 64);
+    assert!(reply.headers.contains(&("cache-control", "no-store")));
+
+    let (status, answer, _) = Case::predict("Are we still on for lunch tomorrow?").answer();
+    assert_eq!((status, &answer["label"]), (200, &json!("ham")), "{answer}");
+}
+
+#[test]
+fn the_models_facts_are_served() {
+    let (status, facts, _) = Case::new("GET", "/v1/model", b"").signed(KEY).answer();
+    assert_eq!(status, 200);
+    assert!(facts["metrics"]["sms test"]["auc"].as_f64().unwrap() > 0.9, "{facts}");
+}
+
+#[test]
+fn health_and_description_need_no_assertion() {
+    assert_eq!(Case::new("GET", "/healthz", b"").answer().0, 200);
+    let (status, _, reply) = Case::new("GET", "/openapi.yaml", b"").answer();
+    assert_eq!((status, reply.body.as_slice()), (200, OPENAPI));
+    let (status, _, reply) = Case::new("HEAD", "/healthz", b"").answer();
+    assert_eq!((status, reply.body.len()), (200, 0));
+}
+
+#[test]
+fn who_does_not_come_through_the_gate_is_refused() {
+    let reason = "assertion-invalid";
+    let body = br#"{"text":"hello"}"#;
+    let reply = Case::new("POST", "/v1/predict", body).refused(401, reason);
+    assert!(reply.headers.iter().any(|(name, _)| *name == "www-authenticate"));
+    Case::new("GET", "/v1/model", b"").refused(401, reason);
+    Case::new("POST", "/v1/predict", body).signed(OTHER_KEY).refused(401, reason);
+    Case { now: NOW + 31, ..Case::predict("hello") }.refused(401, reason);
+    Case { now: 0, ..Case::predict("hello") }.refused(401, reason);
+    Case { query: Some("admin=1"), ..Case::predict("hello") }.refused(401, reason);
+    Case { body: Body::Whole(br#"{"text":"other"}"#.to_vec()), ..Case::predict("hello") }
+        .refused(401, reason);
+    // What was signed for one route is of no use on another.
+    Case { path: "/v1/model", method: "GET", ..Case::predict("hello") }.refused(401, reason);
+    Case::predict("hello")
+        .header("portcullis-principal", "sub=\"admin\", via=jwt")
+        .refused(401, reason);
+    let mut doubled = Case::predict("hello");
+    doubled.headers.extend(doubled.headers.clone());
+    doubled.refused(401, reason);
+}
+
+#[test]
+fn without_a_key_nobody_is_let_in() {
+    for case in [Case::predict("hello"), Case::new("GET", "/v1/model", b"").signed(KEY)] {
+        let (status, problem, _) = case.answer_with(None);
+        assert_eq!(status, 503, "{problem}");
+        assert_eq!(problem["type"], "urn:portcullis:problem:function-unavailable");
+    }
+    assert_eq!(Case::new("GET", "/healthz", b"").answer_with(None).0, 200);
+    for unfit in ["", "c2hvcnQ", "not base64url!", &"A".repeat(100_000)] {
+        assert!(Gatekeeper::new(unfit.into()).is_err());
+    }
+}
+
+#[test]
+fn unknown_paths_and_methods() {
+    for path in ["/", "/v1", "/v1/predict/", "/V1/predict", "/v1//predict", "/../v1/predict"] {
+        Case::new("GET", path, b"").refused(404, "not-found");
+    }
+    for (method, path, allow) in [
+        ("GET", "/v1/predict", "POST"),
+        ("post", "/v1/predict", "POST"),
+        ("POST", "/v1/model", "GET, HEAD"),
+        ("DELETE", "/healthz", "GET, HEAD"),
+    ] {
+        let reply = Case::new(method, path, b"").signed(KEY).refused(405, "method-not-allowed");
+        assert!(reply.headers.contains(&("allow", allow)));
+    }
+}
+
+#[test]
+fn bodies_that_cannot_be_read() {
+    Case { body: Body::TooLarge, ..Case::predict("x") }.refused(413, "body-too-large");
+    Case { body: Body::Broken, ..Case::predict("x") }.refused(400, "body-incomplete");
+    for content_type in ["text/plain", "application/json; charset=utf-16", "application/jsonx", ""] {
+        let reply = Case::predict("x")
+            .header("content-type", content_type)
+            .refused(415, "unsupported-media-type");
+        assert!(reply.headers.contains(&("accept", "application/json")));
+    }
+    let mut two = Case::predict("x");
+    two.headers.push(("content-type".into(), b"application/json".to_vec()));
+    two.refused(415, "unsupported-media-type");
+    for good in ["Application/JSON", "application/json; charset=UTF-8"] {
+        assert_eq!(Case::predict("x").header("content-type", good).answer().0, 200);
+    }
+}
+
+#[test]
+fn bodies_that_are_not_the_question() {
+    let sent = |body: &[u8]| Case::new("POST", "/v1/predict", body).signed(KEY);
+    let nested = "[".repeat(10_000);
+    for body in [&b""[..], b"{", b"{\"text\":\"\xff\"}", b"{\"text\":\"a\"} x", nested.as_bytes()] {
+        let (status, problem, _) = sent(body).answer();
+        assert!(matches!(status, 400 | 422), "{problem}");
+    }
+    sent(b"{").refused(400, "body-not-json");
+    sent(b"{\"text\":\"a\"}{}").refused(400, "body-not-json");
+    for body in [
+        &b"{}"[..],
+        b"[]",
+        b"[\"hello\"]",
+        b"null",
+        b"{\"text\":1}",
+        b"{\"text\":null}",
+        b"{\"text\":\"a\",\"more\":1}",
+        b"{\"text\":\"a\",\"text\":\"b\"}",
+    ] {
+        sent(body).refused(422, "body-schema");
+    }
+}
+
+#[test]
+fn a_text_that_grows_too_long_is_refused() {
+    // Three bytes each on the wire, 18 characters each when written out.
+    Case::predict(&"\u{fdfa}".repeat(5_000)).refused(422, "text-too-long");
+    assert_eq!(Case::predict(&"a".repeat(60_000)).answer().0, 200);
+}
+
+#[test]
+fn the_description_names_every_route_and_status() {
+    let description = std::str::from_utf8(OPENAPI).unwrap();
+    for path in ["/v1/predict:", "/v1/model:", "/healthz:", "/openapi.yaml:"] {
+        assert!(description.contains(path), "{path}");
+    }
+    for status in ["200", "400", "401", "405", "413", "415", "422", "500", "503"] {
+        assert!(description.contains(&format!("\"{status}\"")), "{status}");
+    }
+}
