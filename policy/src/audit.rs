@@ -94,7 +94,11 @@ impl Record {
             },
         });
         if principal.via != CredentialKind::Anonymous {
-            put(&mut record, "user", json!({ "id": short(&principal.subject), "roles": principal.roles }));
+            put(
+                &mut record,
+                "user",
+                json!({ "id": short(&principal.subject), "roles": principal.roles }),
+            );
             if let Some(tenant) = &principal.tenant {
                 put(&mut record, "organization", json!({ "id": short(tenant) }));
             }

@@ -265,7 +265,9 @@ impl Exchange {
             }
             Some(route) => route.authorisation.check(&self.principal),
             None if anonymous => Err(policy.identity.missing()),
-            None => Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host.")),
+            None => {
+                Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host."))
+            }
         }
     }
 

@@ -30,20 +30,28 @@ impl OutputRules {
                 return Err(CompileError::new(field, expected));
             }
             if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-                return Err(CompileError::new(field, "expected visible ASCII characters and spaces"));
+                return Err(CompileError::new(
+                    field,
+                    "expected visible ASCII characters and spaces",
+                ));
             }
         }
         let lower = |name: &String| name.to_ascii_lowercase();
         Ok(Self {
             remove: section.remove_headers.iter().map(lower).collect(),
-            set: section.set_headers.iter().map(|(name, value)| (lower(name), value.clone())).collect(),
+            set: section
+                .set_headers
+                .iter()
+                .map(|(name, value)| (lower(name), value.clone()))
+                .collect(),
         })
     }
 
     /// What to change in the header section of a response. The fields that Portcullis sets towards the upstream
     /// never come back out.
     pub(crate) fn edits(&self, headers: &[Header]) -> Vec<HeaderEdit> {
-        let is_removed = |name: &str| self.remove.iter().any(|removed| removed == name) || is_reserved(name);
+        let is_removed =
+            |name: &str| self.remove.iter().any(|removed| removed == name) || is_reserved(name);
         let mut edits: Vec<HeaderEdit> = Vec::new();
         for (name, _) in headers {
             let removal = HeaderEdit::Remove(name.clone());
@@ -51,7 +59,9 @@ impl OutputRules {
                 edits.push(removal);
             }
         }
-        edits.extend(self.set.iter().map(|(name, value)| HeaderEdit::Set(name.clone(), value.clone())));
+        edits.extend(
+            self.set.iter().map(|(name, value)| HeaderEdit::Set(name.clone(), value.clone())),
+        );
         edits
     }
 }

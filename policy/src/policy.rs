@@ -108,7 +108,9 @@ impl Policy {
                     let message = format!("expected 1 to {MAXIMUM_LIFETIME_SECONDS}");
                     return Err(CompileError::new("assertion.lifetime_seconds", message));
                 }
-                if section.key_id.is_empty() || !section.key_id.bytes().all(|b| b.is_ascii_graphic()) {
+                if section.key_id.is_empty()
+                    || !section.key_id.bytes().all(|b| b.is_ascii_graphic())
+                {
                     let message = "expected visible ASCII characters";
                     return Err(CompileError::new("assertion.key_id", message));
                 }
@@ -181,7 +183,8 @@ impl Matcher {
             PathMatcher::Exact(path) => target.path == *path,
             PathMatcher::Prefix(prefix) => target.path.starts_with(prefix),
         };
-        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
+        let any =
+            |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
         path && any(&self.methods, &target.method) && any(&self.hosts, &target.host)
     }
 }
@@ -192,7 +195,8 @@ fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
     match Target::read(&[header(":path", path)]) {
         Ok(target) if target.path == path && target.query.is_none() => Ok(()),
         Ok(target) => {
-            let message = format!("expected a normalised path without a query, such as {}", target.path);
+            let message =
+                format!("expected a normalised path without a query, such as {}", target.path);
             Err(CompileError::new(field, message))
         }
         Err(_) => Err(CompileError::new(field, "expected a path such as /v1/predict")),
@@ -234,7 +238,8 @@ fn compile_route(
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
     }
     if route.access.headers.is_some() {
-        let message = "expected it in the document's own `access`: it holds before a route is known";
+        let message =
+            "expected it in the document's own `access`: it holds before a route is known";
         return Err(CompileError::new(format!("{field}.access.headers"), message));
     }
     let section = |name: &str, overridden: bool| match overridden {

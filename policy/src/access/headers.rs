@@ -82,7 +82,8 @@ impl HeaderRules {
         let bytes = headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
         let bytes = bytes.fold(0, usize::saturating_add);
         if headers.len() > max_count as usize || bytes > max_bytes as usize {
-            let detail = format!("Send at most {max_count} header fields of {max_bytes} bytes in all.");
+            let detail =
+                format!("Send at most {max_count} header fields of {max_bytes} bytes in all.");
             return Err(Refusal::new(Reason::HeadersTooLarge, detail));
         }
         Ok(())
@@ -92,7 +93,8 @@ impl HeaderRules {
 /// RFC 9110 §5.6.2: a token; pseudo-header fields begin with a colon.
 fn check_name(name: &str) -> Result<(), Refusal> {
     let token = name.strip_prefix(':').unwrap_or(name);
-    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !token.is_empty() && token.bytes().all(is_token_byte) {
         return Ok(());
     }
@@ -114,7 +116,8 @@ fn check_framing(headers: &[Header]) -> Result<(), Refusal> {
     let length = single(headers, "content-length");
     let coding = single(headers, "transfer-encoding");
     if let Some(length) = length {
-        let digits = !length.is_empty() && length.len() <= 19 && length.iter().all(u8::is_ascii_digit);
+        let digits =
+            !length.is_empty() && length.len() <= 19 && length.iter().all(u8::is_ascii_digit);
         if !digits {
             return Err(invalid("content-length", "a decimal number of bytes"));
         }
@@ -161,9 +164,12 @@ mod tests {
     fn check_bytes(headers: &[(&str, &[u8])]) -> Result<(), Reason> {
         let headers: Vec<Header> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-        HeaderRules::new(HeaderLimits { max_count: 8, max_bytes: 200 }, Some("x-api-key".to_owned()))
-            .check(&headers)
-            .map_err(|refusal| refusal.reason)
+        HeaderRules::new(
+            HeaderLimits { max_count: 8, max_bytes: 200 },
+            Some("x-api-key".to_owned()),
+        )
+        .check(&headers)
+        .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -181,7 +187,10 @@ mod tests {
         let invalid = Err(Reason::HeaderInvalid);
         assert_eq!(check(&[("content-length", "1"), ("transfer-encoding", "chunked")]), conflict);
         assert_eq!(check(&[("content-length", "1"), ("content-length", "1")]), conflict);
-        assert_eq!(check(&[("transfer-encoding", "chunked"), ("transfer-encoding", "x")]), conflict);
+        assert_eq!(
+            check(&[("transfer-encoding", "chunked"), ("transfer-encoding", "x")]),
+            conflict
+        );
         assert_eq!(check(&[(":authority", "a"), ("host", "b")]), conflict);
         assert_eq!(check(&[("authorization", "a"), ("authorization", "a")]), conflict);
         assert_eq!(check(&[("x-api-key", "a"), ("x-api-key", "b")]), conflict);
@@ -214,7 +223,14 @@ mod tests {
 
     #[test]
     fn reserved_names_in_every_spelling() {
-        for name in ["portcullis-principal", "Portcullis_Principal", "portcullis_x", "signature", "Signature_Input", "content-digest"] {
+        for name in [
+            "portcullis-principal",
+            "Portcullis_Principal",
+            "portcullis_x",
+            "signature",
+            "Signature_Input",
+            "content-digest",
+        ] {
             assert!(is_reserved(name), "{name}");
         }
         for name in ["x-portcullis", "authorization", "x-signature", "digest"] {

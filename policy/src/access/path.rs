@@ -42,9 +42,8 @@ enum PathError {
 impl Target {
     /// Reads the pseudo-header fields. Call it after the header section has been checked.
     pub(crate) fn read(headers: &[Header]) -> Result<Self, Refusal> {
-        let text = |name: &str| {
-            single(headers, name).and_then(|value| std::str::from_utf8(value).ok())
-        };
+        let text =
+            |name: &str| single(headers, name).and_then(|value| std::str::from_utf8(value).ok());
         let invalid = |expected: String| {
             Refusal::new(Reason::PathInvalid, "Send a plain, normalised path.")
                 .finding(":path", expected)
@@ -83,7 +82,9 @@ fn host(authority: &str) -> Result<String, Refusal> {
     let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
     if !authority.bytes().all(is_host_byte) {
         let detail = "Name the host as host or host:port.";
-        return Err(Refusal::new(Reason::HeaderInvalid, detail).finding("host", "host or host:port"));
+        return Err(
+            Refusal::new(Reason::HeaderInvalid, detail).finding("host", "host or host:port")
+        );
     }
     // In [2001:db8::1]:8443 the port comes after the bracket, in 2001:db8::1 there is none.
     let host = match (authority.rfind(']'), authority.rsplit_once(':')) {
@@ -212,9 +213,12 @@ mod tests {
 
     #[test]
     fn hosts_are_compared_without_case_and_port() {
-        for (authority, expected) in
-            [("A.example:443", "a.example"), ("[2001:DB8::1]:1", "[2001:db8::1]"), ("a", "a"), ("", "")]
-        {
+        for (authority, expected) in [
+            ("A.example:443", "a.example"),
+            ("[2001:DB8::1]:1", "[2001:db8::1]"),
+            ("a", "a"),
+            ("", ""),
+        ] {
             assert_eq!(host(authority).as_deref(), Ok(expected));
         }
         assert!(host("user@evil").is_err());

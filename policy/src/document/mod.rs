@@ -103,11 +103,12 @@ impl Document {
     /// Reads a document that is written in JSON. This is how filters get it.
     pub fn from_json(name: &str, text: &str) -> Result<Self, DocumentError> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let document: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let inner = error.into_inner();
-            DocumentError::new(name, field, inner.to_string()).at(inner.line(), inner.column())
-        })?;
+        let document: Self =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let field = error.path().to_string();
+                let inner = error.into_inner();
+                DocumentError::new(name, field, inner.to_string()).at(inner.line(), inner.column())
+            })?;
         deserializer.end().map_err(|error| {
             DocumentError::new(name, "", error.to_string()).at(error.line(), error.column())
         })?;

@@ -36,7 +36,9 @@ pub struct OutputSection {
 impl Default for OutputSection {
     fn default() -> Self {
         Self {
-            remove_headers: ["server", "x-powered-by", "x-aspnet-version"].map(str::to_owned).into(),
+            remove_headers: ["server", "x-powered-by", "x-aspnet-version"]
+                .map(str::to_owned)
+                .into(),
             set_headers: [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),

@@ -96,7 +96,11 @@ impl<'a> Loader<'a> {
             if matches!(event, Event::DocumentStart(_)) {
                 documents += 1;
                 if documents > 1 {
-                    return Err(loader.error("", &span.start, "expected one document, found another"));
+                    return Err(loader.error(
+                        "",
+                        &span.start,
+                        "expected one document, found another",
+                    ));
                 }
             }
             loader.take(event, span)?;
@@ -252,12 +256,18 @@ mod tests {
             "b": [{"c": {"d": "e"}}],
         });
         assert_eq!(value, expected);
-        assert_eq!(load("{\"a\": [1, {\"b\": null}]}").unwrap(), serde_json::json!({"a": [1, {"b": null}]}));
+        assert_eq!(
+            load("{\"a\": [1, {\"b\": null}]}").unwrap(),
+            serde_json::json!({"a": [1, {"b": null}]})
+        );
     }
 
     #[test]
     fn refuses_what_has_two_meanings() {
-        assert_eq!(load("a: 1\nb: 2\na: 3\n").unwrap_err(), "p.yaml:3:1: a: this field is there twice");
+        assert_eq!(
+            load("a: 1\nb: 2\na: 3\n").unwrap_err(),
+            "p.yaml:3:1: a: this field is there twice"
+        );
         assert!(load("a: &x 1\nb: *x\n").unwrap_err().starts_with("p.yaml:2:4: b: aliases"));
         assert!(load("a: !!int 1\n").unwrap_err().contains("tags are not supported"));
         assert!(load("a: 1\n---\nb: 2\n").unwrap_err().contains("expected one document"));
@@ -271,9 +281,15 @@ mod tests {
     #[test]
     fn errors_name_line_field_and_expectation() {
         let error = read("version: 1\nroutes: []\nacess: {}\n");
-        assert!(error.starts_with("p.yaml:3:1: acess: unknown field `acess`, expected one of"), "{error}");
+        assert!(
+            error.starts_with("p.yaml:3:1: acess: unknown field `acess`, expected one of"),
+            "{error}"
+        );
         let error = read("version: 1\nroutes:\n  - name: a\n    match: {path: 3}\n");
-        assert_eq!(error, "p.yaml:4:13: routes[0].match.path: invalid type: integer `3`, expected a string");
+        assert_eq!(
+            error,
+            "p.yaml:4:13: routes[0].match.path: invalid type: integer `3`, expected a string"
+        );
         let error = read("version: 2\nroutes: []\n");
         assert_eq!(error, "p.yaml:1:1: version: unknown version 2, expected 1");
         let error = read("version: 1\n");

@@ -34,7 +34,9 @@ pub struct ApiKey {
 
 /// Why a text is not an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected pcl_ID_SECRET: an id of 4 to 32 lower-case letters and digits, a secret of 43 base64url characters")]
+#[error(
+    "expected pcl_ID_SECRET: an id of 4 to 32 lower-case letters and digits, a secret of 43 base64url characters"
+)]
 pub struct ApiKeyError;
 
 impl ApiKey {
@@ -130,7 +132,8 @@ impl ApiKeyRules {
 
     /// Whose key it is. Unknown keys take as long as wrong ones, and are refused in the same words.
     pub(crate) fn verify(&self, value: &[u8]) -> Result<Principal, Refusal> {
-        let refusal = || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
+        let refusal =
+            || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
         let text = std::str::from_utf8(value).map_err(|_| refusal())?;
         let key = ApiKey::parse(text).map_err(|_| refusal())?;
         let digest = hmac(&self.pepper, key.text.as_bytes());
@@ -248,7 +251,9 @@ mod tests {
     fn a_key_whose_digest_were_zero_opens_nothing() {
         // An unknown id is compared with zeros; that comparison must never count.
         let rules = rules(&ApiKey::new("batch1", &[9; 32]).unwrap()).unwrap();
-        assert!(rules.verify(ApiKey::new("nobody", &[0; 32]).unwrap().expose().as_bytes()).is_err());
+        assert!(
+            rules.verify(ApiKey::new("nobody", &[0; 32]).unwrap().expose().as_bytes()).is_err()
+        );
     }
 
     #[test]

@@ -152,8 +152,13 @@ mod tests {
         for (name, value) in change.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        let claims: Map<String, Value> =
-            claims.as_object().unwrap().clone().into_iter().filter(|(_, v)| *v != json!("absent")).collect();
+        let claims: Map<String, Value> = claims
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .filter(|(_, v)| *v != json!("absent"))
+            .collect();
         rules.check(&claims, NOW).map(|checked| checked.principal).map_err(|refusal| refusal.reason)
     }
 

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{Ed25519PublicKey, ES256PublicKey, HS256Key, RS256PublicKey};
+use jwt_simple::prelude::{ES256PublicKey, Ed25519PublicKey, HS256Key, RS256PublicKey};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -181,7 +181,9 @@ impl Jwk<'_> {
         }
         match self.members.get("key_ops") {
             None => Ok(false),
-            Some(Value::Array(operations)) if operations.iter().any(|op| op == "verify") => Ok(false),
+            Some(Value::Array(operations)) if operations.iter().any(|op| op == "verify") => {
+                Ok(false)
+            }
             Some(Value::Array(operations))
                 if operations.iter().any(|op| op == "encrypt" || op == "wrapKey") =>
             {

@@ -27,7 +27,10 @@ pub(crate) struct JwtRules {
 }
 
 impl JwtRules {
-    pub(crate) fn compile(section: &JwtSection, secrets: &dyn Secrets) -> Result<Self, CompileError> {
+    pub(crate) fn compile(
+        section: &JwtSection,
+        secrets: &dyn Secrets,
+    ) -> Result<Self, CompileError> {
         const FIELD: &str = "identity.jwt.issuers";
         if section.issuers.is_empty() {
             return Err(CompileError::new(FIELD, "expected at least one issuer"));
@@ -39,7 +42,8 @@ impl JwtRules {
                 let message = "expected an issuer that is not listed before";
                 return Err(CompileError::new(format!("{field}.issuer"), message));
             }
-            issuers.push((claim_rules(issuer, &field)?, Arc::new(key_set(issuer, &field, secrets)?)));
+            issuers
+                .push((claim_rules(issuer, &field)?, Arc::new(key_set(issuer, &field, secrets)?)));
         }
         Ok(Self { issuers })
     }
@@ -149,7 +153,10 @@ impl Key {
 
 fn claim_rules(issuer: &Issuer, field: &str) -> Result<ClaimRules, CompileError> {
     if issuer.issuer.is_empty() {
-        return Err(CompileError::new(format!("{field}.issuer"), "expected a text that is not empty"));
+        return Err(CompileError::new(
+            format!("{field}.issuer"),
+            "expected a text that is not empty",
+        ));
     }
     if issuer.audiences.is_empty() {
         let message = "expected at least one audience: else tokens for other services are accepted";

@@ -33,8 +33,11 @@ impl IdentityRules {
         secrets: &dyn Secrets,
     ) -> Result<Self, CompileError> {
         let jwt = section.jwt.as_ref().map(|jwt| JwtRules::compile(jwt, secrets)).transpose()?;
-        let api_keys =
-            section.api_keys.as_ref().map(|keys| ApiKeyRules::compile(keys, secrets)).transpose()?;
+        let api_keys = section
+            .api_keys
+            .as_ref()
+            .map(|keys| ApiKeyRules::compile(keys, secrets))
+            .transpose()?;
         Ok(Self { jwt, api_keys, forward_credentials: section.forward_credentials })
     }
 
@@ -45,6 +48,15 @@ impl IdentityRules {
         headers: &[Header],
         environment: &mut dyn Environment,
     ) -> Result<Principal, Refusal> {
+        let fields =
+            self.jwt.as_ref().map(|_| "authorization").into_iter().chain(self.api_key_header());
+        for field in fields {
+            // Also where no access stage has seen to it: the second one could be what the upstream reads.
+            if headers.iter().filter(|(name, _)| name == field).count() > 1 {
+                let refusal = Refusal::new(Reason::CredentialConflict, "Present one credential.");
+                return Err(refusal.finding(field, "this field once"));
+            }
+        }
         let bearer = self.jwt.as_ref().zip(single(headers, "authorization"));
         let api_key =
             self.api_keys.as_ref().and_then(|keys| Some((keys, single(headers, keys.header())?)));
@@ -125,7 +137,10 @@ fn bearer_token(value: &[u8]) -> Result<&str, Refusal> {
     let (scheme, token) = value.split_once(' ').ok_or_else(refusal)?;
     let token = token.trim_start_matches(' ');
     let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.bytes().all(is_token_byte) {
+    if !scheme.eq_ignore_ascii_case("bearer")
+        || token.is_empty()
+        || !token.bytes().all(is_token_byte)
+    {
         return Err(refusal());
     }
     Ok(token)
@@ -139,9 +154,18 @@ mod tests {
     fn bearer_tokens_are_read_strictly() {
         assert_eq!(bearer_token(b"Bearer a.b.c").unwrap(), "a.b.c");
         assert_eq!(bearer_token(b"bEARER  a").unwrap(), "a");
-        for value in
-            [b"".as_slice(), b"Bearer", b"Bearer ", b"Bearer\ta", b"Bearer a b", b"Bearer a,b", b"Basic a", b"a", b"\xff", b" Bearer a"]
-        {
+        for value in [
+            b"".as_slice(),
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer\ta",
+            b"Bearer a b",
+            b"Bearer a,b",
+            b"Basic a",
+            b"a",
+            b"\xff",
+            b" Bearer a",
+        ] {
             assert!(bearer_token(value).is_err(), "{value:?}");
         }
     }

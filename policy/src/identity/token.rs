@@ -84,7 +84,8 @@ fn check_header(header: &Map<String, Value>) -> Result<(), Refusal> {
             return unsupported(&format!("no header parameter {name}"));
         }
     }
-    if header.get("cty").and_then(Value::as_str).is_some_and(|cty| cty.eq_ignore_ascii_case("jwt")) {
+    if header.get("cty").and_then(Value::as_str).is_some_and(|cty| cty.eq_ignore_ascii_case("jwt"))
+    {
         return unsupported("no nested token");
     }
     let chain_is_well_formed = match header.get("x5c") {
@@ -96,7 +97,8 @@ fn check_header(header: &Map<String, Value>) -> Result<(), Refusal> {
         return Err(malformed("an array of strings as header parameter x5c"));
     }
     let typ = header.get("typ").and_then(Value::as_str).unwrap_or("JWT");
-    if !["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known)) {
+    if !["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+    {
         return unsupported("typ JWT or at+jwt (RFC 9068)");
     }
     Ok(())
@@ -205,7 +207,10 @@ mod tests {
             assert_eq!(reason(&token(header, "{}")), Reason::TokenUnsupported, "{header}");
         }
         assert_eq!(reason(&token(r#"{"alg":"ES256"}"#, "[]")), Reason::TokenMalformed);
-        assert_eq!(reason(&token(r#"{"alg":"ES256"}"#, r#"{"a":1,"a":2}"#)), Reason::TokenMalformed);
+        assert_eq!(
+            reason(&token(r#"{"alg":"ES256"}"#, r#"{"a":1,"a":2}"#)),
+            Reason::TokenMalformed
+        );
     }
 
     proptest! {

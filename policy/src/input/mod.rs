@@ -92,8 +92,11 @@ impl InputRules {
         let encoding = single(headers, "content-encoding");
         if encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             // What cannot be read cannot be judged.
-            return Err(Refusal::new(Reason::ContentEncodingUnsupported, "Send the body uncompressed.")
-                .header("accept-encoding", "identity"));
+            return Err(Refusal::new(
+                Reason::ContentEncodingUnsupported,
+                "Send the body uncompressed.",
+            )
+            .header("accept-encoding", "identity"));
         }
         if has_body && length != Some(0) {
             self.media_type(headers)?;
@@ -109,9 +112,10 @@ impl InputRules {
         if body.is_empty() {
             return match &self.schema {
                 None => Ok(()),
-                Some(_) => {
-                    Err(Refusal::new(Reason::BodyMissing, "Send a JSON body of the form this route takes."))
-                }
+                Some(_) => Err(Refusal::new(
+                    Reason::BodyMissing,
+                    "Send a JSON body of the form this route takes.",
+                )),
             };
         }
         match self.media_type(headers)?.kind {
@@ -131,8 +135,10 @@ impl InputRules {
         found.and_then(|found| self.content_types.iter().find(|known| **known == found)).ok_or_else(
             || {
                 let names: Vec<_> = self.content_types.iter().map(MediaType::as_str).collect();
-                let detail = format!("Send one of these content types, in UTF-8: {}.", names.join(", "));
-                Refusal::new(Reason::ContentTypeUnsupported, detail).header("accept", names.join(", "))
+                let detail =
+                    format!("Send one of these content types, in UTF-8: {}.", names.join(", "));
+                Refusal::new(Reason::ContentTypeUnsupported, detail)
+                    .header("accept", names.join(", "))
             },
         )
     }
@@ -196,7 +202,10 @@ mod tests {
         let json = ("content-type", "application/json; charset=UTF-8");
         assert_eq!(head(&[json]), Ok(()));
         assert_eq!(head(&[json, ("content-length", "101")]), Err(Reason::BodyTooLarge));
-        assert_eq!(head(&[json, ("content-encoding", "gzip")]), Err(Reason::ContentEncodingUnsupported));
+        assert_eq!(
+            head(&[json, ("content-encoding", "gzip")]),
+            Err(Reason::ContentEncodingUnsupported)
+        );
         let unsupported = Err(Reason::ContentTypeUnsupported);
         for fields in [
             [].as_slice(),
@@ -228,9 +237,12 @@ mod tests {
     fn what_cannot_be_inspected_cannot_be_allowed() {
         let with = |types: &[&str], schema| {
             let content_types = Some(types.iter().map(|name| (*name).to_owned()).collect());
-            InputRules::compile(&InputSection { content_types, schema, ..Default::default() }, "input")
-                .map(|_| ())
-                .map_err(|error| error.field)
+            InputRules::compile(
+                &InputSection { content_types, schema, ..Default::default() },
+                "input",
+            )
+            .map(|_| ())
+            .map_err(|error| error.field)
         };
         assert_eq!(with(&["image/png"], None), Err("input.content_types[0]".to_owned()));
         assert_eq!(with(&["text/plain", "application/ld+json"], None), Ok(()));

@@ -30,7 +30,10 @@ impl Schema {
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
         let validator = options.build(value).map_err(|error| {
             let path = error.instance_path().as_str().replace('/', ".");
-            CompileError::new(format!("{field}.inline{path}"), format!("not a usable schema: {error}"))
+            CompileError::new(
+                format!("{field}.inline{path}"),
+                format!("not a usable schema: {error}"),
+            )
         })?;
         Ok(Self(validator))
     }
@@ -45,7 +48,8 @@ impl Schema {
             let at = error.instance_path().to_string();
             // Masked: a body may hold secrets, and this goes into records.
             let message = error.masked().to_string();
-            refusal = refusal.finding(at, message.chars().take(MAXIMUM_MESSAGE_CHARS).collect::<String>());
+            refusal = refusal
+                .finding(at, message.chars().take(MAXIMUM_MESSAGE_CHARS).collect::<String>());
         }
         Err(refusal)
     }

@@ -130,8 +130,8 @@ mod tests {
     fn ordinary_writing_passes() {
         for text in [
             "Hello,\n\tworld\r\n",
-            "می‌خواهم",       // Persian with a zero width non-joiner
-            "क्‍ष",            // Devanagari with a zero width joiner
+            "می‌خواهم", // Persian with a zero width non-joiner
+            "क्‍ष",      // Devanagari with a zero width joiner
             "👩‍💻 ❤️ 🏳️‍🌈",
             "שלום\u{200F} (abc)",
             "co\u{AD}operate",
@@ -144,8 +144,11 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_refused() {
-        let tags: String = "ignore".bytes().map(|b| char::from_u32(0xE0000 + u32::from(b)).unwrap()).collect();
-        for text in ["a\u{200B}b", "a\u{202E}b", "\u{2066}a", &tags, "a\u{E0100}", "\u{FEFF}a", "\u{3164}"] {
+        let tags: String =
+            "ignore".bytes().map(|b| char::from_u32(0xE0000 + u32::from(b)).unwrap()).collect();
+        for text in
+            ["a\u{200B}b", "a\u{202E}b", "\u{2066}a", &tags, "a\u{E0100}", "\u{FEFF}a", "\u{3164}"]
+        {
             assert_eq!(check(text), Err(Reason::InvisibleCharacter), "{text:?}");
         }
         for text in ["a\0", "\u{1b}[31m", "a\u{85}b", "\u{7f}"] {

@@ -44,7 +44,8 @@ pub(crate) struct Standing {
 
 impl Limit {
     pub(crate) fn compile(rule: &LimitRule, field: &str) -> Result<Self, CompileError> {
-        let is_name_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_name_byte =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if rule.name.is_empty() || rule.name.len() > 64 || !rule.name.bytes().all(is_name_byte) {
             let message = "expected up to 64 lower-case letters, digits and hyphens";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -59,7 +60,9 @@ impl Limit {
         }
         let burst = rule.burst.unwrap_or(rule.requests);
         let bucket = Bucket::new(rule.requests, rule.per_seconds, burst).ok_or_else(|| {
-            let message = format!("expected at least 1, and a bucket that fills in {MAXIMUM_SECONDS} seconds");
+            let message = format!(
+                "expected at least 1, and a bucket that fills in {MAXIMUM_SECONDS} seconds"
+            );
             CompileError::new(format!("{field}.burst"), message)
         })?;
         Ok(Self {
@@ -142,7 +145,9 @@ pub(crate) fn take(
             }
         };
         taken.push((limit, fingerprint));
-        let is_tighter = tightest.as_ref().is_none_or(|standing| decision.remaining < standing.decision.remaining);
+        let is_tighter = tightest
+            .as_ref()
+            .is_none_or(|standing| decision.remaining < standing.decision.remaining);
         if is_tighter {
             tightest = Some(limit.standing(decision));
         }
@@ -177,7 +182,10 @@ impl Standing {
         let seconds = self.decision.next_token_seconds().max(1);
         let detail = format!("Wait {seconds} seconds, or send fewer requests.");
         let mut refusal = Refusal::new(Reason::RateExceeded, detail)
-            .finding(&self.name, format!("{} requests in {} seconds", self.requests, self.per_seconds))
+            .finding(
+                &self.name,
+                format!("{} requests in {} seconds", self.requests, self.per_seconds),
+            )
             .header("retry-after", seconds.to_string());
         for (name, value) in self.fields() {
             refusal = refusal.header(name, value);

@@ -146,9 +146,8 @@ impl Slot {
                 self.entries.push(fresh);
                 return Some(self.entries.len().saturating_sub(1));
             }
-            let is_full = |entry: &Entry| {
-                entry.full_at <= now && entry.fingerprint != Fingerprint::SHARED
-            };
+            let is_full =
+                |entry: &Entry| entry.full_at <= now && entry.fingerprint != Fingerprint::SHARED;
             let reusable = self.entries.iter().position(is_full);
             if let Some(entry) = reusable.and_then(|index| self.entries.get_mut(index)) {
                 *entry = fresh;

@@ -1,5 +1,5 @@
 //! A policy, an issuer and a runtime to try it in.
-#![allow(dead_code, reason = "not every test file uses all of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Fixture {
 
     /// Fresh limits, the same issuer.
     pub fn with_keys_of(other: &Self) -> Self {
-        Self::of(other.keys.clone())
+        Self::of(ES256KeyPair::from_bytes(&other.keys.to_bytes()).unwrap())
     }
 
     fn of(keys: ES256KeyPair) -> Self {
@@ -77,7 +77,10 @@ impl Fixture {
     }
 
     pub fn expired(&self) -> String {
-        self.sign(&self.keys, json!({ "roles": ["caller"], "exp": self.runtime.now.seconds() - 60 }))
+        self.sign(
+            &self.keys,
+            json!({ "roles": ["caller"], "exp": self.runtime.now.seconds() - 60 }),
+        )
     }
 
     pub fn for_audience(&self, audience: &str) -> String {
