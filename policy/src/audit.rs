@@ -65,18 +65,33 @@ impl Record {
             Some(_) => ("failure", "refused"),
             None => ("success", "allowed"),
         };
+        let mut event = json!({
+            "kind": "event",
+            "category": ["web"],
+            "type": ["access", if self.refused.is_some() { "denied" } else { "allowed" }],
+            "dataset": "portcullis.audit",
+            "action": action,
+            "outcome": outcome,
+            "duration": now.since(self.begun),
+        });
+        let credential = principal.credential_id.as_deref().map(short);
+        let mut portcullis = json!({
+            "policy": policy_digest,
+            "route": self.route,
+            "credential": { "kind": principal.via.as_str(), "id": credential },
+        });
+        if let Some((reason, findings)) = &self.refused {
+            put(&mut event, "reason", reason.as_str().into());
+            put(&mut portcullis, "stage", reason.stage().as_str().into());
+            put(&mut portcullis, "findings", findings.iter().map(Finding::to_json).collect());
+        }
+        if !self.stripped.is_empty() {
+            put(&mut portcullis, "stripped", self.stripped.clone().into());
+        }
         let mut record = json!({
             "@timestamp": rfc3339(self.begun),
             "ecs": { "version": "8.17.0" },
-            "event": {
-                "kind": "event",
-                "category": ["web"],
-                "type": ["access", if self.refused.is_some() { "denied" } else { "allowed" }],
-                "dataset": "portcullis.audit",
-                "action": action,
-                "outcome": outcome,
-                "duration": now.since(self.begun),
-            },
+            "event": event,
             "http": {
                 "request": {
                     "method": short(&self.method),
@@ -87,30 +102,14 @@ impl Record {
             },
             "url": { "domain": short(&self.host), "path": short(&self.path) },
             "source": { "ip": self.source.map(|address| address.to_string()) },
-            "portcullis": {
-                "policy": policy_digest,
-                "route": self.route,
-                "credential": { "kind": principal.via.as_str(), "id": principal.credential_id.as_deref().map(short) },
-            },
+            "portcullis": portcullis,
         });
         if principal.via != CredentialKind::Anonymous {
-            put(
-                &mut record,
-                "user",
-                json!({ "id": short(&principal.subject), "roles": principal.roles }),
-            );
+            let user = json!({ "id": short(&principal.subject), "roles": principal.roles });
+            put(&mut record, "user", user);
             if let Some(tenant) = &principal.tenant {
                 put(&mut record, "organization", json!({ "id": short(tenant) }));
             }
-        }
-        if let Some((reason, findings)) = &self.refused {
-            put(&mut record["event"], "reason", reason.as_str().into());
-            let portcullis = &mut record["portcullis"];
-            put(portcullis, "stage", reason.stage().as_str().into());
-            put(portcullis, "findings", findings.iter().map(Finding::to_json).collect());
-        }
-        if !self.stripped.is_empty() {
-            put(&mut record["portcullis"], "stripped", self.stripped.clone().into());
         }
         Some(record.to_string())
     }

@@ -35,15 +35,16 @@ impl Root {
             hostcalls::get_buffer(BufferType::PluginConfiguration, 0, MAXIMUM_CONFIGURATION_BYTES);
         let bytes = bytes.ok().flatten().unwrap_or_default();
         if bytes.is_empty() {
-            return Err("expected a policy document in JSON as configuration, found none".to_owned());
+            return Err(
+                "expected a policy document in JSON as configuration, found none".to_owned()
+            );
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| {
             "expected a policy document in JSON as configuration (a StringValue, not a Struct), found \
              bytes that are not UTF-8"
                 .to_owned()
         })?;
-        let policy =
-            Policy::from_json("configuration", text, &VmEnvironment, self.filter.stages);
+        let policy = Policy::from_json("configuration", text, &VmEnvironment, self.filter.stages);
         self.policy = Some(Arc::new(policy.map_err(|error| error.to_string())?));
         self.replay_clock_header = std::env::var(REPLAY_CLOCK_HEADER).ok();
         if self.replay_clock_header.is_some() {

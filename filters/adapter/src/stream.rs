@@ -56,10 +56,11 @@ impl Stream {
         {
             exchange.assume_principal(principal);
         }
-        let head =
-            RequestHead { headers, source: source_address(), has_body: !end_of_stream };
+        let head = RequestHead { headers, source: source_address(), has_body: !end_of_stream };
         let step = exchange.request_head(&head, &mut self.environment);
-        if self.filter.stages.contains(Stage::Identity) && !self.filter.stages.contains(Stage::Limits) {
+        if self.filter.stages.contains(Stage::Identity)
+            && !self.filter.stages.contains(Stage::Limits)
+        {
             let field = exchange.principal().to_field();
             let _ = hostcalls::set_property(vec![PRINCIPAL_PROPERTY], Some(field.as_bytes()));
         }
@@ -164,7 +165,11 @@ impl HttpContext for Stream {
         if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) {
             let edits = exchange.response_head(&headers);
             if apply(MapType::HttpResponseHeaders, &edits).is_err() {
-                write_log(LogLevel::Error, self.filter.name, "a response header field cannot be changed");
+                write_log(
+                    LogLevel::Error,
+                    self.filter.name,
+                    "a response header field cannot be changed",
+                );
             }
         }
         Action::Continue

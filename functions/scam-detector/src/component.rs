@@ -81,9 +81,7 @@ fn response(reply: Reply) -> Response<FullBody<Bytes>> {
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
-        response
-            .headers_mut()
-            .insert(name, spin_sdk::http::HeaderValue::from_static(value));
+        response.headers_mut().insert(name, spin_sdk::http::HeaderValue::from_static(value));
     }
     response
 }

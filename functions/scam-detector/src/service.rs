@@ -130,11 +130,7 @@ impl Service {
     }
 
     /// Answers a request. `gatekeeper` is `None` where its key is not configured.
-    pub(crate) fn answer(
-        &self,
-        incoming: &Incoming<'_>,
-        gatekeeper: Option<&Gatekeeper>,
-    ) -> Reply {
+    pub(crate) fn answer(&self, incoming: &Incoming<'_>, gatekeeper: Option<&Gatekeeper>) -> Reply {
         let mut reply = self.route(incoming, gatekeeper).unwrap_or_else(|problem| problem.reply());
         if incoming.method == "HEAD" {
             reply.body.clear();
@@ -197,8 +193,7 @@ impl Service {
             }
         })?;
         let card = detector.card();
-        let model =
-            ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
+        let model = ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
         Reply::json(&Answer { assessment, model })
     }
 
@@ -237,8 +232,12 @@ const METHOD_NOT_ALLOWED: Problem = Problem::new(
 );
 const TOO_LARGE: Problem =
     Problem::new(413, "body-too-large", "Body too large", "Send at most 65536 bytes.");
-const BROKEN: Problem =
-    Problem::new(400, "body-incomplete", "Body incomplete", "The body ended too early. Send it again.");
+const BROKEN: Problem = Problem::new(
+    400,
+    "body-incomplete",
+    "Body incomplete",
+    "The body ended too early. Send it again.",
+);
 const UNAUTHENTICATED: Problem = Problem::new(
     401,
     "assertion-invalid",

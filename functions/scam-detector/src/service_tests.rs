@@ -41,7 +41,13 @@ impl Case {
         };
         let Body::Whole(body) = &self.body else { return self };
         let fields = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30).sign(
-            &principal, self.method, self.path, self.query, body, NOW, &[7; 16],
+            &principal,
+            self.method,
+            self.path,
+            self.query,
+            body,
+            NOW,
+            &[7; 16],
         );
         let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
         self.headers.extend(fields);
@@ -174,7 +180,8 @@ fn unknown_paths_and_methods() {
 fn bodies_that_cannot_be_read() {
     Case { body: Body::TooLarge, ..Case::predict("x") }.refused(413, "body-too-large");
     Case { body: Body::Broken, ..Case::predict("x") }.refused(400, "body-incomplete");
-    for content_type in ["text/plain", "application/json; charset=utf-16", "application/jsonx", ""] {
+    for content_type in ["text/plain", "application/json; charset=utf-16", "application/jsonx", ""]
+    {
         let reply = Case::predict("x")
             .header("content-type", content_type)
             .refused(415, "unsupported-media-type");

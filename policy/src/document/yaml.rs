@@ -17,11 +17,14 @@ pub const MAXIMUM_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// How deep a document may nest.
 const MAXIMUM_DEPTH: usize = 64;
 
+/// Where each field stands: its line and column, from 1.
+type Places = BTreeMap<String, (usize, usize)>;
+
 /// A document together with the place of every field in its text.
 #[derive(Debug, Clone)]
 pub struct LocatedDocument {
     name: String,
-    places: BTreeMap<String, (usize, usize)>,
+    places: Places,
     /// The document.
     pub document: Document,
 }
@@ -46,7 +49,7 @@ impl LocatedDocument {
 }
 
 /// The place of a field, or of the nearest thing around it that is in the text; (0, 0) where there is none.
-fn place_of(places: &BTreeMap<String, (usize, usize)>, field: &str) -> (usize, usize) {
+fn place_of(places: &Places, field: &str) -> (usize, usize) {
     let mut path = if field == "." { "" } else { field };
     loop {
         if let Some(place) = places.get(path) {
@@ -62,7 +65,7 @@ fn place_of(places: &BTreeMap<String, (usize, usize)>, field: &str) -> (usize, u
 /// Builds a value from parser events.
 struct Loader<'a> {
     name: &'a str,
-    places: BTreeMap<String, (usize, usize)>,
+    places: Places,
     open: Vec<Container>,
     root: Option<Value>,
 }
@@ -80,10 +83,7 @@ enum Kind {
 }
 
 impl<'a> Loader<'a> {
-    fn load(
-        name: &'a str,
-        text: &str,
-    ) -> Result<(Value, BTreeMap<String, (usize, usize)>), DocumentError> {
+    fn load(name: &'a str, text: &str) -> Result<(Value, Places), DocumentError> {
         if text.len() > MAXIMUM_DOCUMENT_BYTES {
             let message = format!("expected at most {MAXIMUM_DOCUMENT_BYTES} bytes");
             return Err(DocumentError::new(name, "", message));
