@@ -154,7 +154,7 @@ impl Service {
         };
         if route.needs_assertion() {
             let gatekeeper = gatekeeper.ok_or(UNAVAILABLE)?;
-            // The caller learns only that the assertion is bad: why would help to forge a better one.
+            // The caller learns that the assertion is bad, not why: that would help to forge one.
             gatekeeper.principal(incoming, body).map_err(|_| UNAUTHENTICATED)?;
         }
 
