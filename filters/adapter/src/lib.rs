@@ -8,6 +8,7 @@ mod root;
 mod stream;
 
 use portcullis_policy::Stages;
+use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
 /// A filter: its name, as logs have it, and the stages it runs.
@@ -20,10 +21,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Registers the filter with the host. To be called from `proxy_wasm::main!`.
-    pub fn register(self) {
+    /// The filter's root context. To be called from `proxy_wasm::main!`.
+    pub fn root(self) -> Box<dyn RootContext> {
         // Below the host's own level nothing is written; this only keeps the SDK from filtering.
         proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(move |_| Box::new(root::Root::new(self)));
+        Box::new(root::Root::new(self))
     }
 }

@@ -7,5 +7,5 @@ use portcullis_policy::{Stage, Stages};
 const STAGES: Stages = Stages::of(&[Stage::Limits, Stage::Audit]);
 
 proxy_wasm::main! {{
-    Filter { name: "rate-limit", stages: STAGES }.register();
+    proxy_wasm::set_root_context(|_| Filter { name: "rate-limit", stages: STAGES }.root());
 }}

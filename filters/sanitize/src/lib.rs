@@ -7,5 +7,5 @@ use portcullis_policy::{Stage, Stages};
 const STAGES: Stages = Stages::of(&[Stage::Access, Stage::Input, Stage::Output, Stage::Audit]);
 
 proxy_wasm::main! {{
-    Filter { name: "sanitize", stages: STAGES }.register();
+    proxy_wasm::set_root_context(|_| Filter { name: "sanitize", stages: STAGES }.root());
 }}
