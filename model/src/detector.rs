@@ -145,7 +145,10 @@ fn plan(onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
     let model = tract_onnx::onnx().model_for_read(&mut std::io::Cursor::new(onnx))?;
     let length = model.symbols.sym("N").to_dim();
     model
-        .with_input_fact(0, InferenceFact::dt_shape(i64::datum_type(), &[length.clone()]))?
+        .with_input_fact(
+            0,
+            InferenceFact::dt_shape(i64::datum_type(), std::slice::from_ref(&length)),
+        )?
         .with_input_fact(1, InferenceFact::dt_shape(f32::datum_type(), &[length]))?
         .into_optimized()?
         .into_runnable()

@@ -241,7 +241,7 @@ impl Extractor {
                 Kind::Currency(currency) => self.add_text(Group::Shapes, &["currency", currency]),
                 Kind::Mark('!') => exclamations += 1,
                 Kind::Mark(mark) => {
-                    self.add_text(Group::Shapes, &["mark", mark.encode_utf8(&mut [0; 4])])
+                    self.add_text(Group::Shapes, &["mark", mark.encode_utf8(&mut [0; 4])]);
                 }
                 Kind::Word(_) => {}
             }

@@ -9,6 +9,10 @@
     clippy::panic,
     clippy::indexing_slicing
 )]
+#![cfg_attr(
+    not(target_family = "wasm"),
+    allow(dead_code, reason = "what answers Spin is not there natively, only the tests are")
+)]
 
 mod caller;
 mod problem;
