@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -10,7 +11,7 @@ use http::{HeaderMap, Request, Response, Uri, header};
 use http_body::Body;
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler, TrapOrPanicError};
+use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
 use super::body::{FunctionBody, limited};
 use super::instance::{Instances, Interest, Ticket, keep_ticking, summary};
@@ -153,12 +154,12 @@ impl Function {
         if let Some(instantiation) = error.downcast_ref::<InstantiationError<Ticket>>() {
             return Err(HandleError::Failed(summary(&instantiation.error)));
         }
-        if error.is::<TrapOrPanicError>() {
-            // The instance is about to say why.
-            let reason = failure.await;
-            return Err(HandleError::Failed(reason.unwrap_or_else(|_| error.to_string())));
-        }
-        Err(HandleError::Failed(summary(&error)))
+        // If the instance has failed it is about to say why, and knows better.
+        let reason = tokio::time::timeout(Duration::from_millis(100), failure).await;
+        Err(HandleError::Failed(match reason {
+            Ok(Ok(reason)) => reason,
+            Ok(Err(_)) | Err(_) => summary(&error),
+        }))
     }
 }
 

@@ -66,20 +66,19 @@ struct Lines {
 impl Lines {
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            if self.left == 0 {
+            let Some(left) = self.left.checked_sub(1) else {
                 return;
-            }
-            self.left -= 1;
+            };
+            self.left = left;
             if byte != b'\n' {
                 self.line.push(byte);
             }
-            if byte == b'\n' || self.line.len() >= MAX_LINE {
+            if byte == b'\n' || self.line.len() >= MAX_LINE || left == 0 {
                 self.emit();
             }
-        }
-        if self.left == 0 {
-            self.emit();
-            (self.sink)("(more output of this instance is dropped)");
+            if left == 0 {
+                (self.sink)("(more output of this instance is dropped)");
+            }
         }
     }
 
