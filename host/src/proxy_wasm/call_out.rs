@@ -88,6 +88,11 @@ impl Completion {
         self.finish(CallResponse::default());
     }
 
+    /// Lets go of the call without telling the filter.
+    pub(super) fn abandon(mut self) {
+        self.finished = true;
+    }
+
     fn complete(&mut self, response: CallResponse) {
         if std::mem::replace(&mut self.finished, true) {
             return;

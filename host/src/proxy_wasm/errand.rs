@@ -6,6 +6,7 @@ use std::sync::Weak;
 
 use super::call_out::{CallOut, Completion};
 use super::host::Host;
+use super::log::{LogLevel, LogRecord};
 use super::plugin::Inner as Plugin;
 
 /// Most errands that one event may set off, one leading to the next: a filter that fills the very
@@ -48,8 +49,16 @@ pub(super) fn run(host: &Host, errands: impl Iterator<Item = Errand>) {
             None => break,
         }
     }
-    // Dropped calls tell their filters that they failed, which may lead to more: those are lost.
-    let left = WAITING.with_borrow_mut(|waiting| waiting.replace(VecDeque::new()));
-    drop(left);
-    WAITING.with_borrow_mut(Option::take);
+    let left = WAITING.with_borrow_mut(Option::take).unwrap_or_default();
+    if left.is_empty() {
+        return;
+    }
+    let message = format!("{} requests of filters dropped: one leads to the next", left.len());
+    host.log.log(&LogRecord::new(LogLevel::Critical, "host", message.as_bytes()));
+    for errand in left {
+        if let Errand::Call(completion, _) = errand {
+            // To tell the filter would set off more.
+            completion.abandon();
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::probe::{Rig, engine, headers, module, request, response};
 /// Traps at a request with the header `x-trap`, and otherwise lets everything pass.
 const TRAPPING: &str = r#"
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    (if (i32.eqz (call $header (i32.const 0) #"x-trap" (i32.const 0) (i32.const 4)))
+    (if (i32.eqz (call $header (i32.const 0) #"x-trap" (i32.const 32) (i32.const 36)))
       (then (unreachable)))
     (i32.const 0))
 "#;
@@ -101,8 +101,8 @@ fn memory_beyond_the_cap_is_refused_to_the_guest() {
 fn a_refused_configuration_is_an_error_with_the_filters_reason() {
     let text = r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
          (drop (call $log (i32.const 1) #"looking"))
-         (drop (call $buffer (i32.const 7) (i32.const 0) (i32.const 99) (i32.const 0) (i32.const 4)))
-         (drop (call $log (i32.const 4) (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+         (drop (call $buffer (i32.const 7) (i32.const 0) (i32.const 99) (i32.const 32) (i32.const 36)))
+         (drop (call $log (i32.const 4) (i32.load (i32.const 32)) (i32.load (i32.const 36))))
          (i32.const 0))"#;
     let host = Host::default().into();
     let config = PluginConfig::new("gate", "line 3: unknown field");

@@ -12,13 +12,13 @@ use crate::probe::{Rig, headers, info, module, request};
 fn a_missing_header_is_not_found_and_a_missing_map_a_bad_argument() {
     let rig = Rig::new(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $number (call $header (i32.const 0) #"x-none" (i32.const 0) (i32.const 4)))
-             (call $number (call $header (i32.const 2) #"server" (i32.const 0) (i32.const 4)))
-             (call $number (call $header (i32.const 8) #"server" (i32.const 0) (i32.const 4)))
+             (call $number (call $header (i32.const 0) #"x-none" (i32.const 32) (i32.const 36)))
+             (call $number (call $header (i32.const 2) #"server" (i32.const 32) (i32.const 36)))
+             (call $number (call $header (i32.const 8) #"server" (i32.const 32) (i32.const 36)))
              (i32.const 0))
            (func (export "proxy_on_log") (param i32)
-             (call $number (call $header (i32.const 2) #"server" (i32.const 0) (i32.const 4)))
-             (call $number (call $header (i32.const 0) #":path" (i32.const 0) (i32.const 4)))
+             (call $number (call $header (i32.const 2) #"server" (i32.const 32) (i32.const 36)))
+             (call $number (call $header (i32.const 0) #":path" (i32.const 32) (i32.const 36)))
              (call $number (call $add (i32.const 0) #"x" #"y")))"#,
     );
     block_on(rig.begin().request(request(&[])));
@@ -29,9 +29,9 @@ fn a_missing_header_is_not_found_and_a_missing_map_a_bad_argument() {
 fn a_header_that_is_not_utf_8_reaches_the_guest_and_goes_on() {
     let rig = Rig::new(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $number (call $header (i32.const 0) #"x-raw" (i32.const 0) (i32.const 4)))
+             (call $number (call $header (i32.const 0) #"x-raw" (i32.const 32) (i32.const 36)))
              (call $number (call $replace (i32.const 0) #"x-copy"
-               (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+               (i32.load (i32.const 32)) (i32.load (i32.const 36))))
              (i32.const 0))"#,
     );
     let mut map = headers(&[]);
@@ -47,10 +47,10 @@ fn only_the_first_of_duplicate_headers_is_shown() {
     let rig = Rig::new(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
              (call $number (local.get 1))
-             (drop (call $header (i32.const 0) #"x-key" (i32.const 0) (i32.const 4)))
-             (call $say (i32.load (i32.const 0)) (i32.load (i32.const 4)))
-             (drop (call $property #"request\00headers\00x-key" (i32.const 0) (i32.const 4)))
-             (call $say (i32.load (i32.const 0)) (i32.load (i32.const 4)))
+             (drop (call $header (i32.const 0) #"x-key" (i32.const 32) (i32.const 36)))
+             (call $say (i32.load (i32.const 32)) (i32.load (i32.const 36)))
+             (drop (call $property #"request\00headers\00x-key" (i32.const 32) (i32.const 36)))
+             (call $say (i32.load (i32.const 32)) (i32.load (i32.const 36)))
              (i32.const 0))"#,
     );
     let message = Message::new(headers(&[("x-key", "one"), ("x-key", "two")]), "");
@@ -100,10 +100,10 @@ fn filters_of_a_chain_see_each_others_state() {
     );
     let reader = module(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $number (call $property #"verdict" (i32.const 0) (i32.const 4)))
-             (call $say (i32.load (i32.const 0)) (i32.load (i32.const 4)))
-             (drop (call $property #"source\00address" (i32.const 0) (i32.const 4)))
-             (call $say (i32.load (i32.const 0)) (i32.load (i32.const 4)))
+             (call $number (call $property #"verdict" (i32.const 32) (i32.const 36)))
+             (call $say (i32.load (i32.const 32)) (i32.load (i32.const 36)))
+             (drop (call $property #"source\00address" (i32.const 32) (i32.const 36)))
+             (call $say (i32.load (i32.const 32)) (i32.load (i32.const 36)))
              (i32.const 0))
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
              ;; There is no stream to set it on.

@@ -9,7 +9,7 @@ use crate::probe::{Rig, info, module, request};
 /// Adds 1 to the shared counter `n`, trying again after a mismatch, 2,000 times per request.
 const COUNTING: &str = r#"
   (func (export "proxy_on_configure") (param i32 i32) (result i32)
-    (if (i32.eq (call $shared #"n" (i32.const 0) (i32.const 4) (i32.const 8)) (i32.const 1))
+    (if (i32.eq (call $shared #"n" (i32.const 32) (i32.const 4) (i32.const 8)) (i32.const 1))
       (then (drop (call $set_shared #"n" #"\00\00\00\00" (i32.const 0)))))
     (i32.const 1))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
@@ -17,9 +17,9 @@ const COUNTING: &str = r#"
     (local.set $left (i32.const 2000))
     (loop $increment
       (global.set $heap (i32.const 65536))
-      (drop (call $shared #"n" (i32.const 0) (i32.const 4) (i32.const 8)))
+      (drop (call $shared #"n" (i32.const 32) (i32.const 4) (i32.const 8)))
       (i32.store (i32.const 16)
-        (i32.add (i32.load (i32.load (i32.const 0))) (i32.const 1)))
+        (i32.add (i32.load (i32.load (i32.const 32))) (i32.const 1)))
       (br_if $increment
         (call $set_shared #"n" (i32.const 16) (i32.const 4) (i32.load (i32.const 8))))
       (local.set $left (i32.sub (local.get $left) (i32.const 1)))
