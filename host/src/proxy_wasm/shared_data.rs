@@ -15,9 +15,12 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct SharedData(Mutex<Store>);
 
+/// Values and their numbers by key.
+type Values = HashMap<Vec<u8>, (Vec<u8>, u32)>;
+
 #[derive(Debug, Default)]
 struct Store {
-    by_vm: HashMap<String, HashMap<Vec<u8>, (Vec<u8>, u32)>>,
+    by_vm: HashMap<String, Values>,
     last_cas: u32,
     bytes: usize,
 }

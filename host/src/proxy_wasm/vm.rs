@@ -34,23 +34,26 @@ pub(super) struct Refusal {
     pub(super) lines: Vec<LogRecord>,
 }
 
+/// A function that the module may export.
+type Export<P, R> = Option<TypedFunc<P, R>>;
+
 #[derive(Default)]
 struct Exports {
-    context_create: Option<TypedFunc<(u32, u32), ()>>,
-    vm_start: Option<TypedFunc<(u32, u32), u32>>,
-    configure: Option<TypedFunc<(u32, u32), u32>>,
-    tick: Option<TypedFunc<u32, ()>>,
-    request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
-    request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
-    request_trailers: Option<TypedFunc<(u32, u32), u32>>,
-    response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
-    response_body: Option<TypedFunc<(u32, u32, u32), u32>>,
-    response_trailers: Option<TypedFunc<(u32, u32), u32>>,
-    call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
-    queue_ready: Option<TypedFunc<(u32, u32), ()>>,
-    done: Option<TypedFunc<u32, u32>>,
-    log: Option<TypedFunc<u32, ()>>,
-    delete: Option<TypedFunc<u32, ()>>,
+    context_create: Export<(u32, u32), ()>,
+    vm_start: Export<(u32, u32), u32>,
+    configure: Export<(u32, u32), u32>,
+    tick: Export<u32, ()>,
+    request_headers: Export<(u32, u32, u32), u32>,
+    request_body: Export<(u32, u32, u32), u32>,
+    request_trailers: Export<(u32, u32), u32>,
+    response_headers: Export<(u32, u32, u32), u32>,
+    response_body: Export<(u32, u32, u32), u32>,
+    response_trailers: Export<(u32, u32), u32>,
+    call_response: Export<(u32, u32, u32, u32, u32), ()>,
+    queue_ready: Export<(u32, u32), ()>,
+    done: Export<u32, u32>,
+    log: Export<u32, ()>,
+    delete: Export<u32, ()>,
 }
 
 impl Vm {
@@ -314,7 +317,7 @@ impl Vm {
         &mut self,
         name: &str,
         context: u32,
-        function: impl FnOnce(&Exports) -> &Option<TypedFunc<P, R>>,
+        function: impl FnOnce(&Exports) -> &Export<P, R>,
         arguments: P,
     ) -> Result<Option<R>, Trapped> {
         if self.failed {
@@ -365,7 +368,7 @@ impl Vm {
 }
 
 type GuardedCall =
-    (&'static str, u32, fn(&Exports) -> &Option<TypedFunc<(u32, u32, u32), u32>>, (u32, u32, u32));
+    (&'static str, u32, fn(&Exports) -> &Export<(u32, u32, u32), u32>, (u32, u32, u32));
 
 /// A function that a module exports; none if it does not.
 ///
@@ -376,7 +379,7 @@ fn export<P: WasmParams, R: WasmResults>(
     store: &mut Store<State>,
     instance: &Instance,
     name: &str,
-) -> wasmtime::Result<Option<TypedFunc<P, R>>> {
+) -> wasmtime::Result<Export<P, R>> {
     let Some(function) = instance.get_func(&mut *store, name) else { return Ok(None) };
     function.typed(&*store).map(Some).map_err(|error| error.context(format!("export {name}")))
 }
