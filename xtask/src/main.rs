@@ -1,6 +1,7 @@
 //! `cargo xtask`: how Portcullis is built, tested and tried out.
 
 mod artifacts;
+mod bench;
 mod checks;
 mod clean;
 mod debian;
@@ -52,6 +53,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Measure what the gate costs beside Envoy's own filters
+    Bench(bench::Options),
     /// Check formatting, clippy and, where it is installed, cargo-deny
     Lint,
     /// Train the scam detector's model and write it into model/
@@ -69,6 +72,7 @@ impl Task {
         match self {
             Self::Up(options) => up::up(workspace, &options),
             Self::Test { arguments } => checks::test(workspace, &arguments),
+            Self::Bench(options) => bench::bench(workspace, &options),
             Self::Lint => checks::lint(workspace),
             Self::Train { data } => train::train(workspace, data.as_deref()),
             Self::Clean => clean::clean(workspace),

@@ -1,0 +1,110 @@
+//! One Envoy under measurement.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::START_TIMEOUT;
+use super::config::Variant;
+use crate::workspace::Workspace;
+
+/// Dropped, the Envoy ends.
+pub(super) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+/// Two cores that this process may use: for the Envoys, for the load.
+pub(super) fn cores() -> Result<(usize, usize)> {
+    let allowed = sched_getaffinity(None).context("asking which cores may be used")?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    match (cores.next(), cores.next()) {
+        (Some(first), Some(second)) => Ok((first, second)),
+        _ => bail!("expected two cores, one for Envoy and one for the load, found one"),
+    }
+}
+
+/// Pins this thread, and the processes it starts from now on, to one core.
+pub(super) fn pin(core: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).with_context(|| format!("pinning to core {core}"))
+}
+
+impl Server {
+    pub(super) fn start(workspace: &Workspace, variant: &Variant) -> Result<Self> {
+        // The port is free for the moment between here and Envoy's own bind.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let folder = workspace.target().join("bench");
+        fs::create_dir_all(&folder)?;
+        let config = folder.join(format!("{}.json", variant.file_name()));
+        fs::write(&config, variant.bootstrap(address.port()).to_string())?;
+        let log = folder.join(format!("{}.log", variant.file_name()));
+        let child = Command::new(workspace.envoy())
+            .args([
+                "--concurrency",
+                "1",
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
+            .args(["--disable-hot-restart", "--config-path"])
+            .arg(&config)
+            .arg("--log-path")
+            .arg(&log)
+            .envs(variant.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting Envoy")?;
+        let mut server = Self { child, address };
+        server
+            .wait_until_ready()
+            .with_context(|| format!("{}, see {}", variant.name, log.display()))?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < START_TIMEOUT {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("Envoy ended ({status})");
+            }
+            if TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        bail!("Envoy was not ready after {} s", START_TIMEOUT.as_secs())
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The time that all its threads have spent on a processor.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end between the listing and the reading.
+            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let first = text.split_ascii_whitespace().next().unwrap_or_default();
+            nanoseconds += first.parse::<u64>().context("reading schedstat")?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
