@@ -58,7 +58,7 @@ fn refusals_have_their_reason_and_status() {
         (Request::predict(&good).with("authorization", "Bearer x"), Reason::HeaderConflict),
         (Request::predict(&good).to("/v1/none"), Reason::RouteUnknown),
         (Request::predict("").without("authorization").to("/v1/none"), Reason::CredentialMissing),
-        (Request::predict(&good).to("/openapi.json").method("GET"), Reason::RoleMissing),
+        (Request::predict(&good).to("/openapi.yaml").method("GET"), Reason::RoleMissing),
         (Request::predict(&good).method("GET"), Reason::RouteUnknown),
         (Request::predict(&good).body(b"{}"), Reason::SchemaViolated),
         (Request::predict(&good).body(b"no json"), Reason::JsonInvalid),

@@ -69,8 +69,10 @@ impl HeaderRules {
                 None if self.api_key_header.as_deref() == Some(name) => &mut api_key_seen,
                 None => continue,
             };
-            if std::mem::replace(seen, true) {
-                return Err(conflict(name, "this field once"));
+            // Some proxies, Envoy among them, join two fields of a name into one with a comma before we see them.
+            let is_joined = !name.starts_with(':') && value.contains(&b',');
+            if std::mem::replace(seen, true) || is_joined {
+                return Err(conflict(name, "this field once, with one value"));
             }
         }
         check_framing(headers)?;
@@ -195,10 +197,16 @@ mod tests {
         assert_eq!(check(&[("authorization", "a"), ("authorization", "a")]), conflict);
         assert_eq!(check(&[("x-api-key", "a"), ("x-api-key", "b")]), conflict);
         assert_eq!(check(&[(":path", "/a"), (":path", "/b")]), conflict);
-        for length in ["+1", "-1", "1,1", "1 ", "0x1", "", "99999999999999999999"] {
+        assert_eq!(check(&[(":path", "/a,b")]), Ok(()));
+        // As a proxy that joins fields hands them over.
+        assert_eq!(check(&[("authorization", "Bearer a,Bearer b")]), conflict);
+        assert_eq!(check(&[("content-length", "1,1")]), conflict);
+        assert_eq!(check(&[("transfer-encoding", "chunked, chunked")]), conflict);
+        assert_eq!(check(&[("transfer-encoding", "gzip, chunked")]), conflict);
+        for length in ["+1", "-1", "1 ", "0x1", "", "99999999999999999999"] {
             assert_eq!(check(&[("content-length", length)]), invalid, "{length:?}");
         }
-        for coding in ["identity", "chunked, chunked", "gzip, chunked", " chunked", "xchunked"] {
+        for coding in ["identity", "gzip", " chunked", "xchunked"] {
             assert_eq!(check(&[("transfer-encoding", coding)]), invalid, "{coding:?}");
         }
     }
