@@ -1,0 +1,179 @@
+//! Envoy's configuration, made from a policy: a bootstrap in which everything that an edge proxy should have is set, and
+//! nothing else.
+//!
+//! The parts are YAML files in `template/`, each with its reasons beside the settings; this module fills in what
+//! depends on the policy and on the place.
+
+mod local_reply;
+mod process;
+mod size;
+mod template;
+pub(crate) mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+pub use self::process::{Envoy, EnvoyError};
+pub use self::size::Sizes;
+use self::template::Template;
+
+/// What an Envoy is to be started with.
+#[derive(Debug, Clone)]
+pub struct Bootstrap {
+    /// The filter's configuration: the policy document as JSON, files inlined.
+    pub policy: String,
+    /// The environment variables that hold the policy's secrets. Only their names are written.
+    pub secrets: Vec<String>,
+    /// What the policy asks of buffers and of the header section.
+    pub sizes: Sizes,
+    /// The filter, as Envoy finds it.
+    pub filter: PathBuf,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// With TLS, or without.
+    pub tls: Option<Certificate>,
+    /// How many proxies in front vouch for the client's address in X-Forwarded-For.
+    pub trusted_hops: u32,
+    /// Where allowed requests go.
+    pub upstream: Upstream,
+    /// Envoy's administration, if there is to be one.
+    pub admin: Option<SocketAddr>,
+    /// The file for the access log, or none.
+    pub access_log: Option<PathBuf>,
+    /// The header that holds the time of a request, for [`crate::replay`] alone.
+    pub replay_clock_header: Option<String>,
+}
+
+/// The files of a certificate, PEM.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The chain, the server's own first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Where allowed requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// To this service, HTTP/1.1.
+    Service {
+        /// A name or an address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Nowhere: 200 without a body, by Envoy itself.
+    Nothing,
+}
+
+impl std::str::FromStr for Upstream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected HOST:PORT, such as 127.0.0.1:3000 or [::1]:3000".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(expected)?;
+        if let Some(address) = host.strip_prefix('[') {
+            let address = address.strip_suffix(']').ok_or_else(expected)?;
+            let address: std::net::Ipv6Addr = address.parse().map_err(|_| expected())?;
+            return Ok(Self::Service { host: address.to_string(), port });
+        }
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_name_byte) {
+            return Err(expected());
+        }
+        Ok(Self::Service { host: host.to_owned(), port })
+    }
+}
+
+impl Bootstrap {
+    /// The bootstrap as YAML: the same for the same input.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut template = Template::default();
+        template
+            .value("secret_list", self.secrets.join(", "))
+            .value("secrets", self.secrets.clone())
+            .value("buffer_bytes", self.sizes.buffer_bytes())
+            .value("headers_kb", self.sizes.headers_kb())
+            .value("headers_count", self.sizes.headers_count())
+            .value("heap_bytes", HEAP_BYTES)
+            .value("connections", CONNECTIONS)
+            .value("trusted_hops", self.trusted_hops)
+            .value("vm_id", "portcullis")
+            .value("filter", self.filter.display().to_string())
+            .section("connection_manager", include_str!("template/connection_manager.yaml"))
+            .section("local_reply", local_reply::section())
+            .literal("policy", &self.policy);
+        address(&mut template, "listen_address", "listen_port", self.listen);
+        self.place(&mut template);
+        template.fill(include_str!("template/bootstrap.yaml"))
+    }
+
+    /// What is there or not, as the place wants it.
+    fn place(&self, template: &mut Template) {
+        match &self.tls {
+            Some(certificate) => template
+                .value("certificate", certificate.chain.display().to_string())
+                .value("key", certificate.key.display().to_string())
+                .section("transport", include_str!("template/transport_tls.yaml"))
+                .section("listener_filters", include_str!("template/listener_filters_tls.yaml")),
+            None => template.section("transport", "").section("listener_filters", ""),
+        };
+        match &self.upstream {
+            Upstream::Service { host, port } => template
+                .value("upstream_host", host.as_str())
+                .value("upstream_port", *port)
+                .section("action", include_str!("template/route.yaml"))
+                .section("clusters", include_str!("template/clusters.yaml")),
+            Upstream::Nothing => {
+                template.section("action", "direct_response: { status: 200 }").section("clusters", "")
+            }
+        };
+        match self.admin {
+            Some(admin) => {
+                address(template, "admin_address", "admin_port", admin);
+                template.section("admin", include_str!("template/admin.yaml"))
+            }
+            None => template.section("admin", ""),
+        };
+        match &self.access_log {
+            Some(path) => {
+                // The one file that every Envoy has open already.
+                let path = if path.as_os_str() == "-" { "/dev/stdout".into() } else { path.display().to_string() };
+                template
+                    .value("access_log", path)
+                    .section("access_log", include_str!("template/access_log.yaml"))
+            }
+            None => template.section("access_log", ""),
+        };
+        match &self.replay_clock_header {
+            Some(name) => template
+                .value("replay_clock", json!({ "PORTCULLIS_REPLAY_CLOCK_HEADER": name }))
+                .section("environment", include_str!("template/environment_replay.yaml")),
+            None if self.secrets.is_empty() => template.section("environment", ""),
+            None => template.section("environment", include_str!("template/environment.yaml")),
+        };
+    }
+}
+
+/// What Envoy itself may allocate, in bytes; the filter's memory comes on top.
+const HEAP_BYTES: u32 = 1 << 30;
+
+/// The most clients at one time.
+const CONNECTIONS: u32 = 10_000;
+
+fn address(
+    template: &mut Template,
+    name: &'static str,
+    port: &'static str,
+    address: SocketAddr,
+) {
+    template.value(name, address.ip().to_string()).value(port, address.port());
+}
+
+#[cfg(test)]
+mod tests;

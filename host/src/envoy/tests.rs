@@ -1,0 +1,183 @@
+use std::path::PathBuf;
+use std::process::Command;
+
+use saphyr::LoadableYamlNode as _;
+use serde_json::Value;
+
+use super::*;
+
+const POLICY: &str = r#"{
+  "version": 1,
+  "authorisation": { "require": "anonymous" },
+  "routes": [{ "name": "all", "match": { "prefix": "/" } }]
+}"#;
+
+fn bootstrap() -> Bootstrap {
+    Bootstrap {
+        policy: POLICY.to_owned(),
+        secrets: vec!["A_SECRET".to_owned()],
+        sizes: Sizes { body_bytes: 65_536, header_bytes: 32_768, header_count: 64 },
+        filter: "/etc/portcullis/gate.wasm".into(),
+        listen: "0.0.0.0:8443".parse().unwrap(),
+        tls: Some(Certificate { chain: "server.pem".into(), key: "server.key".into() }),
+        trusted_hops: 1,
+        upstream: "api.internal:3000".parse().unwrap(),
+        admin: None,
+        access_log: Some("-".into()),
+        replay_clock_header: None,
+    }
+}
+
+/// The YAML as JSON, read by the library that reads policies.
+fn parse(yaml: &str) -> Value {
+    let mut documents = saphyr::Yaml::load_from_str(yaml).unwrap();
+    to_json(&documents.pop().unwrap())
+}
+
+fn to_json(yaml: &saphyr::Yaml<'_>) -> Value {
+    if let Some(mapping) = yaml.as_mapping() {
+        let members = mapping.iter();
+        return members.map(|(key, value)| (key.as_str().unwrap().to_owned(), to_json(value))).collect();
+    }
+    if let Some(sequence) = yaml.as_sequence() {
+        return sequence.iter().map(to_json).collect();
+    }
+    let string = || yaml.as_str().map(Value::from);
+    let number = || yaml.as_integer().map(Value::from);
+    let float = || yaml.as_floating_point().map(Value::from);
+    string().or_else(|| yaml.as_bool().map(Value::from)).or_else(number).or_else(float).unwrap()
+}
+
+fn manager(config: &Value) -> &Value {
+    &config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+#[test]
+fn an_edge_proxy_is_hardened() {
+    let config = parse(&bootstrap().to_yaml());
+    assert_eq!(config.get("admin"), None, "no administration unless it is asked for");
+    let manager = manager(&config);
+    for (field, value) in [
+        ("use_remote_address", json!(true)),
+        ("xff_num_trusted_hops", json!(1)),
+        ("normalize_path", json!(true)),
+        ("merge_slashes", json!(true)),
+        ("path_with_escaped_slashes_action", json!("REJECT_REQUEST")),
+        ("preserve_external_request_id", json!(false)),
+        ("max_request_headers_kb", json!(48)),
+        ("request_timeout", json!("30s")),
+    ] {
+        assert_eq!(manager[field], value, "{field}");
+    }
+    let listener = &config["static_resources"]["listeners"][0];
+    assert_eq!(listener["per_connection_buffer_limit_bytes"], json!(65_536 + 131_072));
+    let tls = &listener["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"];
+    assert_eq!(tls["tls_params"]["tls_minimum_protocol_version"], json!("TLSv1_2"));
+
+    let wasm = &manager["http_filters"][0]["typed_config"]["config"];
+    assert_eq!(wasm["failure_policy"], json!("FAIL_RELOAD"));
+    assert_eq!(wasm["allow_on_headers_stop_iteration"], json!(true));
+    let variables = &wasm["vm_config"]["environment_variables"];
+    assert_eq!(*variables, json!({ "host_env_keys": ["A_SECRET"] }));
+    let policy: Value = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+    assert_eq!(policy, serde_json::from_str::<Value>(POLICY).unwrap());
+}
+
+#[test]
+fn the_same_input_gives_the_same_text() {
+    assert_eq!(bootstrap().to_yaml(), bootstrap().to_yaml());
+}
+
+#[test]
+fn a_policy_cannot_break_out_of_its_place() {
+    let mut bootstrap = bootstrap();
+    let hostile = json!({ "a": "\n#{admin}\n${filter}\nadmin: {}\n%REQ(authorization)%\u{2028}\u{85}" });
+    bootstrap.policy = serde_json::to_string_pretty(&hostile).unwrap();
+    bootstrap.filter = "gate.wasm\" } }\nadmin: { \"".into();
+    let config = parse(&bootstrap.to_yaml());
+    assert_eq!(config.get("admin"), None);
+    let wasm = &manager(&config)["http_filters"][0]["typed_config"]["config"];
+    let policy: Value = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+    assert_eq!(policy, hostile);
+}
+
+#[test]
+fn an_upstream_is_a_host_and_a_port() {
+    let service = |host: &str, port| Ok(Upstream::Service { host: host.to_owned(), port });
+    assert_eq!("a.b-c:80".parse(), service("a.b-c", 80));
+    assert_eq!("[::1]:80".parse(), service("::1", 80));
+    for bad in ["", "a", "a:", "a:0", "a:65536", ":80", "::1:80", "[::1:80", "http://a:80", "a b:80", "a\n:80"] {
+        assert!(bad.parse::<Upstream>().is_err(), "{bad}");
+    }
+}
+
+/// Where there is a real Envoy and a real filter, it must take what we make.
+#[test]
+fn envoy_takes_it() {
+    let Some((envoy, filter)) = real() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    for kind in ["tls", "plain", "replay"] {
+        let mut bootstrap = bootstrap();
+        bootstrap.filter.clone_from(&filter);
+        match kind {
+            "tls" => {
+                crate::cli::dev_credentials::create(directory.path()).unwrap();
+                bootstrap.tls = Some(Certificate {
+                    chain: directory.path().join("server.pem"),
+                    key: directory.path().join("server.key"),
+                });
+                bootstrap.admin = Some("127.0.0.1:0".parse().unwrap());
+            }
+            "plain" => {
+                bootstrap.tls = None;
+                bootstrap.secrets.clear();
+            }
+            _ => {
+                bootstrap.tls = None;
+                bootstrap.upstream = Upstream::Nothing;
+                bootstrap.access_log = None;
+                bootstrap.replay_clock_header = Some("x-clock".to_owned());
+            }
+        }
+        let path = directory.path().join(format!("{kind}.yaml"));
+        std::fs::write(&path, bootstrap.to_yaml()).unwrap();
+        let output = Command::new(&envoy)
+            .args(["--mode", "validate", "--log-level", "warning", "--config-path"])
+            .arg(&path)
+            .env("A_SECRET", "x")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_bad_policy_is_no_start_and_the_reason_is_told() {
+    let Some((envoy, filter)) = real() else { return };
+    let mut bootstrap = bootstrap();
+    bootstrap.filter = filter;
+    bootstrap.policy = POLICY.replace("prefix", "prefox");
+    bootstrap.secrets.clear();
+    bootstrap.tls = None;
+    bootstrap.upstream = Upstream::Nothing;
+    bootstrap.listen = "127.0.0.1:0".parse().unwrap();
+    bootstrap.admin = Some("127.0.0.1:0".parse().unwrap());
+    let error = Envoy::start(&envoy, &bootstrap, &[]).unwrap_err().to_string();
+    assert!(error.contains("prefox"), "{error}");
+    bootstrap.policy = POLICY.to_owned();
+    let envoy = Envoy::start(&envoy, &bootstrap, &[]).unwrap();
+    let mut connection = wire::Connection::open(envoy.address()).unwrap();
+    let answer = connection.exchange(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", false, false).unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+/// PORTCULLIS_ENVOY and PORTCULLIS_ARTIFACTS, as `cargo xtask test` sets them.
+fn real() -> Option<(PathBuf, PathBuf)> {
+    let envoy = std::env::var_os("PORTCULLIS_ENVOY").map(PathBuf::from);
+    let filter = std::env::var_os("PORTCULLIS_ARTIFACTS").map(|path| PathBuf::from(path).join("gate.wasm"));
+    let both = envoy.zip(filter).filter(|(envoy, filter)| envoy.exists() && filter.exists());
+    if both.is_none() {
+        eprintln!("SKIPPED: PORTCULLIS_ENVOY or PORTCULLIS_ARTIFACTS/gate.wasm is not there");
+    }
+    both
+}
