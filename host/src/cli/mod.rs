@@ -66,6 +66,25 @@ impl Failure {
     }
 }
 
+/// Writes `text` to standard output. A reader that has gone away is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format_args!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// Reads a file that the user named. It is bounded: no input of ours is larger.
 pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     const LIMIT: u64 = 16 << 20;

@@ -45,7 +45,9 @@ impl VariableArgs {
             insert(&mut variables, &name.to_ascii_lowercase(), Zeroizing::new(value), &place)?;
         }
         if let Some(path) = &self.variables_file {
-            read_file(path, &mut variables)?;
+            read_assignments(path, |name, value, place| {
+                insert(&mut variables, name, value, place)
+            })?;
         }
         for pair in &self.variables {
             let Some((name, value)) = pair.split_once('=') else {
@@ -57,7 +59,11 @@ impl VariableArgs {
     }
 }
 
-fn read_file(path: &Path, variables: &mut Variables) -> Result<(), Failure> {
+/// Reads a file of NAME=VALUE lines, and gives `take` each name, value and place (`FILE:LINE`).
+pub(crate) fn read_assignments(
+    path: &Path,
+    mut take: impl FnMut(&str, Zeroizing<String>, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     use std::io::Read as _;
 
     let shown = path.display();
@@ -78,7 +84,7 @@ fn read_file(path: &Path, variables: &mut Variables) -> Result<(), Failure> {
             return Err(Failure::input(format_args!("{shown}:{number}: expected NAME=VALUE")));
         };
         let place = format!("{shown}:{number}");
-        insert(variables, name.trim(), Zeroizing::new(value.trim().to_owned()), &place)?;
+        take(name.trim(), Zeroizing::new(value.trim().to_owned()), &place)?;
     }
     Ok(())
 }

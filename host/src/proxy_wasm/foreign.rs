@@ -43,16 +43,27 @@ fn verify_signature(arguments: &[u8]) -> Result<Vec<u8>, Status> {
         }
         _ => return Err(Status::BadArgument),
     };
+    match verifies(hash, der, signature, text)? {
+        // Field 1, a varint: true.
+        Some(true) => Ok(vec![1 << 3, 1]),
+        Some(false) => Ok(refusal("the signature does not verify")),
+        None => Ok(refusal("unknown hash function, or one that the key does not go with")),
+    }
+}
+
+/// Whether a signature verifies under a SubjectPublicKeyInfo in DER; none where the hash function is unknown or
+/// does not go with the key.
+pub(crate) fn verifies(
+    hash: &[u8],
+    der: &[u8],
+    signature: &[u8],
+    text: &[u8],
+) -> Result<Option<bool>, Status> {
     let key = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| Status::BadArgument)?;
     let bits = key.subject_public_key.as_bytes().ok_or(Status::BadArgument)?;
-    let Some(algorithm) = algorithm(&key, hash)? else {
-        return Ok(refusal("unknown hash function, or one that the key does not go with"));
-    };
-    match UnparsedPublicKey::new(algorithm, bits).verify(text, signature) {
-        // Field 1, a varint: true.
-        Ok(()) => Ok(vec![1 << 3, 1]),
-        Err(_) => Ok(refusal("the signature does not verify")),
-    }
+    let algorithm = algorithm(&key, hash)?;
+    Ok(algorithm
+        .map(|algorithm| UnparsedPublicKey::new(algorithm, bits).verify(text, signature).is_ok()))
 }
 
 /// How signatures of this key over this hash verify; none if there is no way.

@@ -62,6 +62,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use engine::{Engine, EngineError, LoadError, Module};
 pub use exchange::{Exchange, Message, RequestOutcome, ResponseOutcome};
 pub use filter_stream::Event;
+pub(crate) use foreign::verifies;
 pub use headers::HeaderMap;
 pub use host::Host;
 pub use log::{LogLevel, LogRecord, LogSink, MemoryLog, StderrLog};

@@ -1,0 +1,55 @@
+//! This process as the policy's environment.
+
+use std::collections::HashMap;
+
+use portcullis_policy::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version};
+use ring::rand::SecureRandom as _;
+
+use crate::proxy_wasm::{Clock as _, SystemClock, verifies};
+
+/// One thread's environment: the store is not shared with anybody.
+#[derive(Debug, Default)]
+pub(crate) struct NativeEnvironment {
+    /// The time in place of the machine's clock.
+    pub(crate) now: Option<Timestamp>,
+    store: HashMap<String, (Vec<u8>, Version)>,
+    writes: u32,
+}
+
+/// The machine's clock.
+pub(crate) fn clock() -> Timestamp {
+    Timestamp(SystemClock.now_nanoseconds())
+}
+
+impl Environment for NativeEnvironment {
+    fn now(&mut self) -> Timestamp {
+        self.now.unwrap_or_else(clock)
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+        ring::rand::SystemRandom::new().fill(bytes).map_err(|_| Unavailable)
+    }
+
+    fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
+        Ok(self.store.get(key).cloned())
+    }
+
+    fn compare_and_swap(
+        &mut self,
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+    ) -> Result<Swap, Unavailable> {
+        if self.store.get(key).map(|(_, version)| *version) != expected {
+            return Ok(Swap::Conflict);
+        }
+        self.writes = self.writes.wrapping_add(1);
+        self.store.insert(key.to_owned(), (value.to_vec(), Version(self.writes)));
+        Ok(Swap::Done)
+    }
+
+    fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {
+        let NativeSignature { hash, public_key, signature, message } = *signature;
+        verifies(hash.as_bytes(), public_key, signature, message).ok().flatten()
+    }
+}

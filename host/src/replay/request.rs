@@ -1,0 +1,167 @@
+//! A recorded request.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_policy::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::native::clock;
+use crate::proxy_wasm::HeaderMap;
+
+/// A request to try.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Line")]
+pub struct Request {
+    /// A string or number by which the verdict is found again.
+    pub id: Value,
+    /// The method, as it came.
+    pub method: String,
+    /// The target: path and query.
+    pub path: String,
+    /// Header fields in order, names as they came.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body; an empty one is none.
+    pub body: Vec<u8>,
+    /// The client's address; 127.0.0.1 where the record has none.
+    pub source: IpAddr,
+    /// When it came; where the record does not say, when it was read.
+    pub time: Timestamp,
+}
+
+impl Request {
+    /// The header section as a proxy gives it to filters: pseudo-header fields first, the authority from the first
+    /// `host` field, names in lower case, and the length of a body that does not say it itself.
+    pub fn header_map(&self) -> HeaderMap {
+        let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        let mut map = HeaderMap::new();
+        map.add(":method", &self.method);
+        map.add(":path", &self.path);
+        let host = self.headers.iter().position(|(name, _)| is(name, "host"));
+        if let Some((_, value)) = host.and_then(|index| self.headers.get(index)) {
+            map.add(":authority", value);
+        }
+        map.add(":scheme", "https");
+        for (index, (name, value)) in self.headers.iter().enumerate() {
+            if Some(index) != host {
+                map.add(name, value);
+            }
+        }
+        let is_framed = self
+            .headers
+            .iter()
+            .any(|(name, _)| is(name, "content-length") || is(name, "transfer-encoding"));
+        if !self.body.is_empty() && !is_framed {
+            map.add("content-length", self.body.len().to_string());
+        }
+        map
+    }
+}
+
+/// A request as it stands in a line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    id: Id,
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: Vec<(String, Bytes)>,
+    body: Option<String>,
+    body_base64: Option<Base64>,
+    source: Option<IpAddr>,
+    time: Option<Time>,
+}
+
+impl TryFrom<Line> for Request {
+    type Error = &'static str;
+
+    fn try_from(line: Line) -> Result<Self, Self::Error> {
+        let body = match (line.body, line.body_base64) {
+            (Some(_), Some(_)) => return Err("expected either `body` or `body_base64`, not both"),
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(Base64(bytes))) => bytes,
+            (None, None) => Vec::new(),
+        };
+        let headers = line.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+        Ok(Self {
+            id: line.id.0,
+            method: line.method,
+            path: line.path,
+            headers,
+            body,
+            source: line.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            time: line.time.map_or_else(clock, |time| time.0),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Value")]
+struct Id(Value);
+
+impl TryFrom<Value> for Id {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        match value {
+            Value::String(_) | Value::Number(_) => Ok(Self(value)),
+            _ => Err("expected a string or a number"),
+        }
+    }
+}
+
+/// Text, or bytes that are none.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string or {\"base64\": \"…\"}")]
+enum Bytes {
+    Text(String),
+    Encoded(Encoded),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encoded {
+    base64: Base64,
+}
+
+impl From<Bytes> for Vec<u8> {
+    fn from(bytes: Bytes) -> Self {
+        match bytes {
+            Bytes::Text(text) => text.into_bytes(),
+            Bytes::Encoded(Encoded { base64: Base64(bytes) }) => bytes,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Base64(Vec<u8>);
+
+impl TryFrom<String> for Base64 {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        STANDARD.decode(text).map(Self).map_err(|_| "expected base64 with padding (RFC 4648 §4)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Time(Timestamp);
+
+impl TryFrom<String> for Time {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let nanoseconds = OffsetDateTime::parse(&text, &Rfc3339)
+            .ok()
+            .and_then(|time| u64::try_from(time.unix_timestamp_nanos()).ok());
+        let expected = "expected a time from 1970 to 2554, such as 2026-01-31T12:00:00Z (RFC 3339)";
+        nanoseconds.map(|nanoseconds| Self(Timestamp(nanoseconds))).ok_or(expected)
+    }
+}
