@@ -69,6 +69,10 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
 /// The policy that `up` enforces.
 const POLICY: &str = "policy/default.yaml";
 
+/// What that policy accepts tokens from, and for.
+pub(crate) const ISSUER: &str = "https://issuer.portcullis.local";
+pub(crate) const AUDIENCE: &str = "scam-detector";
+
 /// The principals of the examples. The second one is there to be too eager: the limit is per
 /// principal, and the other examples should not suffer from it.
 const NEWCOMER: &str = "newcomer";
@@ -163,10 +167,10 @@ impl Stage<'_> {
 
     fn mint_token(&self, subject: &str) -> Result<String> {
         let mut command = self.portcullis();
-        command.args(["token", "mint", "--policy", POLICY, "--subject", subject]);
+        command.args(["token", "mint", "--issuer", ISSUER, "--audience", AUDIENCE]);
+        command.args(["--subject", subject, "--role", "caller", "--ttl", "28800"]);
         command.arg("--key").arg(self.workspace.dev().join("issuer.jwk.json"));
-        command.args(["--expires-in", "8h"]);
-        process::text(&mut command)
+        Ok(process::text(&mut command)?.trim().to_owned())
     }
 
     fn portcullis(&self) -> Command {

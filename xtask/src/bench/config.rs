@@ -5,9 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Credentials;
-
-pub(super) const ISSUER: &str = "https://issuer.portcullis.local";
-pub(super) const AUDIENCE: &str = "scam-detector";
+use crate::up::{AUDIENCE, ISSUER};
 
 /// 32 bytes in base64url, for measuring only.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

@@ -138,7 +138,7 @@ fn credentials(workspace: &Workspace) -> Result<Credentials> {
     process::run(command.arg("dev-credentials").arg("--dir").arg(&folder))?;
     let mut command = std::process::Command::new(&portcullis);
     command.args(["token", "mint", "--key"]).arg(folder.join("issuer.jwk.json"));
-    command.args(["--issuer", config::ISSUER, "--audience", config::AUDIENCE]);
+    command.args(["--issuer", crate::up::ISSUER, "--audience", crate::up::AUDIENCE]);
     command.args(["--subject", "bench", "--role", "caller", "--ttl", "86400"]);
     let token = process::text(&mut command)?.trim().to_owned();
     let jwks = std::fs::read_to_string(folder.join("issuer.jwks.json"))?;
