@@ -116,9 +116,8 @@ impl Function {
             return Err(HandleError::RequestTooLarge(limits.request_body));
         }
         let turn = self.turns.clone().acquire_owned();
-        let permit = match tokio::time::timeout(limits.queue_timeout, turn).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(HandleError::Overloaded),
+        let Ok(Ok(permit)) = tokio::time::timeout(limits.queue_timeout, turn).await else {
+            return Err(HandleError::Overloaded);
         };
 
         let (interest, interest_receiver) = Interest::new();

@@ -74,7 +74,8 @@ impl Upstream {
 #[derive(Clone)]
 pub struct HttpUpstream {
     authority: Authority,
-    client: Client<HttpConnector, ResponseBody>,
+    /// Boxed for its size.
+    client: Box<Client<HttpConnector, ResponseBody>>,
 }
 
 /// An upstream's address that is not one.
@@ -99,7 +100,7 @@ impl FromStr for HttpUpstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .build(connector);
-        Ok(Self { authority, client })
+        Ok(Self { authority, client: Box::new(client) })
     }
 }
 
