@@ -1,1 +1,13 @@
+//! What the scenarios in `scenarios/` need to be run: their format, clients that may misbehave, an upstream that
+//! tells what it saw, and the gate in both of its runtimes, the wasmtime host and real Envoy.
 
+pub mod backend;
+pub mod client;
+pub mod credentials;
+mod expect;
+mod policy;
+mod process;
+pub mod runner;
+pub mod scenario;
+mod tools;
+mod upstream;

@@ -1,0 +1,266 @@
+//! Runs a scenario on both backends and compares their verdicts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use portcullis_policy::{PROBLEM_TYPE_PREFIX, Reason};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::backend::{Backend, Function, Kind, Place};
+use crate::client::{self, Answer, Outgoing};
+use crate::expect;
+use crate::scenario::{Action, Credential, Expect, Jwt, Request, Scenario, Setup, Step};
+
+/// The gates that scenarios run on, started when they are first needed.
+pub struct Runner {
+    place: Place,
+    gates: BTreeMap<Setup, [Backend; 2]>,
+    function: Option<Function>,
+    // Last, so that it outlives what runs on it.
+    runtime: Runtime,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The status code, or none without an answer.
+    pub status: Option<u16>,
+    /// The reason, where the answer is a problem of the gate's.
+    pub problem: Option<String>,
+    /// The stage that refuses for this reason.
+    pub stage: Option<&'static str>,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status}")?,
+            None => f.write_str("no answer")?,
+        }
+        match &self.problem {
+            Some(problem) => write!(f, " {problem} ({})", self.stage.unwrap_or("the proxy")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Runner {
+    /// Gets ready; starts nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Something is not built yet.
+    pub fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
+        let runtime = runtime.build()?;
+        let place = Place::new(runtime.handle())?;
+        Ok(Self { place, gates: BTreeMap::new(), function: None, runtime })
+    }
+
+    /// Runs a scenario, called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Something came out other than expected, or the backends disagree.
+    pub fn run(&mut self, name: &str, scenario: &Scenario) -> Result<()> {
+        if scenario.steps.iter().any(|step| step.send.as_ref().is_some_and(|r| r.straight_to_function))
+            && self.function.is_none()
+        {
+            self.function = Some(Function::start(&self.place)?);
+        }
+        let mut gates = match self.gates.remove(&scenario.setup) {
+            Some(gates) => gates,
+            None => self.start(&scenario.setup)?,
+        };
+        let result = self.run_on(name, scenario, &mut gates);
+        // Another scenario must not find what a failed one has left behind.
+        if result.is_ok() && !scenario.setup.alone {
+            self.gates.insert(scenario.setup.clone(), gates);
+        }
+        result
+    }
+
+    fn start(&self, setup: &Setup) -> Result<[Backend; 2]> {
+        let [serve, envoy] = Kind::ALL.map(|kind| Backend::start(&self.place, kind, setup));
+        Ok([serve?, envoy?])
+    }
+
+    fn run_on(&self, name: &str, scenario: &Scenario, gates: &mut [Backend; 2]) -> Result<()> {
+        let mut verdicts = Vec::new();
+        for (kind, gate) in Kind::ALL.into_iter().zip(gates) {
+            let mut run = Run { runner: self, name, kind, gate, seen: Value::Null };
+            let result = run.steps(&scenario.steps);
+            verdicts.push(result.with_context(|| format!("{}\non {kind}", scenario.about))?);
+        }
+        let [serve, envoy] = verdicts.as_slice() else { return Ok(()) };
+        for (index, (serve, envoy)) in serve.iter().zip(envoy).enumerate() {
+            let may_differ = scenario.steps.get(index).is_some_and(|s| s.expect_envoy.is_some());
+            if serve != envoy && !may_differ {
+                bail!("steps[{index}]: the verdicts differ: {serve:?} on serve, {envoy:?} on Envoy");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A scenario on one backend.
+struct Run<'a> {
+    runner: &'a Runner,
+    name: &'a str,
+    kind: Kind,
+    gate: &'a mut Backend,
+    /// What the upstream saw last.
+    seen: Value,
+}
+
+impl Run<'_> {
+    /// The verdicts, by step and repetition.
+    fn steps(&mut self, steps: &[Step]) -> Result<Vec<Vec<Verdict>>> {
+        let steps = steps.iter().enumerate();
+        steps
+            .map(|(index, step)| {
+                self.step(step).with_context(|| format!("steps[{index}]\n{}", self.last_log()))
+            })
+            .collect()
+    }
+
+    fn step(&mut self, step: &Step) -> Result<Vec<Verdict>> {
+        let place = &self.runner.place;
+        match step.action()? {
+            Action::Send(request) => {
+                let expect = match self.kind {
+                    Kind::Envoy => step.expect_envoy.as_ref().or(step.expect.as_ref()),
+                    Kind::Serve => step.expect.as_ref(),
+                };
+                let times = request.times.unwrap_or(1);
+                return (0..times).map(|_| self.send(request, expect)).collect();
+            }
+            Action::Wait(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
+            Action::Upstream(action) => self.gate.upstream(action)?,
+            Action::RestartWith(policy) => self.gate.restart_with(place, policy)?,
+            Action::StartRefused(refused) => self.gate.start_refused(place, refused)?,
+        }
+        Ok(Vec::new())
+    }
+
+    fn send(&mut self, request: &Request, expect: Option<&Expect>) -> Result<Verdict> {
+        let outgoing = self.outgoing(request)?;
+        let before = self.gate.upstream_requests();
+        let (address, trust) = match (&self.runner.function, request.straight_to_function) {
+            (Some(function), true) => (function.address(), None),
+            _ => (self.gate.address(), (!request.plaintext).then_some(&self.runner.place.trust)),
+        };
+        let answer = self.runner.runtime.block_on(client::send(address, trust, &outgoing))?;
+        let verdict = verdict(answer.as_ref());
+        let Some(expect) = expect else { return Ok(verdict) };
+
+        let upstream_asked = self.gate.upstream_requests() > before;
+        let body = answer.as_ref().map(|answer| serde_json::from_slice(&answer.body));
+        let body = body.and_then(Result::ok).unwrap_or(Value::Null);
+        expect::check(expect, &verdict, answer.as_ref(), &body, upstream_asked).with_context(|| {
+            let body = answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.body));
+            format!("got {verdict}: {}", body.unwrap_or_default())
+        })?;
+        if upstream_asked {
+            self.seen = body;
+        }
+        Ok(verdict)
+    }
+
+    fn outgoing(&self, request: &Request) -> Result<Outgoing> {
+        let credentials = &self.runner.place.credentials;
+        let body = request.body.as_ref().map(crate::scenario::Body::bytes).transpose()?;
+        let mut fields = Vec::new();
+        if request.replay {
+            fields = self.seen_fields()?;
+        }
+        let content_type = request.content_type.as_deref().or(body.as_ref().map(|_| "application/json"));
+        if let Some(content_type) = content_type.filter(|text| !text.is_empty() && !request.replay) {
+            fields.push(("content-type".to_owned(), content_type.into()));
+        }
+        match &request.credential {
+            Credential::None => {}
+            Credential::Caller => {
+                let token = credentials.token(self.name, &Jwt::default())?;
+                fields.push(("authorization".to_owned(), format!("Bearer {token}").into()));
+            }
+            Credential::Jwt(jwt) => {
+                let token = credentials.token(self.name, jwt)?;
+                fields.push(("authorization".to_owned(), format!("Bearer {token}").into()));
+            }
+            Credential::ApiKey(kind) => {
+                fields.push(("x-api-key".to_owned(), credentials.api_key(*kind).into()));
+            }
+        }
+        for field in &request.headers {
+            fields.push((field.name.clone(), field.value.bytes()?));
+        }
+        let trailers = request.trailers.iter();
+        let trailers = trailers.map(|field| Ok((field.name.clone(), field.value.bytes()?)));
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let raw = request.raw.as_ref().map(|raw| self.raw(&raw.bytes()?)).transpose()?;
+        Ok(Outgoing {
+            method: request.method.clone().unwrap_or_else(|| method.to_owned()),
+            path: request.path.clone().unwrap_or_else(|| "/echo".to_owned()),
+            fields,
+            body,
+            chunked: request.chunked,
+            trailers: trailers.collect::<Result<_>>()?,
+            raw,
+            http2: request.http == Some(2),
+            source: request.source,
+            disconnect_after: request.disconnect_after,
+        })
+    }
+
+    /// The bytes with a good token in them.
+    fn raw(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        const PLACE: &[u8] = b"${token}";
+
+        let token = self.runner.place.credentials.token(self.name, &Jwt::default())?;
+        let Some(place) = bytes.windows(PLACE.len()).position(|window| window == PLACE) else {
+            return Ok(bytes.to_vec());
+        };
+        Ok([&bytes[..place], token.as_bytes(), &bytes[place + PLACE.len()..]].concat())
+    }
+
+    /// The header fields that the upstream saw, but for those about the connection.
+    fn seen_fields(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let seen = self.seen["headers"].as_array();
+        let seen = seen.context("replay: the upstream has seen nothing yet")?;
+        let fields = seen.iter().filter_map(|field| Some((field[0].as_str()?, field[1].as_str()?)));
+        let skipped = ["host", "content-length", "transfer-encoding", "connection"];
+        Ok(fields
+            .filter(|(name, _)| !skipped.contains(name))
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect())
+    }
+
+    fn last_log(&self) -> String {
+        let log = self.gate.log();
+        let lines: Vec<&str> = log.lines().rev().take(12).collect();
+        let lines: Vec<&str> = lines.into_iter().rev().collect();
+        format!("the last of the gate's log:\n{}", lines.join("\n"))
+    }
+}
+
+fn verdict(answer: Option<&Answer>) -> Verdict {
+    let Some(answer) = answer else {
+        return Verdict { status: None, problem: None, stage: None };
+    };
+    let is_problem = answer.header("content-type") == Some("application/problem+json");
+    let problem = is_problem
+        .then(|| serde_json::from_slice::<Value>(&answer.body).ok())
+        .flatten()
+        .and_then(|body| {
+            // The document's own status must be the response's, or it is none of ours.
+            (body["status"] == answer.status).then_some(())?;
+            body["type"].as_str()?.strip_prefix(PROBLEM_TYPE_PREFIX).map(str::to_owned)
+        });
+    let stage = problem.as_deref().and_then(Reason::from_name).map(|r| r.stage().as_str());
+    Verdict { status: Some(answer.status), problem, stage }
+}
