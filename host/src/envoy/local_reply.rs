@@ -99,7 +99,11 @@ const REFUSALS: &[Refusal] = &[
     Refusal {
         when: "response.code_details.startsWith('upstream_') || response.code_details in \
                ['no_healthy_upstream', 'maintenance_mode', 'cluster_not_found']",
-        said: Said::Proxy(503, "upstream-unavailable", "The service is not available at the moment"),
+        said: Said::Proxy(
+            503,
+            "upstream-unavailable",
+            "The service is not available at the moment",
+        ),
     },
     Refusal {
         when: "response.code_details == 'upgrade_failed'",
@@ -133,7 +137,8 @@ impl Refusal {
                     "status": reason.status(),
                 });
                 if let Some((at, expected)) = finding {
-                    let error = json!({ "reason": reason.as_str(), "at": at, "expected": expected });
+                    let error =
+                        json!({ "reason": reason.as_str(), "at": at, "expected": expected });
                     problem["errors"] = json!([error]);
                 }
                 problem

@@ -129,9 +129,9 @@ impl Bootstrap {
                 .value("upstream_port", *port)
                 .section("action", include_str!("template/route.yaml"))
                 .section("clusters", include_str!("template/clusters.yaml")),
-            Upstream::Nothing => {
-                template.section("action", "direct_response: { status: 200 }").section("clusters", "")
-            }
+            Upstream::Nothing => template
+                .section("action", "direct_response: { status: 200 }")
+                .section("clusters", ""),
         };
         match self.admin {
             Some(admin) => {
@@ -143,7 +143,11 @@ impl Bootstrap {
         match &self.access_log {
             Some(path) => {
                 // The one file that every Envoy has open already.
-                let path = if path.as_os_str() == "-" { "/dev/stdout".into() } else { path.display().to_string() };
+                let path = if path.as_os_str() == "-" {
+                    "/dev/stdout".into()
+                } else {
+                    path.display().to_string()
+                };
                 template
                     .value("access_log", path)
                     .section("access_log", include_str!("template/access_log.yaml"))
@@ -166,12 +170,7 @@ const HEAP_BYTES: u32 = 1 << 30;
 /// The most clients at one time.
 const CONNECTIONS: u32 = 10_000;
 
-fn address(
-    template: &mut Template,
-    name: &'static str,
-    port: &'static str,
-    address: SocketAddr,
-) {
+fn address(template: &mut Template, name: &'static str, port: &'static str, address: SocketAddr) {
     template.value(name, address.ip().to_string()).value(port, address.port());
 }
 

@@ -103,6 +103,11 @@ impl Envoy {
         self.address
     }
 
+    /// Lets go of all lines that filters have logged.
+    pub fn skip_filter_lines(&self) {
+        while self.filter_log.try_recv().is_ok() {}
+    }
+
     /// The next line that a filter logs, or none within `patience`.
     #[must_use]
     pub fn filter_line(&self, patience: Duration) -> Option<String> {
@@ -215,7 +220,9 @@ impl Starting {
     fn reason(&self) -> String {
         let last_words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |prefix: &str| last_words.iter().find_map(|line| line.strip_prefix(prefix));
-        let reason = of("wasm critical ").or_else(|| of("main critical ")).or_else(|| of("config critical "));
+        let reason = of("wasm critical ")
+            .or_else(|| of("main critical "))
+            .or_else(|| of("config critical "));
         let last = || last_words.back().map(String::as_str);
         reason.or_else(last).unwrap_or("it said nothing").to_owned()
     }

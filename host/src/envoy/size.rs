@@ -32,7 +32,7 @@ impl Sizes {
 
     /// Envoy answers 413 by itself when more than this is held back. The filter is asked after every read, and a read
     /// is at most as long as this limit; so that twice the longest body, and some room, leave the answer to it.
-    pub(super) fn buffer_bytes(self) -> u32 {
+    pub(crate) fn buffer_bytes(self) -> u32 {
         self.body_bytes.saturating_mul(2).max(self.body_bytes.saturating_add(SLACK_BYTES))
     }
 

@@ -94,6 +94,9 @@ mod tests {
     fn a_literal_text_has_no_gaps() {
         let mut template = Template::default();
         template.literal("text", "{\n\"a\": \"${path}\"\n#{inner}\n}");
-        assert_eq!(template.fill("|\n  #{text}"), "|\n  {\n  \"a\": \"${path}\"\n  #{inner}\n  }\n");
+        assert_eq!(
+            template.fill("|\n  #{text}"),
+            "|\n  {\n  \"a\": \"${path}\"\n  #{inner}\n  }\n"
+        );
     }
 }

@@ -37,7 +37,9 @@ fn parse(yaml: &str) -> Value {
 fn to_json(yaml: &saphyr::Yaml<'_>) -> Value {
     if let Some(mapping) = yaml.as_mapping() {
         let members = mapping.iter();
-        return members.map(|(key, value)| (key.as_str().unwrap().to_owned(), to_json(value))).collect();
+        return members
+            .map(|(key, value)| (key.as_str().unwrap().to_owned(), to_json(value)))
+            .collect();
     }
     if let Some(sequence) = yaml.as_sequence() {
         return sequence.iter().map(to_json).collect();
@@ -71,7 +73,8 @@ fn an_edge_proxy_is_hardened() {
     }
     let listener = &config["static_resources"]["listeners"][0];
     assert_eq!(listener["per_connection_buffer_limit_bytes"], json!(65_536 + 131_072));
-    let tls = &listener["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"];
+    let tls =
+        &listener["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"];
     assert_eq!(tls["tls_params"]["tls_minimum_protocol_version"], json!("TLSv1_2"));
 
     let wasm = &manager["http_filters"][0]["typed_config"]["config"];
@@ -79,7 +82,8 @@ fn an_edge_proxy_is_hardened() {
     assert_eq!(wasm["allow_on_headers_stop_iteration"], json!(true));
     let variables = &wasm["vm_config"]["environment_variables"];
     assert_eq!(*variables, json!({ "host_env_keys": ["A_SECRET"] }));
-    let policy: Value = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+    let policy: Value =
+        serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
     assert_eq!(policy, serde_json::from_str::<Value>(POLICY).unwrap());
 }
 
@@ -91,13 +95,15 @@ fn the_same_input_gives_the_same_text() {
 #[test]
 fn a_policy_cannot_break_out_of_its_place() {
     let mut bootstrap = bootstrap();
-    let hostile = json!({ "a": "\n#{admin}\n${filter}\nadmin: {}\n%REQ(authorization)%\u{2028}\u{85}" });
+    let hostile =
+        json!({ "a": "\n#{admin}\n${filter}\nadmin: {}\n%REQ(authorization)%\u{2028}\u{85}" });
     bootstrap.policy = serde_json::to_string_pretty(&hostile).unwrap();
     bootstrap.filter = "gate.wasm\" } }\nadmin: { \"".into();
     let config = parse(&bootstrap.to_yaml());
     assert_eq!(config.get("admin"), None);
     let wasm = &manager(&config)["http_filters"][0]["typed_config"]["config"];
-    let policy: Value = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+    let policy: Value =
+        serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
     assert_eq!(policy, hostile);
 }
 
@@ -106,7 +112,19 @@ fn an_upstream_is_a_host_and_a_port() {
     let service = |host: &str, port| Ok(Upstream::Service { host: host.to_owned(), port });
     assert_eq!("a.b-c:80".parse(), service("a.b-c", 80));
     assert_eq!("[::1]:80".parse(), service("::1", 80));
-    for bad in ["", "a", "a:", "a:0", "a:65536", ":80", "::1:80", "[::1:80", "http://a:80", "a b:80", "a\n:80"] {
+    for bad in [
+        "",
+        "a",
+        "a:",
+        "a:0",
+        "a:65536",
+        ":80",
+        "::1:80",
+        "[::1:80",
+        "http://a:80",
+        "a b:80",
+        "a\n:80",
+    ] {
         assert!(bad.parse::<Upstream>().is_err(), "{bad}");
     }
 }
@@ -174,7 +192,8 @@ fn a_bad_policy_is_no_start_and_the_reason_is_told() {
 /// PORTCULLIS_ENVOY and PORTCULLIS_ARTIFACTS, as `cargo xtask test` sets them.
 fn real() -> Option<(PathBuf, PathBuf)> {
     let envoy = std::env::var_os("PORTCULLIS_ENVOY").map(PathBuf::from);
-    let filter = std::env::var_os("PORTCULLIS_ARTIFACTS").map(|path| PathBuf::from(path).join("gate.wasm"));
+    let filter =
+        std::env::var_os("PORTCULLIS_ARTIFACTS").map(|path| PathBuf::from(path).join("gate.wasm"));
     let both = envoy.zip(filter).filter(|(envoy, filter)| envoy.exists() && filter.exists());
     if both.is_none() {
         eprintln!("SKIPPED: PORTCULLIS_ENVOY or PORTCULLIS_ARTIFACTS/gate.wasm is not there");

@@ -57,18 +57,18 @@ impl Connection {
         Ok(Self { stream, rest: Vec::new() })
     }
 
-    /// Sends a request and reads the response to it. `is_last` says that nothing follows, whatever its framing says;
-    /// `to_head` that it is to HEAD and has no body.
+    /// Sends a request and reads the response to it. `ends_early` says that its framing
+    /// promises more than there is; `to_head` that the response is to HEAD and has no body.
     pub(crate) fn exchange(
         &mut self,
         request: &[u8],
-        is_last: bool,
+        ends_early: bool,
         to_head: bool,
     ) -> Result<Answer, WireError> {
         let writer = self.stream.try_clone()?;
         let write = move || {
             let written = (&writer).write_all(request);
-            if is_last {
+            if ends_early {
                 let _ = writer.shutdown(Shutdown::Write);
             }
             written
@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_response_is_read_to_its_length() {
-        let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nContent-Length: 2\r\nA: b\r\n\r\nhi";
+        let bytes =
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nContent-Length: 2\r\nA: b\r\n\r\nhi";
         let answer = answer_to(bytes, false).unwrap();
         assert_eq!((answer.status, answer.body.as_slice()), (401, b"hi".as_slice()));
         assert_eq!(answer.header("a"), Some(b"b".as_slice()));

@@ -6,11 +6,13 @@ use portcullis_policy::{Finding, PROBLEM_TYPE_PREFIX, Reason};
 use serde::Serialize;
 use serde_json::Value;
 
+mod envoy_backend;
 mod policy_backend;
 mod reader;
 mod request;
 mod wasm_backend;
 
+pub use envoy_backend::EnvoyBackend;
 pub use policy_backend::PolicyBackend;
 pub use reader::{ReadError, RequestReader};
 pub use request::Request;
