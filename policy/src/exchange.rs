@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::access::{Header, Target, is_reserved, single};
 use crate::audit::Record;
 use crate::environment::{Environment, Timestamp};
+use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{self, Standing};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
+use crate::stages::Inspect;
 use crate::{CredentialKind, Principal};
 
 /// A request's header section, as the runtime has it.
@@ -90,7 +92,9 @@ impl Exchange {
 
     /// The longest body that will be looked at. Beyond it, [`Self::body_too_large`].
     pub fn max_body_bytes(&self) -> usize {
-        self.route(&Arc::clone(&self.policy)).map_or(0, |route| route.input.max_body_bytes())
+        let route = self.route(&self.policy);
+        let inspect = route.and_then(|route| route.input.as_deref());
+        inspect.map_or(DEFAULT_BODY_BYTES as usize, Inspect::max_body_bytes)
     }
 
     /// The request's header section.
@@ -115,11 +119,7 @@ impl Exchange {
 
     /// The body has grown beyond [`Self::max_body_bytes`].
     pub fn body_too_large(&mut self) -> Step {
-        let policy = Arc::clone(&self.policy);
-        let refusal = match self.route(&policy) {
-            Some(route) => route.input.too_large(),
-            None => Refusal::new(Reason::BodyTooLarge, "Send a shorter body."),
-        };
+        let refusal = too_large(self.max_body_bytes());
         self.refuse(refusal)
     }
 
@@ -193,10 +193,9 @@ impl Exchange {
                 self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
             }
         }
-        if stages.contains(Stage::Identity) {
-            let identified = policy.identity.identify(head.headers, environment)?;
-            self.principal = identified;
-            let fields = policy.identity.credential_fields().into_iter();
+        if let Some(identity) = &policy.identity {
+            self.principal = identity.identify(head.headers, environment)?;
+            let fields = identity.credential_fields().into_iter();
             self.edits.extend(fields.map(|name| HeaderEdit::Remove(name.to_owned())));
         }
         if stages.contains(Stage::Authorisation) {
@@ -210,11 +209,11 @@ impl Exchange {
         }
         let signs = policy.signer.is_some();
         self.target = Some(target);
-        if !stages.contains(Stage::Input) && !signs {
+        if route.input.is_none() && !signs {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
-        if stages.contains(Stage::Input) {
-            route.input.check_head(head.headers, head.has_body)?;
+        if let Some(input) = &route.input {
+            input.check_head(head.headers, head.has_body)?;
             let content_type = head.headers.iter().find(|(name, _)| name == "content-type");
             self.headers = content_type.cloned().into_iter().collect();
         }
@@ -231,8 +230,9 @@ impl Exchange {
     ) -> Result<Vec<HeaderEdit>, Refusal> {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
-        if let (Some(route), true) = (self.route(&policy), policy.stages.contains(Stage::Input)) {
-            route.input.check_body(&self.headers, body)?;
+        let route = self.route(&policy);
+        if let Some(input) = route.and_then(|route| route.input.as_deref()) {
+            input.check_body(&self.headers, body)?;
         }
         let mut edits = std::mem::take(&mut self.edits);
         if let (Some(signer), Some(target)) = (&policy.signer, &self.target) {
@@ -259,12 +259,14 @@ impl Exchange {
     /// Callers who have not proved who they are learn nothing about routes, not even which there are.
     fn authorise(&self, policy: &Policy, route: Option<&CompiledRoute>) -> Result<(), Refusal> {
         let anonymous = self.principal.via == CredentialKind::Anonymous;
+        let missing = || match &policy.identity {
+            Some(identity) => identity.missing(),
+            None => Refusal::new(Reason::CredentialMissing, "Present a credential."),
+        };
         match route {
-            Some(route) if route.authorisation.needs_credential() && anonymous => {
-                Err(policy.identity.missing())
-            }
+            Some(route) if route.authorisation.needs_credential() && anonymous => Err(missing()),
             Some(route) => route.authorisation.check(&self.principal),
-            None if anonymous => Err(policy.identity.missing()),
+            None if anonymous => Err(missing()),
             None => {
                 Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host."))
             }

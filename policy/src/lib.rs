@@ -38,6 +38,8 @@ mod output;
 mod policy;
 #[cfg(feature = "engine")]
 mod problem;
+#[cfg(feature = "engine")]
+mod stages;
 #[cfg(all(test, feature = "engine"))]
 mod testing;
 
@@ -50,6 +52,7 @@ pub use self::{
     document::{Document, DocumentError},
     environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
     exchange::{Exchange, HeaderEdit, RequestHead, Step},
-    policy::{CompileError, Policy, Stages},
+    policy::{CompileError, Policy},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
+    stages::Stages,
 };

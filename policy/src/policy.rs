@@ -12,11 +12,10 @@ use crate::authorisation::AuthorisationRules;
 use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
-use crate::identity::IdentityRules;
-use crate::input::InputRules;
 use crate::limits::Limit;
 use crate::output::OutputRules;
 use crate::problem::Stage;
+use crate::stages::{Identify, Inspect, Stages};
 use crate::{Secret, Secrets};
 
 /// The longest list of routes.
@@ -27,37 +26,13 @@ const MAXIMUM_ROUTES: usize = 1000;
 pub struct Policy {
     pub(crate) stages: Stages,
     pub(crate) headers: HeaderRules,
-    pub(crate) identity: IdentityRules,
+    pub(crate) identity: Option<Box<dyn Identify>>,
     pub(crate) routes: Vec<CompiledRoute>,
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
     pub(crate) audit: AuditSection,
     /// What tells one version of a policy from another in records.
     pub(crate) digest: String,
-}
-
-/// Which stages a policy runs: all of them, or those of one filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stages(u8);
-
-impl Stages {
-    /// Every stage.
-    pub const ALL: Self = Self(0xff);
-
-    /// The given stages.
-    pub const fn of(stages: &[Stage]) -> Self {
-        let (mut bits, mut rest) = (0, stages);
-        while let [stage, tail @ ..] = rest {
-            bits |= 1 << *stage as u8;
-            rest = tail;
-        }
-        Self(bits)
-    }
-
-    /// Whether a stage is among them.
-    pub fn contains(self, stage: Stage) -> bool {
-        self.0 & (1 << stage as u8) != 0
-    }
 }
 
 /// A route and everything that holds on it.
@@ -68,7 +43,7 @@ pub(crate) struct CompiledRoute {
     pub(crate) access: AccessRules,
     pub(crate) authorisation: AuthorisationRules,
     pub(crate) limits: Vec<Limit>,
-    pub(crate) input: InputRules,
+    pub(crate) input: Option<Box<dyn Inspect>>,
 }
 
 #[derive(Debug)]
@@ -91,16 +66,9 @@ impl Policy {
         secrets: &dyn Secrets,
         stages: Stages,
     ) -> Result<Self, CompileError> {
-        let identity_section = match stages.contains(Stage::Identity) {
-            true => document.identity.clone(),
-            false => Default::default(),
-        };
-        let identity = IdentityRules::compile(&identity_section, secrets)?;
-        // A filter without the identity stage leaves it, and authorisation, to others.
-        let can_authenticate = !stages.contains(Stage::Identity)
-            || identity_section.jwt.is_some()
-            || identity_section.api_keys.is_some();
-        let api_key_header = identity.api_key_header().map(str::to_owned);
+        let identity = stages.compile_identity(&document.identity, secrets)?;
+        let api_key_header = identity.as_ref().and_then(|identity| identity.api_key_header());
+        let api_key_header = api_key_header.map(str::to_owned);
         let signer = match &document.assertion {
             Some(section) if stages.contains(Stage::Assertion) => {
                 let key = CompileError::secret(secrets, &section.key, "assertion.key")?;
@@ -122,7 +90,7 @@ impl Policy {
             stages,
             headers: HeaderRules::new(document.access.headers.unwrap_or_default(), api_key_header),
             identity,
-            routes: routes(document, can_authenticate)?,
+            routes: routes(document, stages)?,
             signer,
             output: OutputRules::compile(&document.output)?,
             audit: document.audit,
@@ -203,7 +171,7 @@ fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
     }
 }
 
-fn routes(document: &Document, can_authenticate: bool) -> Result<Vec<CompiledRoute>, CompileError> {
+fn routes(document: &Document, stages: Stages) -> Result<Vec<CompiledRoute>, CompileError> {
     if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
         let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
         return Err(CompileError::new("routes", message));
@@ -211,7 +179,7 @@ fn routes(document: &Document, can_authenticate: bool) -> Result<Vec<CompiledRou
     let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
     for (index, route) in document.routes.iter().enumerate() {
         let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, can_authenticate)?;
+        let compiled = compile_route(document, route, &field, stages)?;
         if routes.iter().any(|other| other.name == compiled.name) {
             let message = "expected a name that no other route has";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -232,7 +200,7 @@ fn compile_route(
     document: &Document,
     route: &Route,
     field: &str,
-    can_authenticate: bool,
+    stages: Stages,
 ) -> Result<CompiledRoute, CompileError> {
     if route.name.is_empty() || route.name.len() > 64 {
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
@@ -246,6 +214,10 @@ fn compile_route(
         true => format!("{field}.{name}"),
         false => name.to_owned(),
     };
+    // A filter without the identity stage leaves it, and authorisation, to others.
+    let can_authenticate = !stages.contains(Stage::Identity)
+        || document.identity.jwt.is_some()
+        || document.identity.api_keys.is_some();
     let limits_field = section("limits", route.limits.is_some());
     let limits = route.limits.as_deref().unwrap_or(&document.limits);
     Ok(CompiledRoute {
@@ -261,7 +233,7 @@ fn compile_route(
             can_authenticate,
         )?,
         limits: compile_limits(limits, &limits_field)?,
-        input: InputRules::compile(
+        input: stages.compile_input(
             &route.input.over(&document.input),
             &section("input", route.input != Default::default()),
         )?,

@@ -17,6 +17,7 @@ use crate::access::{Header, single};
 use crate::document::IdentitySection;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
+use crate::stages::Identify;
 use crate::{Environment, Principal, Secrets};
 
 /// A compiled `identity` section.
@@ -28,22 +29,43 @@ pub(crate) struct IdentityRules {
 }
 
 impl IdentityRules {
-    pub(crate) fn compile(
+    /// Compiles the section.
+    pub(crate) fn boxed(
         section: &IdentitySection,
         secrets: &dyn Secrets,
-    ) -> Result<Self, CompileError> {
+    ) -> Result<Box<dyn Identify>, CompileError> {
         let jwt = section.jwt.as_ref().map(|jwt| JwtRules::compile(jwt, secrets)).transpose()?;
         let api_keys = section
             .api_keys
             .as_ref()
             .map(|keys| ApiKeyRules::compile(keys, secrets))
             .transpose()?;
-        Ok(Self { jwt, api_keys, forward_credentials: section.forward_credentials })
+        let forward_credentials = section.forward_credentials;
+        Ok(Box::new(Self { jwt, api_keys, forward_credentials }))
     }
 
-    /// Who is calling: anonymous where no credential is presented. One that is presented must be valid, also
-    /// where none is needed.
-    pub(crate) fn identify(
+    /// Adds the challenge that every 401 needs (RFC 9110 §11.6.1), as RFC 6750 §3 has it: without an error
+    /// code where no token was presented.
+    fn challenge(&self, refusal: Refusal) -> Refusal {
+        if refusal.reason.status() != 401 {
+            return refusal;
+        }
+        let challenge = match &self.jwt {
+            Some(_) => match refusal.reason {
+                Reason::CredentialMissing | Reason::ApiKeyInvalid => BEARER.to_owned(),
+                reason => format!(
+                    "{BEARER}, error=\"invalid_token\", error_description=\"{}\"",
+                    reason.title()
+                ),
+            },
+            None => "ApiKey realm=\"portcullis\"".to_owned(),
+        };
+        refusal.header("www-authenticate", challenge)
+    }
+}
+
+impl Identify for IdentityRules {
+    fn identify(
         &self,
         headers: &[Header],
         environment: &mut dyn Environment,
@@ -77,8 +99,7 @@ impl IdentityRules {
         }
     }
 
-    /// The refusal of a request that presents no credential where one is needed.
-    pub(crate) fn missing(&self) -> Refusal {
+    fn missing(&self) -> Refusal {
         let detail = match (&self.jwt, &self.api_keys) {
             (Some(_), None) => "Present a bearer token in the authorization field.".to_owned(),
             (None, Some(keys)) => format!("Present an API key in the {} field.", keys.header()),
@@ -91,8 +112,7 @@ impl IdentityRules {
         self.challenge(Refusal::new(Reason::CredentialMissing, detail))
     }
 
-    /// The fields that carry credentials, to be removed before the upstream sees them.
-    pub(crate) fn credential_fields(&self) -> Vec<&str> {
+    fn credential_fields(&self) -> Vec<&str> {
         if self.forward_credentials {
             return Vec::new();
         }
@@ -100,27 +120,8 @@ impl IdentityRules {
         jwt.into_iter().chain(self.api_keys.as_ref().map(ApiKeyRules::header)).collect()
     }
 
-    pub(crate) fn api_key_header(&self) -> Option<&str> {
+    fn api_key_header(&self) -> Option<&str> {
         self.api_keys.as_ref().map(ApiKeyRules::header)
-    }
-
-    /// Adds the challenge that every 401 needs (RFC 9110 §11.6.1), as RFC 6750 §3 has it: without an error
-    /// code where no token was presented.
-    fn challenge(&self, refusal: Refusal) -> Refusal {
-        if refusal.reason.status() != 401 {
-            return refusal;
-        }
-        let challenge = match &self.jwt {
-            Some(_) => match refusal.reason {
-                Reason::CredentialMissing | Reason::ApiKeyInvalid => BEARER.to_owned(),
-                reason => format!(
-                    "{BEARER}, error=\"invalid_token\", error_description=\"{}\"",
-                    reason.title()
-                ),
-            },
-            None => "ApiKey realm=\"portcullis\"".to_owned(),
-        };
-        refusal.header("www-authenticate", challenge)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::access::{Header, single};
 use crate::document::InputSection;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
+use crate::stages::Inspect;
 
 use media_type::{Kind, MediaType};
 use schema::Schema;
@@ -23,7 +24,8 @@ use text::TextRules;
 /// The longest body that can be allowed, in bytes.
 const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
 
-const DEFAULT_BODY_BYTES: u32 = 64 * 1024;
+/// Where nothing is said.
+pub(crate) const DEFAULT_BODY_BYTES: u32 = 64 * 1024;
 
 /// The deepest nesting that can be allowed: below serde_json's own limit.
 const MAXIMUM_DEPTH: u32 = 100;
@@ -76,58 +78,16 @@ impl InputRules {
         })
     }
 
-    /// The longest body let through.
-    pub(crate) fn max_body_bytes(&self) -> usize {
-        self.max_body_bytes
+    /// The same behind a pointer, for [`crate::Stages`].
+    pub(crate) fn boxed(
+        section: &InputSection,
+        field: &str,
+    ) -> Result<Box<dyn Inspect>, CompileError> {
+        Ok(Box::new(Self::compile(section, field)?))
     }
 
-    /// What the header section tells of the body, before any of it has come.
-    pub(crate) fn check_head(&self, headers: &[Header], has_body: bool) -> Result<(), Refusal> {
-        let length = single(headers, "content-length")
-            .and_then(|value| std::str::from_utf8(value).ok())
-            .and_then(|value| value.parse::<u64>().ok());
-        if length.is_some_and(|length| length > self.max_body_bytes as u64) {
-            return Err(self.too_large());
-        }
-        let encoding = single(headers, "content-encoding");
-        if encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
-            // What cannot be read cannot be judged.
-            return Err(Refusal::new(
-                Reason::ContentEncodingUnsupported,
-                "Send the body uncompressed.",
-            )
-            .header("accept-encoding", "identity"));
-        }
-        if has_body && length != Some(0) {
-            self.media_type(headers)?;
-        }
-        Ok(())
-    }
-
-    /// The whole body.
-    pub(crate) fn check_body(&self, headers: &[Header], body: &[u8]) -> Result<(), Refusal> {
-        if body.len() > self.max_body_bytes {
-            return Err(self.too_large());
-        }
-        if body.is_empty() {
-            return match &self.schema {
-                None => Ok(()),
-                Some(_) => Err(Refusal::new(
-                    Reason::BodyMissing,
-                    "Send a JSON body of the form this route takes.",
-                )),
-            };
-        }
-        match self.media_type(headers)?.kind {
-            Kind::Json => self.check_json(body),
-            Kind::Text => self.check_text(body),
-        }
-    }
-
-    /// The refusal of a body that is too long.
-    pub(crate) fn too_large(&self) -> Refusal {
-        let detail = format!("Send at most {} bytes.", self.max_body_bytes);
-        Refusal::new(Reason::BodyTooLarge, detail)
+    fn too_large(&self) -> Refusal {
+        too_large(self.max_body_bytes)
     }
 
     fn media_type(&self, headers: &[Header]) -> Result<&MediaType, Refusal> {
@@ -162,6 +122,58 @@ impl InputRules {
         })?;
         self.text.check_json(&Value::String(text.to_owned()))
     }
+}
+
+impl Inspect for InputRules {
+    fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
+    fn check_head(&self, headers: &[Header], has_body: bool) -> Result<(), Refusal> {
+        let length = single(headers, "content-length")
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .and_then(|value| value.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.max_body_bytes as u64) {
+            return Err(self.too_large());
+        }
+        let encoding = single(headers, "content-encoding");
+        if encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+            // What cannot be read cannot be judged.
+            return Err(Refusal::new(
+                Reason::ContentEncodingUnsupported,
+                "Send the body uncompressed.",
+            )
+            .header("accept-encoding", "identity"));
+        }
+        if has_body && length != Some(0) {
+            self.media_type(headers)?;
+        }
+        Ok(())
+    }
+
+    fn check_body(&self, headers: &[Header], body: &[u8]) -> Result<(), Refusal> {
+        if body.len() > self.max_body_bytes {
+            return Err(self.too_large());
+        }
+        if body.is_empty() {
+            return match &self.schema {
+                None => Ok(()),
+                Some(_) => Err(Refusal::new(
+                    Reason::BodyMissing,
+                    "Send a JSON body of the form this route takes.",
+                )),
+            };
+        }
+        match self.media_type(headers)?.kind {
+            Kind::Json => self.check_json(body),
+            Kind::Text => self.check_text(body),
+        }
+    }
+}
+
+/// The refusal of a body that is longer than `max_body_bytes`.
+pub(crate) fn too_large(max_body_bytes: usize) -> Refusal {
+    Refusal::new(Reason::BodyTooLarge, format!("Send at most {max_body_bytes} bytes."))
 }
 
 #[cfg(test)]
