@@ -117,9 +117,8 @@ fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), D
         let JwksSource::File(file) = &issuer.jwks else { continue };
         let field = format!("identity.jwt.issuers[{index}].jwks.file");
         let path = folder.join(file);
-        let error = |message: String| {
-            located.error(&field, format!("{}: {message}", path.display()))
-        };
+        let error =
+            |message: String| located.error(&field, format!("{}: {message}", path.display()));
         let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
         // Strictly, so that the error names the file and the field of the key in it.
         let keys = KeySet::parse(&text).map_err(|why| error(why.to_string()))?;
@@ -148,9 +147,8 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
         let Some(SchemaSource::File(file)) = source else { return Ok(None) };
         let field = format!("{field}.schema.file");
         let path = folder.join(file);
-        let error = |message: String| {
-            located.error(&field, format!("{}: {message}", path.display()))
-        };
+        let error =
+            |message: String| located.error(&field, format!("{}: {message}", path.display()));
         let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
         let schema: Value = serde_json::from_str(&text)
             .map_err(|why| error(format!("expected a JSON Schema: {why}")))?;
@@ -165,9 +163,7 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
         .map(|(index, route)| read(&route.input.schema, format!("routes[{index}].input")))
         .collect::<Result<Vec<_>, _>>()?;
     let inputs = located.document.routes.iter_mut().map(|route| &mut route.input);
-    for (input, schema) in
-        inputs.zip(routes).chain([(&mut located.document.input, base)])
-    {
+    for (input, schema) in inputs.zip(routes).chain([(&mut located.document.input, base)]) {
         if schema.is_some() {
             input.schema = schema;
         }
@@ -296,7 +292,10 @@ routes:
     fn secret_keys_in_files_are_refused_with_a_hint() {
         let oct = format!(r#"{{"keys":[{{"kty":"oct","alg":"HS256","k":"{ASSUMED_KEY}"}}]}}"#);
         let error = Files::new(POLICY).with("keys.json", &oct).error();
-        assert!(error.contains("keys.json: expected public keys") && error.contains("`env`"), "{error}");
+        assert!(
+            error.contains("keys.json: expected public keys") && error.contains("`env`"),
+            "{error}"
+        );
         assert!(!error.contains(ASSUMED_KEY));
     }
 

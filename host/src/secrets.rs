@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_not_the_secret() {
-        for (text, expected) in [("a=b\nhunter2", ":2: expected NAME=VALUE"), ("a=x\na=hunter2", ":2: a is in")] {
+        for (text, expected) in
+            [("a=b\nhunter2", ":2: expected NAME=VALUE"), ("a=x\na=hunter2", ":2: a is in")]
+        {
             let message = read(text).unwrap_err().to_string();
             assert!(message.contains(expected) && !message.contains("hunter2"), "{message}");
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::{Failure, random};
 
 mod issuer;
 mod secrets;
@@ -146,16 +146,6 @@ fn unusable(path: &Path, reason: impl std::fmt::Display) -> Failure {
         "{}: {reason} (the file was left as it is; remove it to have it made anew)",
         path.display()
     ))
-}
-
-fn random<const N: usize>() -> Result<zeroize::Zeroizing<[u8; N]>, Failure> {
-    use ring::rand::SecureRandom as _;
-
-    let mut bytes = zeroize::Zeroizing::new([0; N]);
-    ring::rand::SystemRandom::new()
-        .fill(bytes.as_mut_slice())
-        .map_err(|_| Failure::runtime("the operating system gives no random numbers"))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

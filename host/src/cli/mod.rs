@@ -5,9 +5,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod check;
+pub mod completions;
 pub mod dev_credentials;
+pub mod envoy;
 pub mod function;
+pub mod key;
+pub mod replay;
 pub mod serve;
+pub mod token;
 pub mod variables;
 
 /// The gate in front of an AI API.
@@ -22,7 +28,14 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Function(function::Args),
+    Check(check::Args),
+    Schema(check::SchemaArgs),
+    Replay(replay::Args),
+    Token(token::Args),
+    Key(key::Args),
     DevCredentials(dev_credentials::Args),
+    Completions(completions::Args),
+    Envoy(Box<envoy::Args>),
 }
 
 impl Cli {
@@ -32,12 +45,21 @@ impl Cli {
         let result = match self.command {
             Command::Serve(args) => args.run(),
             Command::Function(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Schema(args) => args.run(),
+            Command::Replay(args) => args.run(),
+            Command::Token(args) => args.run(),
+            Command::Key(args) => args.run(),
             Command::DevCredentials(args) => args.run(),
+            Command::Completions(args) => args.run(),
+            Command::Envoy(args) => args.run(),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("portcullis: {}", failure.message);
+                if !failure.message.is_empty() {
+                    eprintln!("portcullis: {}", failure.message);
+                }
                 ExitCode::from(failure.code)
             }
         }
@@ -57,6 +79,12 @@ impl Failure {
     #[must_use]
     pub fn input(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), code: 2 }
+    }
+
+    /// The answer, which has been given, is no: exit code 1.
+    #[must_use]
+    pub fn negative() -> Self {
+        Self { message: String::new(), code: 1 }
     }
 
     /// The input is fine and the command failed all the same: exit code 1.
@@ -83,6 +111,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> Result<zeroize::Zeroizing<[u8; N]>, Failure> {
+    use ring::rand::SecureRandom as _;
+
+    let mut bytes = zeroize::Zeroizing::new([0; N]);
+    ring::rand::SystemRandom::new()
+        .fill(bytes.as_mut_slice())
+        .map_err(|_| Failure::runtime("the operating system gives no random numbers"))?;
+    Ok(bytes)
 }
 
 /// Reads a file that the user named. It is bounded: no input of ours is larger.

@@ -5,14 +5,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_policy::{Secrets as _, Stages};
+use zeroize::Zeroizing;
+
 use super::variables::VariableArgs;
 use super::{Failure, input_file};
+use crate::bundle::Bundle;
 use crate::compile_cache::CompileCache;
 use crate::component::{Function, FunctionConfig, OutboundHost};
+use crate::envoy::Sizes;
 use crate::gateway::{
     self, AccessLog, Gateway, GatewayLimits, HttpUpstream, Server, ServerLimits, Upstream,
 };
 use crate::proxy_wasm::{Engine, FilterPool, Host, LogLevel, Module, PluginConfig, StderrLog};
+use crate::secrets::SecretArgs;
 use crate::tls;
 
 /// Serve a function, or an HTTP service, behind the gate
@@ -63,16 +69,26 @@ pub struct Args {
     #[command(flatten)]
     variables: VariableArgs,
 
+    #[command(flatten)]
+    secrets: SecretArgs,
+
     /// How many VMs run the filter, as an Envoy with as many workers has; by default one for
     /// each processor
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 }
 
+/// The variable that a function finds the key of the gate's assertions in, unless it is given another one.
+const ASSERTION_KEY: &str = "assertion_key";
+
 /// What the filter is given: its configuration, and the environment that its secrets come from.
 pub struct FilterInput {
     pub configuration: Vec<u8>,
     pub environment: BTreeMap<String, String>,
+    /// How much of a body the filter may hold back, in bytes, where the policy says.
+    pub buffer_limit: Option<usize>,
+    /// What a function verifies the gate's assertions with.
+    pub assertion_key: Option<Zeroizing<String>>,
 }
 
 impl Args {
@@ -83,14 +99,19 @@ impl Args {
     /// The policy, the filter, the function, a variable or a certificate is bad, or the address
     /// cannot be had.
     pub fn run(self) -> Result<(), Failure> {
-        let input = self.filter_input()?;
+        let mut input = self.filter_input()?;
         let tls = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
                 Some(tls::server_config(certificate, key).map_err(Failure::input)?)
             }
             _ => None,
         };
-        let variables = self.variables.load()?;
+        let mut variables = self.variables.load()?;
+        if let Some(key) = input.assertion_key.take()
+            && !variables.contains(ASSERTION_KEY)
+        {
+            variables.insert(ASSERTION_KEY, key).map_err(Failure::runtime)?;
+        }
 
         // Before the compilation, which takes seconds: a port that is in use is told at once.
         let runtime = super::runtime()?;
@@ -136,6 +157,7 @@ impl Args {
         let name = self.filter.file_stem().and_then(|name| name.to_str()).unwrap_or("filter");
         let mut config = PluginConfig::new(name, input.configuration);
         config.environment = input.environment;
+        config.buffer_limit = input.buffer_limit.unwrap_or(config.buffer_limit);
 
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.map_or(processors, usize::from);
@@ -143,17 +165,38 @@ impl Args {
     }
 
     fn filter_input(&self) -> Result<FilterInput, Failure> {
-        // The policy's own secrets; the rest of this process's environment is none of the
-        // filter's business.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("PORTCULLIS_"))
-            .collect();
-        let path = match (&self.policy, &self.configuration) {
-            (Some(policy), _) => policy,
-            (None, Some(configuration)) => configuration,
-            (None, None) => return Err(Failure::input("expected --policy or --configuration")),
-        };
-        Ok(FilterInput { configuration: input_file(path)?, environment })
+        let secrets = self.secrets.load()?;
+        let (configuration, names, buffer_limit, assertion_key) =
+            match (&self.policy, &self.configuration) {
+                (Some(path), _) => {
+                    let bundle = Bundle::read(path).map_err(Failure::input)?;
+                    // So that an error names the line in the policy, not in what the filter gets.
+                    bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?;
+                    let assertion = bundle.document().assertion.as_ref();
+                    let assertion_key =
+                        assertion.and_then(|section| secrets.secret(&section.key.env));
+                    let buffer_limit = Sizes::of(bundle.document()).buffer_bytes() as usize;
+                    (
+                        bundle.json().into_bytes(),
+                        bundle.secret_names(),
+                        Some(buffer_limit),
+                        assertion_key,
+                    )
+                }
+                // The rest of this process's environment is none of the filter's business.
+                (None, Some(path)) => {
+                    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+                    let names = names.filter(|name| name.starts_with("PORTCULLIS_")).collect();
+                    (input_file(path)?, names, None, None)
+                }
+                (None, None) => return Err(Failure::input("expected --policy or --configuration")),
+            };
+        let environment = secrets.environment(&names).into_iter();
+        Ok(FilterInput {
+            configuration,
+            environment: environment.map(|(name, value)| (name, value.to_string())).collect(),
+            buffer_limit,
+            assertion_key,
+        })
     }
 }

@@ -1,0 +1,197 @@
+//! `portcullis token verify`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_policy::identity::{KeySet, MAXIMUM_TOKEN_BYTES, Token};
+use portcullis_policy::{Policy, Reason, RequestHead, Stage, Stages, Step};
+use serde_json::{Value, json};
+
+use super::{Failure, token_text};
+use crate::cli::input_file;
+use crate::native::{NativeEnvironment, clock};
+
+/// Verify a token as the gate does
+///
+/// Prints the verdict as JSON; the exit code is 0 if the token is valid and 1 if not.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The issuer's keys, a JSON Web Key Set
+    #[arg(long, value_name = "FILE")]
+    jwks: PathBuf,
+
+    /// What the iss claim must be; by default it is not compared
+    #[arg(long)]
+    issuer: Option<String>,
+
+    /// What the aud claim must name; by default it is not compared
+    #[arg(long)]
+    audience: Option<String>,
+
+    /// How far clocks may differ, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=300))]
+    leeway: u32,
+
+    /// Verify signatures and nothing else: of many tokens, one per line on standard input; prints a line of JSON for
+    /// each, and ends with 0 whatever they are
+    #[arg(long, conflicts_with_all = ["issuer", "audience", "leeway", "token"])]
+    signature_only: bool,
+
+    /// The token; by default it is read from standard input, where other users cannot see it
+    token: Option<String>,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let (keys, text) = key_set(&self.jwks)?;
+        if self.signature_only {
+            let input = BufReader::new(std::io::stdin().lock());
+            return Signatures { keys, environment: NativeEnvironment::default() }
+                .verify_lines(input, std::io::stdout().lock());
+        }
+        let verdict = self.verdict(text)?;
+        super::super::print(&format!("{verdict}\n"))?;
+        match verdict["valid"] == true {
+            true => Ok(()),
+            false => Err(Failure::negative()),
+        }
+    }
+
+    /// Asks a policy of one issuer, so that the verdict is the gate's.
+    fn verdict(self, key_set: String) -> Result<Value, Failure> {
+        const KEYS: &str = "KEYS";
+        let text = token_text(self.token)?;
+        // What is not compared is what the token says.
+        let claims = Token::parse(&text).map(|token| token.claims).unwrap_or_default();
+        let own = |name: &str| first_text(claims.get(name)?);
+        let issuer = self.issuer.as_deref().or_else(|| own("iss")).unwrap_or("any");
+        let audience = self.audience.as_deref().or_else(|| own("aud")).unwrap_or("any");
+        let document = json!({ "version": 1,
+            "identity": { "jwt": { "issuers": [{ "issuer": issuer, "audiences": [audience],
+                "jwks": { "env": KEYS }, "leeway_seconds": self.leeway }] } },
+            "routes": [{ "name": "all", "match": { "prefix": "/" } }] });
+        let secrets = BTreeMap::from([(KEYS.to_owned(), key_set)]);
+        let stages = Stages::of(&[Stage::Identity]);
+        let policy = Policy::from_json("policy", &document.to_string(), &secrets, stages)
+            .map_err(Failure::input)?;
+
+        let mut environment = NativeEnvironment::default();
+        let mut exchange = Arc::new(policy).begin(clock());
+        let headers = [
+            (":method".to_owned(), b"GET".to_vec()),
+            (":path".to_owned(), b"/".to_vec()),
+            ("authorization".to_owned(), format!("Bearer {text}").into_bytes()),
+        ];
+        let head = RequestHead { headers: &headers, source: None, has_body: false };
+        let step = exchange.request_head(&head, &mut environment);
+        Ok(match (step, exchange.refused()) {
+            (Step::Continue(_), None) => {
+                let principal = exchange.principal();
+                json!({ "valid": true, "subject": principal.subject, "tenant": principal.tenant,
+                    "roles": principal.roles, "scopes": principal.scopes })
+            }
+            (_, Some((reason, findings))) => {
+                let findings: Vec<Value> =
+                    findings.iter().map(portcullis_policy::Finding::to_json).collect();
+                json!({ "valid": false, "reason": reason.as_str(), "title": reason.title(),
+                    "findings": findings })
+            }
+            (step, None) => {
+                return Err(Failure::runtime(format_args!("the policy ended with {step:?}")));
+            }
+        })
+    }
+}
+
+/// A text, or the first of several.
+fn first_text(claim: &Value) -> Option<&str> {
+    let claim = match claim {
+        Value::Array(several) => several.first()?,
+        one => one,
+    };
+    claim.as_str().filter(|text| !text.is_empty())
+}
+
+fn key_set(path: &Path) -> Result<(KeySet, String), Failure> {
+    let shown = path.display();
+    let text = String::from_utf8(input_file(path)?)
+        .map_err(|_| Failure::input(format_args!("{shown}: expected UTF-8 text")))?;
+    let keys =
+        KeySet::parse(&text).map_err(|error| Failure::input(format_args!("{shown}: {error}")))?;
+    Ok((keys, text))
+}
+
+struct Signatures {
+    keys: KeySet,
+    environment: NativeEnvironment,
+}
+
+impl Signatures {
+    /// Answers every line, an empty one too, so that lines and verdicts stay in step.
+    fn verify_lines<R: std::io::Read>(
+        mut self,
+        mut input: BufReader<R>,
+        output: impl Write,
+    ) -> Result<(), Failure> {
+        let mut output = BufWriter::new(output);
+        let mut line = Vec::new();
+        let unreadable = |error| Failure::input(format_args!("standard input: {error}"));
+        loop {
+            line.clear();
+            // With room for the line's end, and a byte too many for what is too long.
+            let limit = MAXIMUM_TOKEN_BYTES as u64 + 3;
+            let mut limited = input.by_ref().take(limit);
+            if limited.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+                return written(output.flush());
+            }
+            if line.len() as u64 == limit && line.last() != Some(&b'\n') {
+                skip_line(&mut input).map_err(unreadable)?;
+            }
+            let verdict = match self.verify(&line) {
+                Ok(()) => r#"{"valid":true}"#.to_owned(),
+                Err(reason) => format!(r#"{{"valid":false,"reason":"{}"}}"#, reason.as_str()),
+            };
+            let mut result = writeln!(output, "{verdict}");
+            // Who sends token by token waits for the answer.
+            if input.buffer().is_empty() {
+                result = result.and_then(|()| output.flush());
+            }
+            if result.is_err() {
+                return written(result);
+            }
+        }
+    }
+
+    fn verify(&mut self, line: &[u8]) -> Result<(), Reason> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = std::str::from_utf8(line).map_err(|_| Reason::TokenMalformed)?;
+        let token = Token::parse(text).map_err(|refusal| refusal.reason)?;
+        self.keys.verify(&token, &mut self.environment).map_err(|refusal| refusal.reason)
+    }
+}
+
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let (length, done) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(index) => (index + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(length);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format_args!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
