@@ -98,9 +98,7 @@ impl Args {
         );
         if !unset.is_empty() {
             let names = unset.join(", ");
-            text.push_str(&format!(
-                "  note      not set here, and taken to be usable: {names}\n"
-            ));
+            text.push_str(&format!("  note      not set here, and taken to be usable: {names}\n"));
         }
         text
     }

@@ -86,13 +86,16 @@ impl NewArgs {
         };
         let secret = super::random::<32>()?;
         let key = ApiKey::new(&id, &secret).map_err(|_| {
-            Failure::input(format_args!("--id {id}: expected 4 to 32 lower-case letters and digits"))
+            Failure::input(format_args!(
+                "--id {id}: expected 4 to 32 lower-case letters and digits"
+            ))
         })?;
         eprintln!(
             "The first line is the key: it is shown this once, keep it safe. The rest belongs under \
              identity.api_keys.keys in the policy."
         );
-        let text = zeroize::Zeroizing::new(format!("{}\n{}", key.expose(), self.entry(&key, &pepper)));
+        let text =
+            zeroize::Zeroizing::new(format!("{}\n{}", key.expose(), self.entry(&key, &pepper)));
         super::print(&text)
     }
 

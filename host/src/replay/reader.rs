@@ -48,7 +48,7 @@ impl<R: BufRead> RequestReader<R> {
     }
 
     fn parse(&self) -> Result<Request, ReadError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.line);
+        let mut deserializer = serde_json::Deserializer::from_slice(self.line.trim_ascii_end());
         let request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let field = error.path().to_string();
             let message = error.inner().to_string();
@@ -57,7 +57,7 @@ impl<R: BufRead> RequestReader<R> {
                 Some((message, column)) => format!("{message} (column {column})"),
                 None => message,
             };
-            self.error(if field == "." { "" } else { &field }, message)
+            self.error(if matches!(field.as_str(), "." | "?") { "" } else { &field }, message)
         })?;
         deserializer.end().map_err(|_| self.error("", "expected one JSON object in a line"))?;
         Ok(request)

@@ -59,7 +59,8 @@ impl Args {
             header.insert("kid".to_owned(), id.into());
         }
         let claims = Value::Object(self.into_claims());
-        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signed =
+            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
         super::super::print(&format!("{signed}.{signature}\n"))
     }

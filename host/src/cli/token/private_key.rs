@@ -62,9 +62,9 @@ impl PrivateKey {
             let (line, column) = (error.line(), error.column());
             Failure::input(format_args!("{shown}:{line}:{column}: expected a private JSON Web Key"))
         })?;
-        let material = jwk
-            .material()
-            .map_err(|(field, expected)| Failure::input(format_args!("{shown}: {field}: {expected}")))?;
+        let material = jwk.material().map_err(|(field, expected)| {
+            Failure::input(format_args!("{shown}: {field}: {expected}"))
+        })?;
         let key = Self { id: jwk.kid, material };
         match jwk.alg.as_deref() {
             Some(name) if name != key.algorithm() && name != "Ed25519" => {
@@ -155,9 +155,9 @@ impl Jwk {
             dQ: secret(&self.dq, "dq")?,
             qInv: secret(&self.qi, "qi")?,
         };
-        RsaKeyPair::from_components(&components)
-            .map(|key| Material::Rs256(Box::new(key)))
-            .map_err(|_| ("n", "expected an RSA key of at least 2048 bits whose members belong together"))
+        RsaKeyPair::from_components(&components).map(|key| Material::Rs256(Box::new(key))).map_err(
+            |_| ("n", "expected an RSA key of at least 2048 bits whose members belong together"),
+        )
     }
 
     fn symmetric(&self) -> Result<Material, Wrong> {
@@ -176,7 +176,10 @@ fn public(member: &Option<String>, name: &'static str) -> Result<Vec<u8>, Wrong>
     decode(member.as_deref(), name)
 }
 
-fn secret(member: &Option<Zeroizing<String>>, name: &'static str) -> Result<Zeroizing<Vec<u8>>, Wrong> {
+fn secret(
+    member: &Option<Zeroizing<String>>,
+    name: &'static str,
+) -> Result<Zeroizing<Vec<u8>>, Wrong> {
     decode(member.as_ref().map(|text| text.as_str()), name).map(Zeroizing::new)
 }
 
