@@ -28,6 +28,9 @@ pub(crate) struct Record {
     pub(crate) request_id: Option<String>,
     pub(crate) route: Option<String>,
     pub(crate) body_bytes: Option<usize>,
+    /// Whether the request was let through. A request may also end undecided: the client went away, or the proxy
+    /// refused it while its body was coming.
+    pub(crate) allowed: bool,
     pub(crate) refused: Option<(Reason, Vec<Finding>)>,
     pub(crate) stripped: Vec<String>,
     pub(crate) status: Option<u16>,
@@ -44,6 +47,7 @@ impl Record {
             request_id: None,
             route: None,
             body_bytes: None,
+            allowed: false,
             refused: None,
             stripped: Vec::new(),
             status: None,
@@ -58,17 +62,18 @@ impl Record {
         policy_digest: &str,
         now: Timestamp,
     ) -> Option<String> {
-        if section.record == AuditLevel::Refused && self.refused.is_none() {
+        if section.record == AuditLevel::Refused && self.allowed {
             return None;
         }
-        let (outcome, action) = match self.refused {
-            Some(_) => ("failure", "refused"),
-            None => ("success", "allowed"),
+        let (outcome, action, kind) = match (&self.refused, self.allowed) {
+            (Some(_), _) => ("failure", "refused", "denied"),
+            (None, true) => ("success", "allowed", "allowed"),
+            (None, false) => ("unknown", "aborted", "end"),
         };
         let mut event = json!({
             "kind": "event",
             "category": ["web"],
-            "type": ["access", if self.refused.is_some() { "denied" } else { "allowed" }],
+            "type": ["access", kind],
             "dataset": "portcullis.audit",
             "action": action,
             "outcome": outcome,

@@ -104,7 +104,10 @@ impl Exchange {
         environment: &mut dyn Environment,
     ) -> Step {
         match self.judge_head(head, environment) {
-            Ok(step) => step,
+            Ok(step) => {
+                self.record.allowed = matches!(step, Step::Continue(_));
+                step
+            }
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -112,7 +115,10 @@ impl Exchange {
     /// The whole body, after [`Step::NeedBody`].
     pub fn request_body(&mut self, body: &[u8], environment: &mut dyn Environment) -> Step {
         match self.judge_body(body, environment) {
-            Ok(edits) => Step::Continue(edits),
+            Ok(edits) => {
+                self.record.allowed = true;
+                Step::Continue(edits)
+            }
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -159,6 +165,7 @@ impl Exchange {
 
     fn refuse(&mut self, refusal: Refusal) -> Step {
         self.record.status = Some(refusal.reason.status());
+        self.record.allowed = false;
         self.record.refused = Some((refusal.reason, refusal.findings.clone()));
         Step::Respond(refusal.into_reply(self.record.request_id.as_deref()))
     }

@@ -137,6 +137,18 @@ fn anonymous_routes_need_no_credential_but_refuse_bad_ones() {
 }
 
 #[test]
+fn what_ends_undecided_is_not_recorded_as_allowed() {
+    let mut fixture = Fixture::new();
+    let request = Request::predict(&fixture.token("caller"));
+    fixture.run(&request).unwrap();
+    assert!(fixture.audit().contains(r#""action":"allowed""#));
+    // The client goes away while its body is awaited.
+    let record = fixture.abandon(&request);
+    assert!(record.contains(r#""action":"aborted""#), "{record}");
+    assert!(record.contains(r#""outcome":"unknown""#), "{record}");
+}
+
+#[test]
 fn bodies_are_asked_for_before_anything_goes_upstream() {
     let mut fixture = Fixture::new();
     let request = Request::predict(&fixture.token("caller"));

@@ -43,7 +43,8 @@ pub struct Networks {
     pub deny: Vec<IpNet>,
 }
 
-/// Bounds on the header section.
+/// Bounds on the header section as the gate sees it. Envoy adds up to four fields of its own before that, some
+/// 200 bytes; the pseudo-header fields count as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

@@ -124,6 +124,13 @@ impl Fixture {
         self.begin().request_head(&request.head(), &mut self.runtime)
     }
 
+    /// The record of a request that ends after its header section.
+    pub fn abandon(&mut self, request: &Request) -> String {
+        let mut exchange = self.begin();
+        exchange.request_head(&request.head(), &mut self.runtime);
+        exchange.finish(&mut self.runtime).unwrap()
+    }
+
     pub fn run(&mut self, request: &Request) -> Result<Edits, Reply> {
         let mut exchange = self.begin();
         self.body.clone_from(&request.body);
