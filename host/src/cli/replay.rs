@@ -100,7 +100,11 @@ impl Args {
         Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
     }
 
-    fn envoy(&self, bundle: &Bundle, secrets: &EnvironmentSecrets) -> Result<EnvoyBackend, Failure> {
+    fn envoy(
+        &self,
+        bundle: &Bundle,
+        secrets: &EnvironmentSecrets,
+    ) -> Result<EnvoyBackend, Failure> {
         // Envoy's own message would not name the option.
         File::open(&self.filter).map_err(|error| {
             Failure::input(format_args!("--filter {}: {error}", self.filter.display()))
