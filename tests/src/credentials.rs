@@ -72,7 +72,8 @@ impl Credentials {
 
     fn public_jwk(&self) -> Value {
         let point = self.issuer.verifying_key().to_sec1_point(false);
-        let coordinate = |bytes: Option<&_>| bytes.map(|bytes: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(bytes));
+        let coordinate =
+            |bytes: Option<&_>| bytes.map(|bytes: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(bytes));
         json!({
             "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KEY_ID,
             "x": coordinate(point.x()), "y": coordinate(point.y()),

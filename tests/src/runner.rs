@@ -55,8 +55,8 @@ impl Runner {
     ///
     /// Something is not built yet.
     pub fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-        let runtime = runtime.build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let place = Place::new(runtime.handle())?;
         Ok(Self { place, gates: BTreeMap::new(), function: None, runtime })
     }
@@ -67,7 +67,10 @@ impl Runner {
     ///
     /// Something came out other than expected, or the backends disagree.
     pub fn run(&mut self, name: &str, scenario: &Scenario) -> Result<()> {
-        if scenario.steps.iter().any(|step| step.send.as_ref().is_some_and(|r| r.straight_to_function))
+        if scenario
+            .steps
+            .iter()
+            .any(|step| step.send.as_ref().is_some_and(|r| r.straight_to_function))
             && self.function.is_none()
         {
             self.function = Some(Function::start(&self.place)?);
@@ -100,7 +103,9 @@ impl Runner {
         for (index, (serve, envoy)) in serve.iter().zip(envoy).enumerate() {
             let may_differ = scenario.steps.get(index).is_some_and(|s| s.expect_envoy.is_some());
             if serve != envoy && !may_differ {
-                bail!("steps[{index}]: the verdicts differ: {serve:?} on serve, {envoy:?} on Envoy");
+                bail!(
+                    "steps[{index}]: the verdicts differ: {serve:?} on serve, {envoy:?} on Envoy"
+                );
             }
         }
         Ok(())
@@ -161,10 +166,12 @@ impl Run<'_> {
         let upstream_asked = self.gate.upstream_requests() > before;
         let body = answer.as_ref().map(|answer| serde_json::from_slice(&answer.body));
         let body = body.and_then(Result::ok).unwrap_or(Value::Null);
-        expect::check(expect, &verdict, answer.as_ref(), &body, upstream_asked).with_context(|| {
-            let body = answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.body));
-            format!("got {verdict}: {}", body.unwrap_or_default())
-        })?;
+        expect::check(expect, &verdict, answer.as_ref(), &body, upstream_asked).with_context(
+            || {
+                let body = answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.body));
+                format!("got {verdict}: {}", body.unwrap_or_default())
+            },
+        )?;
         if upstream_asked {
             self.seen = body;
         }
@@ -178,8 +185,10 @@ impl Run<'_> {
         if request.replay {
             fields = self.seen_fields()?;
         }
-        let content_type = request.content_type.as_deref().or(body.as_ref().map(|_| "application/json"));
-        if let Some(content_type) = content_type.filter(|text| !text.is_empty() && !request.replay) {
+        let content_type =
+            request.content_type.as_deref().or(body.as_ref().map(|_| "application/json"));
+        if let Some(content_type) = content_type.filter(|text| !text.is_empty() && !request.replay)
+        {
             fields.push(("content-type".to_owned(), content_type.into()));
         }
         match &request.credential {

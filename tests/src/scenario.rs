@@ -395,7 +395,8 @@ impl Body {
             Self::Base64(text) => decode(text),
             Self::JsonOfBytes(bytes) => {
                 const AROUND: usize = r#"{"text":""}"#.len();
-                let length = bytes.checked_sub(AROUND).context("json_of_bytes: expected 11 or more")?;
+                let length =
+                    bytes.checked_sub(AROUND).context("json_of_bytes: expected 11 or more")?;
                 Ok(format!(r#"{{"text":"{}"}}"#, "a".repeat(length)).into_bytes())
             }
         }

@@ -10,14 +10,11 @@ use portcullis::compile_cache::CompileCache;
 use portcullis::gateway::{
     AccessLog, Gateway, GatewayLimits, Server, ServerLimits, Upstream as GatewayUpstream,
 };
-use portcullis::proxy_wasm::{Engine, FilterPool, Host, MemoryLog, Module, PluginConfig};
+use portcullis::proxy_wasm::{Engine, FilterPool, Host, LogLevel, MemoryLog, Module, PluginConfig};
 use portcullis::tls;
 use tokio::task::JoinHandle;
 
-use super::{Gate, Place, Running, Upstream};
-
-/// The filters that together do what gate does, but for the signed statement: each has its own stages.
-pub(super) const FILTERS: [&str; 3] = ["jwt_auth", "rate_limit", "sanitize"];
+use super::{CHAIN, Gate, Place, Running, Upstream};
 
 /// A gateway in this process.
 pub(super) struct Chain {
@@ -47,12 +44,12 @@ pub(super) fn start(
     let configuration = fs::read(policy)?;
     let engine = Engine::new(&CompileCache::User)?;
     let mut filters = Vec::new();
-    for name in FILTERS {
+    for name in CHAIN {
         let mut config = PluginConfig::new(name, configuration.clone());
         config.environment = secrets.clone();
         filters.push((Module::load(&engine, &place.tools.artifact(name))?, config));
     }
-    let host = Arc::new(Host::default().with_log(Arc::new(MemoryLog::default())));
+    let host = Arc::new(Host::default().with_log(Arc::new(MemoryLog::new(LogLevel::Warn, 64))));
     let filters = FilterPool::start(&host, &filters, 2)?;
 
     let lines = Arc::new(Mutex::new(Vec::new()));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{Gate, Place, Running, Upstream, chain};
+use super::{CHAIN, Gate, Place, Running, Upstream};
 use crate::process::Process;
 use crate::scenario::Filters;
 
@@ -73,7 +73,7 @@ fn chained(bootstrap: &str) -> Result<String> {
     else {
         bail!("the router comes before the filter");
     };
-    let filters = chain::FILTERS.map(|name| {
+    let filters = CHAIN.map(|name| {
         gate.replace("gate.wasm", &format!("{name}.wasm"))
             .replace("name: gate\n", &format!("name: {name}\n"))
     });

@@ -1,5 +1,6 @@
 //! The gate in its two runtimes, as the processes that users start.
 
+#[cfg(feature = "chain")]
 mod chain;
 mod envoy;
 mod serve;
@@ -95,6 +96,9 @@ impl Place {
     }
 }
 
+/// The filters that together do what gate does, but for the signed statement: each has its own stages.
+const CHAIN: [&str; 3] = ["jwt_auth", "rate_limit", "sanitize"];
+
 /// What is behind a gate, as the gate is told.
 #[derive(Debug, Clone, Copy)]
 enum Upstream {
@@ -121,6 +125,7 @@ struct Gate {
 
 enum Running {
     Process(Process),
+    #[cfg(feature = "chain")]
     Here(chain::Chain),
 }
 
@@ -132,9 +137,7 @@ impl Backend {
     /// It does not start; the error has its log.
     pub fn start(place: &Place, kind: Kind, setup: &Setup) -> Result<Self> {
         let echo = match setup.behind {
-            Behind::Echo => {
-                Some(Echo::start(&place.runtime, place.credentials.assertion_key())?)
-            }
+            Behind::Echo => Some(Echo::start(&place.runtime, place.credentials.assertion_key())?),
             Behind::Function => None,
         };
         let function = match (setup.behind, kind) {
@@ -156,7 +159,10 @@ impl Backend {
         let secrets = place.credentials.secrets();
         match (kind, setup.filters) {
             (Kind::Serve, Filters::Gate) => serve::start(place, &policy, upstream, &secrets),
+            #[cfg(feature = "chain")]
             (Kind::Serve, Filters::Chain) => chain::start(place, &policy, upstream, secrets),
+            #[cfg(not(feature = "chain"))]
+            (Kind::Serve, Filters::Chain) => bail!("needs the feature `chain`"),
             (Kind::Envoy, filters) => envoy::start(place, &policy, filters, upstream, &secrets),
         }
         .with_context(|| format!("starting {kind}"))
@@ -232,6 +238,7 @@ impl Backend {
     pub fn log(&self) -> String {
         match &self.gate.running {
             Running::Process(process) => process.output(),
+            #[cfg(feature = "chain")]
             Running::Here(chain) => chain.log(),
         }
     }

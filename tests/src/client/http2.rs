@@ -25,9 +25,11 @@ where
     // Ends when the sender is dropped.
     let connection = tokio::spawn(connection);
 
-    let mut request = Request::builder()
-        .method(outgoing.method.as_str())
-        .uri(format!("https://localhost:{}{}", address.port(), outgoing.path));
+    let mut request = Request::builder().method(outgoing.method.as_str()).uri(format!(
+        "https://localhost:{}{}",
+        address.port(),
+        outgoing.path
+    ));
     if let Some(headers) = request.headers_mut() {
         *headers = header_map(&outgoing.fields)?;
     }

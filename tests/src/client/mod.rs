@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
@@ -78,10 +79,8 @@ impl Trust {
     /// The file is not a certificate in PEM.
     pub fn of(authority: &Path) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        for certificate in portcullis::tls::certificates(authority)
-            .map_err(|error| anyhow::anyhow!("{error}"))?
-        {
-            roots.add(certificate)?;
+        for certificate in CertificateDer::pem_file_iter(authority)? {
+            roots.add(certificate?)?;
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
