@@ -68,7 +68,15 @@ impl Demo {
     fn send(&self, example: &Example) -> Result<Answer> {
         let mut command = Command::new("curl");
         // A proxy from the environment must not come between us and loopback.
-        command.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "60",
+            HTTP_VERSION,
+        ]);
         // Behind the body, on a line of its own.
         command.args(["--write-out", "\n%{http_code}\n"]);
         command.arg("--cacert").arg(&self.certificate_authority);
@@ -115,7 +123,7 @@ impl fmt::Display for Demo {
         let authority = self.certificate_authority.display();
         writeln!(
             formatter,
-            "  gate() {{ curl -sS --cacert {authority} -w '\\n%{{http_code}}\\n' \"$@\"; }}"
+            "  gate() {{ curl -sS {HTTP_VERSION} --cacert {authority} -w '\\n%{{http_code}}\\n' \"$@\"; }}"
         )?;
         for example in &EXAMPLES {
             writeln!(formatter)?;
@@ -129,6 +137,10 @@ impl fmt::Display for Demo {
         Ok(())
     }
 }
+
+/// The gate refuses before the body has come, and over HTTP/2 then resets the stream without an error
+/// (RFC 9113 §8.1). Some releases of curl (7.88 among them) now and then take that for one.
+const HTTP_VERSION: &str = "--http1.1";
 
 /// A request and what becomes of it.
 struct Example {

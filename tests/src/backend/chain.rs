@@ -47,7 +47,7 @@ pub(super) fn start(
     for name in CHAIN {
         let mut config = PluginConfig::new(name, configuration.clone());
         config.environment = secrets.clone();
-        filters.push((Module::load(&engine, &place.tools.artifact(name))?, config));
+        filters.push((Module::load(&engine, place.tools.artifact(name))?, config));
     }
     let host = Arc::new(Host::default().with_log(Arc::new(MemoryLog::new(LogLevel::Warn, 64))));
     let filters = FilterPool::start(&host, &filters, 2)?;
