@@ -138,8 +138,8 @@ impl fmt::Display for Demo {
     }
 }
 
-/// The gate refuses before the body has come, and over HTTP/2 then resets the stream without an error
-/// (RFC 9113 §8.1). Some releases of curl (7.88 among them) now and then take that for one.
+/// The gate refuses before the body has come, and over HTTP/2 the stream is then reset while curl is still
+/// sending: seen now and then, curl ends with an error (exit code 92) in place of the answer.
 const HTTP_VERSION: &str = "--http1.1";
 
 /// A request and what becomes of it.
