@@ -17,15 +17,13 @@ pub(super) struct ClaimRules {
     pub(super) tenant_claim: String,
 }
 
-/// What the claims say of a caller, and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) principal: Principal,
-}
-
 impl ClaimRules {
     /// Checks `iss`, `aud`, `exp`, `nbf` and `iat`. A token without `exp` is refused: it would be good for ever.
-    pub(super) fn check(&self, claims: &Map<String, Value>, now: u64) -> Result<Checked, Refusal> {
+    pub(super) fn check(
+        &self,
+        claims: &Map<String, Value>,
+        now: u64,
+    ) -> Result<Principal, Refusal> {
         for name in ["iss", "sub", "jti", "nonce", "kid"] {
             if claims.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(malformed(&format!("a string as claim {name}")));
@@ -39,7 +37,7 @@ impl ClaimRules {
         }
         self.check_audience(claims)?;
         self.check_time(claims, now)?;
-        Ok(Checked { principal: self.principal(claims)? })
+        self.principal(claims)
     }
 
     fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
@@ -159,7 +157,7 @@ mod tests {
             .into_iter()
             .filter(|(_, v)| *v != json!("absent"))
             .collect();
-        rules.check(&claims, NOW).map(|checked| checked.principal).map_err(|refusal| refusal.reason)
+        rules.check(&claims, NOW).map_err(|refusal| refusal.reason)
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl JwtRules {
         };
         keys.verify(&token, environment)?;
         let now = environment.now().seconds();
-        rules.check(&token.claims, now).map(|checked| checked.principal)
+        rules.check(&token.claims, now)
     }
 }
 
