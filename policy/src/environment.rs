@@ -10,6 +10,11 @@ impl Timestamp {
         self.0 / 1_000_000_000
     }
 
+    /// This and so much later.
+    pub(crate) fn after(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Nanoseconds from `earlier` until now; none where the clock went backwards.
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -65,7 +70,7 @@ pub struct Unavailable;
 /// A signature to verify natively.
 #[derive(Debug, Clone, Copy)]
 pub struct NativeSignature<'a> {
-    /// The hash function: `sha256`.
+    /// The hash function: `sha256`, `sha384` or `sha512`.
     pub hash: &'a str,
     /// The public key, SubjectPublicKeyInfo (RFC 5280 §4.1) in DER.
     pub public_key: &'a [u8],

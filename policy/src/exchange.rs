@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::{Header, Target, is_reserved, single};
+use crate::access::{Header, Target, single};
 use crate::audit::Record;
 use crate::environment::{Environment, Timestamp};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{self, Standing};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
-use crate::stages::Inspect;
+use crate::identity::{Claims, Required};
+use crate::stages::{Identify, Inspect, Interruption, Question};
 use crate::{CredentialKind, Principal};
 
 /// A request's header section, as the runtime has it.
@@ -22,6 +23,9 @@ pub struct RequestHead<'a> {
     pub source: Option<IpAddr>,
     /// Whether a body (or trailers) will follow.
     pub has_body: bool,
+    /// The SHA-256 digest of the client certificate's DER, where the client has shown one, has proved to hold its key, and the
+    /// runtime has verified it; never from a field that clients set.
+    pub client_certificate: Option<[u8; 32]>,
 }
 
 /// What to do with the exchange now.
@@ -32,6 +36,10 @@ pub enum Step {
     /// Hold the header section back, buffer the body up to [`Exchange::max_body_bytes`] and come again with
     /// all of it.
     NeedBody,
+    /// Something has to be fetched before this can be decided. Hold the request, see to [`Policy::upkeep`], and when
+    /// something has been fetched, or a second has gone by, come again with [`Exchange::request_head`]: it decides in the end,
+    /// whatever comes.
+    Wait,
     /// Send this to the client, and nothing to the upstream.
     Respond(Reply),
 }
@@ -51,7 +59,10 @@ pub enum HeaderEdit {
 #[derive(Debug)]
 pub struct Exchange {
     policy: Arc<Policy>,
-    principal: Principal,
+    begun: Timestamp,
+    may_wait: bool,
+    principal: Arc<Principal>,
+    claims: Option<Arc<Claims>>,
     target: Option<Target>,
     route: Option<usize>,
     headers: Vec<Header>,
@@ -64,7 +75,10 @@ impl Exchange {
     pub(crate) fn new(policy: Arc<Policy>, now: Timestamp) -> Self {
         Self {
             policy,
-            principal: Principal::anonymous(),
+            begun: now,
+            may_wait: true,
+            principal: Arc::new(Principal::anonymous()),
+            claims: None,
             target: None,
             route: None,
             headers: Vec::new(),
@@ -82,7 +96,12 @@ impl Exchange {
     /// Takes over the principal that another filter of the same chain has established. It must come from where
     /// clients cannot write.
     pub fn assume_principal(&mut self, principal: Principal) {
-        self.principal = principal;
+        self.principal = Arc::new(principal);
+    }
+
+    /// There is no room for this request to wait: the next [`Self::request_head`] decides.
+    pub fn cannot_wait(&mut self) {
+        self.may_wait = false;
     }
 
     /// Why the request was refused, and what was found.
@@ -108,7 +127,12 @@ impl Exchange {
                 self.record.allowed = matches!(step, Step::Continue(_));
                 step
             }
-            Err(refusal) => self.refuse(refusal),
+            Err(Interruption::Wait) if self.may_wait => Step::Wait,
+            Err(Interruption::Wait) => self.refuse(
+                Refusal::new(Reason::IdentityUnavailable, "Try again in a moment.")
+                    .header("retry-after", "1"),
+            ),
+            Err(Interruption::Refused(refusal)) => self.refuse(*refusal),
         }
     }
 
@@ -131,7 +155,7 @@ impl Exchange {
 
     /// The names of request trailers to remove: those that only Portcullis may set.
     pub fn request_trailers(&mut self, trailers: &[Header]) -> Vec<HeaderEdit> {
-        let reserved = trailers.iter().filter(|(name, _)| is_reserved(name));
+        let reserved = trailers.iter().filter(|(name, _)| self.policy.headers.is_reserved(name));
         reserved.map(|(name, _)| HeaderEdit::Remove(name.clone())).collect()
     }
 
@@ -174,16 +198,18 @@ impl Exchange {
         &mut self,
         head: &RequestHead<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Step, Interruption> {
         let policy = Arc::clone(&self.policy);
         let stages = policy.stages;
+        // A request that has waited comes a second time.
+        self.edits.clear();
         self.record.source = head.source;
         self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
 
         if stages.contains(Stage::Access) {
             policy.headers.check(head.headers)?;
         }
-        let target = Target::read(head.headers)?;
+        let mut target = Target::read(head.headers)?;
         self.record.method.clone_from(&target.method);
         self.record.path.clone_from(&target.path);
         self.record.host.clone_from(&target.host);
@@ -195,15 +221,17 @@ impl Exchange {
             if let Some(route) = route {
                 route.access.check(head.source, &target.method)?;
             }
-            self.strip(head.headers);
-            if target.rewritten {
-                self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
-            }
+            self.strip(&policy, head.headers);
+        } else {
+            // What only this filter sets is not for clients to set, whatever comes before it.
+            target.rewritten = false;
         }
         if let Some(identity) = &policy.identity {
-            self.principal = identity.identify(head.headers, environment)?;
-            let fields = identity.credential_fields().into_iter();
-            self.edits.extend(fields.map(|name| HeaderEdit::Remove(name.to_owned())));
+            self.identify(identity.as_ref(), head, &target, route, environment)?;
+            self.edits.extend(identity.hide(head.headers, &mut target));
+        }
+        if target.rewritten {
+            self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
         }
         if stages.contains(Stage::Authorisation) {
             self.authorise(&policy, route)?;
@@ -226,8 +254,34 @@ impl Exchange {
         }
         match head.has_body {
             true => Ok(Step::NeedBody),
-            false => self.judge_body(&[], environment).map(Step::Continue),
+            false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
         }
+    }
+
+    fn identify(
+        &mut self,
+        identity: &dyn Identify,
+        head: &RequestHead<'_>,
+        target: &Target,
+        route: Option<&CompiledRoute>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Interruption> {
+        let any_or_none = Required::default();
+        let question = Question {
+            headers: head.headers,
+            target,
+            source: head.source,
+            client_certificate: head.client_certificate.as_ref(),
+            required: route.map_or(&any_or_none, |route| &route.required),
+            route: route.map(|route| route.name.as_str()),
+            since: self.begun,
+        };
+        if let Some(caller) = identity.identify(&question, environment)? {
+            self.principal = caller.principal;
+            self.claims = caller.claims;
+            self.edits.extend(caller.edits);
+        }
+        Ok(())
     }
 
     fn judge_body(
@@ -272,7 +326,7 @@ impl Exchange {
         };
         match route {
             Some(route) if route.authorisation.needs_credential() && anonymous => Err(missing()),
-            Some(route) => route.authorisation.check(&self.principal),
+            Some(route) => route.authorisation.check(&self.principal, self.claims.as_deref()),
             None if anonymous => Err(missing()),
             None => {
                 Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host."))
@@ -281,11 +335,14 @@ impl Exchange {
     }
 
     /// Removes what only Portcullis may say.
-    fn strip(&mut self, headers: &[Header]) {
+    fn strip(&mut self, policy: &Policy, headers: &[Header]) {
         for (name, _) in headers {
-            if is_reserved(name) && !self.record.stripped.contains(name) {
-                self.record.stripped.push(name.clone());
-                self.edits.push(HeaderEdit::Remove(name.clone()));
+            let removal = HeaderEdit::Remove(name.clone());
+            if policy.headers.is_reserved(name) && !self.edits.contains(&removal) {
+                if !self.record.stripped.contains(name) {
+                    self.record.stripped.push(name.clone());
+                }
+                self.edits.push(removal);
             }
         }
     }

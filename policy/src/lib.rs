@@ -39,6 +39,8 @@ mod policy;
 #[cfg(feature = "engine")]
 mod problem;
 #[cfg(feature = "engine")]
+mod remote;
+#[cfg(feature = "engine")]
 mod stages;
 #[cfg(all(test, feature = "engine"))]
 mod testing;
@@ -52,7 +54,8 @@ pub use self::{
     document::{Document, DocumentError},
     environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
     exchange::{Exchange, HeaderEdit, RequestHead, Step},
-    policy::{CompileError, Policy},
+    policy::{CompileError, Policy, Upkeep},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
+    remote::{Answer, Fetch, Outcome},
     stages::Stages,
 };

@@ -15,7 +15,10 @@ use crate::exchange::Exchange;
 use crate::limits::Limit;
 use crate::output::OutputRules;
 use crate::problem::Stage;
+use crate::identity::Required;
+use crate::remote::{Answer, Fetch, Outcome, Refreshed};
 use crate::stages::{Identify, Inspect, Stages};
+use crate::Environment;
 use crate::{Secret, Secrets};
 
 /// The longest list of routes.
@@ -27,6 +30,7 @@ pub struct Policy {
     pub(crate) stages: Stages,
     pub(crate) headers: HeaderRules,
     pub(crate) identity: Option<Box<dyn Identify>>,
+    remotes: Vec<Arc<dyn Refreshed>>,
     pub(crate) routes: Vec<CompiledRoute>,
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
@@ -41,6 +45,7 @@ pub(crate) struct CompiledRoute {
     pub(crate) name: String,
     matcher: Matcher,
     pub(crate) access: AccessRules,
+    pub(crate) required: Required,
     pub(crate) authorisation: AuthorisationRules,
     pub(crate) limits: Vec<Limit>,
     pub(crate) input: Option<Box<dyn Inspect>>,
@@ -67,8 +72,12 @@ impl Policy {
         stages: Stages,
     ) -> Result<Self, CompileError> {
         let identity = stages.compile_identity(&document.identity, secrets)?;
-        let api_key_header = identity.as_ref().and_then(|identity| identity.api_key_header());
-        let api_key_header = api_key_header.map(str::to_owned);
+        let headers = HeaderRules::new(
+            document.access.headers.unwrap_or_default(),
+            &identity.as_ref().map(|identity| identity.singular_fields()).unwrap_or_default(),
+            &identity.as_ref().map(|identity| identity.claim_fields()).unwrap_or_default(),
+        );
+        let remotes = identity.as_ref().map(|identity| identity.remotes()).unwrap_or_default();
         let signer = match &document.assertion {
             Some(section) if stages.contains(Stage::Assertion) => {
                 let key = CompileError::secret(secrets, &section.key, "assertion.key")?;
@@ -88,9 +97,10 @@ impl Policy {
         };
         Ok(Self {
             stages,
-            headers: HeaderRules::new(document.access.headers.unwrap_or_default(), api_key_header),
+            headers,
+            routes: routes(document, stages, identity.as_deref())?,
             identity,
-            routes: routes(document, stages)?,
+            remotes,
             signer,
             output: OutputRules::compile(&document.output)?,
             audit: document.audit,
@@ -115,10 +125,52 @@ impl Policy {
         Exchange::new(Arc::clone(self), now)
     }
 
+    /// Whether anything is fetched by HTTP: then [`Self::upkeep`] is to be called every second.
+    pub fn has_remotes(&self) -> bool {
+        !self.remotes.is_empty()
+    }
+
+    /// What is to be fetched now, at the start, every second, and while requests [`Wait`](crate::Step::Wait): carry the
+    /// requests out and hand [`Self::fetched`] the answers. Also takes over what other workers have fetched.
+    pub fn upkeep(&self, environment: &mut dyn Environment) -> Upkeep {
+        let mut upkeep = Upkeep::default();
+        for (index, remote) in self.remotes.iter().enumerate() {
+            let (is_news, warnings) = remote.learn(environment);
+            upkeep.is_news |= is_news;
+            upkeep.warnings.extend(warnings);
+            upkeep.fetches.extend(remote.due(environment).map(|fetch| Fetch { document: index, ..fetch }));
+        }
+        upkeep
+    }
+
+    /// The answer to a request that [`Self::upkeep`] asked for; `None` where there was none.
+    pub fn fetched(
+        &self,
+        fetch: &Fetch,
+        answer: Option<Answer<'_>>,
+        environment: &mut dyn Environment,
+    ) -> Outcome {
+        let Some(remote) = self.remotes.get(fetch.document) else { return Outcome::default() };
+        let outcome = remote.answered(fetch, answer, environment);
+        let next = outcome.next.map(|next| Fetch { document: fetch.document, ..next });
+        Outcome { next, ..outcome }
+    }
+
     /// The first route for a request.
     pub(crate) fn route(&self, target: &Target) -> Option<usize> {
         self.routes.iter().position(|route| route.matcher.matches(target))
     }
+}
+
+/// What is to be done beside requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Requests to make.
+    pub fetches: Vec<Fetch>,
+    /// Whether requests that wait may go on: something was fetched, or could not be.
+    pub is_news: bool,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
 }
 
 impl Matcher {
@@ -171,7 +223,11 @@ fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
     }
 }
 
-fn routes(document: &Document, stages: Stages) -> Result<Vec<CompiledRoute>, CompileError> {
+fn routes(
+    document: &Document,
+    stages: Stages,
+    identity: Option<&dyn Identify>,
+) -> Result<Vec<CompiledRoute>, CompileError> {
     if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
         let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
         return Err(CompileError::new("routes", message));
@@ -179,7 +235,7 @@ fn routes(document: &Document, stages: Stages) -> Result<Vec<CompiledRoute>, Com
     let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
     for (index, route) in document.routes.iter().enumerate() {
         let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, stages)?;
+        let compiled = compile_route(document, route, &field, stages, identity)?;
         if routes.iter().any(|other| other.name == compiled.name) {
             let message = "expected a name that no other route has";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -201,6 +257,7 @@ fn compile_route(
     route: &Route,
     field: &str,
     stages: Stages,
+    identity: Option<&dyn Identify>,
 ) -> Result<CompiledRoute, CompileError> {
     if route.name.is_empty() || route.name.len() > 64 {
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
@@ -218,6 +275,13 @@ fn compile_route(
     let can_authenticate = !stages.contains(Stage::Identity)
         || document.identity.jwt.is_some()
         || document.identity.api_keys.is_some();
+    let authorisation = route.authorisation.over(&document.authorisation);
+    let authorisation_field = section("authorisation", route.authorisation != Default::default());
+    let requirement = authorisation.require.clone().unwrap_or_default();
+    let required = identity
+        .map(|identity| identity.require(&requirement, &format!("{authorisation_field}.require")))
+        .transpose()?
+        .unwrap_or_default();
     let limits_field = section("limits", route.limits.is_some());
     let limits = route.limits.as_deref().unwrap_or(&document.limits);
     Ok(CompiledRoute {
@@ -227,9 +291,10 @@ fn compile_route(
             &route.access.over(&document.access),
             &section("access", route.access != Default::default()),
         )?,
+        required,
         authorisation: AuthorisationRules::compile(
-            &route.authorisation.over(&document.authorisation),
-            &section("authorisation", route.authorisation != Default::default()),
+            &authorisation,
+            &authorisation_field,
             can_authenticate,
         )?,
         limits: compile_limits(limits, &limits_field)?,

@@ -29,13 +29,17 @@ impl CredentialKind {
 }
 
 /// Who is calling, as the gate has established it. Upstreams receive it in the `Portcullis-Principal` field,
-/// an RFC 9651 dictionary: `sub="alice", tenant="acme", roles=("caller"), scopes=(), via=jwt`.
+/// an RFC 9651 dictionary: `sub="alice", iss="https://issuer.example", tenant="acme", roles=("caller"), scopes=(), via=jwt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
+    /// The issuer of the token, whose subject it is. Two issuers may have a subject of the same name.
+    pub issuer: Option<String>,
     /// The subject: a JWT's `sub`, an API key's owner, empty for anonymous callers.
     pub subject: String,
     /// The tenant that the credential belongs to, where it names one. Never taken from the request.
     pub tenant: Option<String>,
+    /// The plan that the credential is on, where it names one.
+    pub plan: Option<String>,
     /// Roles, sorted, without duplicates.
     pub roles: Vec<String>,
     /// OAuth 2 scopes (RFC 6749 §3.3), sorted, without duplicates.
@@ -50,8 +54,10 @@ impl Principal {
     /// A caller of whom nothing is known.
     pub fn anonymous() -> Self {
         Self {
+            issuer: None,
             subject: String::new(),
             tenant: None,
+            plan: None,
             roles: Vec::new(),
             scopes: Vec::new(),
             via: CredentialKind::Anonymous,
@@ -66,8 +72,14 @@ impl Principal {
             members.insert(sfv::key_ref(name).to_owned(), entry);
         };
         put("sub", text_item(&self.subject).into());
+        if let Some(issuer) = &self.issuer {
+            put("iss", text_item(issuer).into());
+        }
         if let Some(tenant) = &self.tenant {
             put("tenant", text_item(tenant).into());
+        }
+        if let Some(plan) = &self.plan {
+            put("plan", text_item(plan).into());
         }
         put("roles", text_list(&self.roles).into());
         put("scopes", text_list(&self.scopes).into());
@@ -104,8 +116,10 @@ impl Principal {
             false => Some(None),
         };
         Some(Self {
+            issuer: optional("iss")?,
             subject: text("sub")?,
             tenant: optional("tenant")?,
+            plan: optional("plan")?,
             roles: list("roles")?,
             scopes: list("scopes")?,
             via,
@@ -143,15 +157,17 @@ mod tests {
     #[test]
     fn field_reads_as_documented() {
         let principal = Principal {
+            issuer: Some("https://issuer.example".into()),
             subject: "alice".into(),
             tenant: Some("acme".into()),
+            plan: None,
             roles: vec!["caller".into()],
             scopes: vec![],
             via: CredentialKind::Jwt,
             credential_id: None,
         };
         let field = principal.to_field();
-        assert_eq!(field, r#"sub="alice", tenant="acme", roles=("caller"), scopes=(), via=jwt"#);
+        assert_eq!(field, r#"sub="alice", iss="https://issuer.example", tenant="acme", roles=("caller"), scopes=(), via=jwt"#);
     }
 
     #[test]
@@ -174,7 +190,9 @@ mod tests {
         #[test]
         fn field_round_trips(subject in ".*", tenant in proptest::option::of(".*"), role in ".*") {
             let principal = Principal {
+                issuer: tenant.clone(),
                 subject,
+                plan: tenant.clone(),
                 tenant,
                 roles: vec![role],
                 scopes: vec!["a b".into()],

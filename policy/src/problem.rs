@@ -123,6 +123,22 @@ reasons! {
     TokenExpired = "token-expired", Identity, 401, "The token has expired";
     /// Before `nbf` or `iat`.
     TokenNotYetValid = "token-not-yet-valid", Identity, 401, "The token is not valid yet";
+    /// A claim that this issuer's tokens must have is not there, or is not what it must be.
+    TokenClaimMissing = "token-claim-missing", Identity, 401, "The token lacks a claim that is needed here";
+    /// Good for longer than this issuer's tokens may be.
+    TokenLifetimeTooLong = "token-lifetime-too-long", Identity, 401, "The token is good for too long";
+    /// `sub` is nobody who is accepted from this issuer.
+    TokenSubjectDenied = "token-subject-denied", Identity, 403, "The token's subject is not accepted";
+    /// The tenant is none that this issuer speaks for.
+    TokenTenantDenied = "token-tenant-denied", Identity, 403, "The token's issuer does not speak for this tenant";
+    /// On the deny list.
+    TokenRevoked = "token-revoked", Identity, 401, "The token has been revoked";
+    /// A token that anybody could use, where it must be bound to its holder; or presented as bound, and not.
+    TokenBindingMissing = "token-binding-missing", Identity, 401, "The token must be bound to you";
+    /// Bound to somebody else.
+    TokenBindingMismatch = "token-binding-mismatch", Identity, 401, "The token is bound to somebody else";
+    /// The keys or lists that are needed cannot be had.
+    IdentityUnavailable = "identity-unavailable", Identity, 503, "Credentials cannot be checked now, try again";
     /// An API key that nobody has.
     ApiKeyInvalid = "api-key-invalid", Identity, 401, "The API key is not valid";
     /// The caller lacks a role.
@@ -131,6 +147,8 @@ reasons! {
     ScopeMissing = "scope-missing", Authorisation, 403, "Your token's scope does not allow this";
     /// The route belongs to other tenants.
     TenantDenied = "tenant-denied", Authorisation, 403, "Your tenant may not use this";
+    /// A claim of the token does not say what it must here.
+    ClaimDenied = "claim-denied", Authorisation, 403, "What your token says of you does not allow this";
     /// The bucket is empty.
     RateExceeded = "rate-exceeded", Limits, 429, "Too many requests";
     /// The shared store does not answer, or is too contended.

@@ -3,12 +3,18 @@
 //! Signature verification and JSON Schema are most of a filter's size. They are reached only through the function pointers
 //! here, so a .wasm whose constant [`Stages`] leaves a stage out does not contain it.
 
-use crate::access::Header;
-use crate::document::{IdentitySection, InputSection};
-use crate::identity::IdentityRules;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::access::{Header, Target};
+use crate::document::{IdentitySection, InputSection, Requirement};
+use crate::environment::Timestamp;
+use crate::exchange::HeaderEdit;
+use crate::identity::{Claims, IdentityRules, Required};
 use crate::input::InputRules;
 use crate::policy::CompileError;
 use crate::problem::{Refusal, Stage};
+use crate::remote::Refreshed;
 use crate::{Environment, Principal, Secrets};
 
 /// Which stages a policy runs: all of them, or those of one filter.
@@ -65,24 +71,74 @@ impl Stages {
     }
 }
 
+/// What the identity stage is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) headers: &'a [Header],
+    pub(crate) target: &'a Target,
+    pub(crate) source: Option<IpAddr>,
+    /// The SHA-256 digest of the certificate that the client has shown and proved to hold.
+    pub(crate) client_certificate: Option<&'a [u8; 32]>,
+    /// Which credentials the route wants.
+    pub(crate) required: &'a Required,
+    /// The route's name, where there is one.
+    pub(crate) route: Option<&'a str>,
+    /// When the request came: how long it may wait counts from then.
+    pub(crate) since: Timestamp,
+}
+
+/// Who is calling, and what goes with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) principal: Arc<Principal>,
+    /// The claims of the token, where there is one.
+    pub(crate) claims: Option<Arc<Claims>>,
+    /// Header fields for the upstream.
+    pub(crate) edits: Vec<HeaderEdit>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// The request is refused.
+    Refused(Box<Refusal>),
+    /// Something has to be fetched first.
+    Wait,
+}
+
+impl From<Refusal> for Interruption {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
 /// The identity stage, compiled.
 pub(crate) trait Identify: std::fmt::Debug + Send + Sync {
-    /// Who is calling: anonymous where no credential is presented. One that is presented must be valid, also
+    /// Who is calling: `None` where no credential is presented. One that is presented must be valid, also
     /// where none is needed.
     fn identify(
         &self,
-        headers: &[Header],
+        question: &Question<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<Principal, Refusal>;
+    ) -> Result<Option<Caller>, Interruption>;
 
     /// The refusal of a request that presents no credential where one is needed.
     fn missing(&self) -> Refusal;
 
-    /// The fields that carry credentials, to be removed before the upstream sees them.
-    fn credential_fields(&self) -> Vec<&str>;
+    /// Takes credentials out of a request before the upstream sees them.
+    fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit>;
 
-    /// The field that carries API keys.
-    fn api_key_header(&self) -> Option<&str>;
+    /// The fields that carry credentials, which may be there once.
+    fn singular_fields(&self) -> Vec<&str>;
+
+    /// The fields that are made of claims, which clients may not send.
+    fn claim_fields(&self) -> Vec<&str>;
+
+    /// Which credentials a route wants.
+    fn require(&self, requirement: &Requirement, field: &str) -> Result<Required, CompileError>;
+
+    /// What is fetched and kept fresh.
+    fn remotes(&self) -> Vec<Arc<dyn Refreshed>>;
 }
 
 /// The input stage of one route, compiled.

@@ -31,11 +31,32 @@ const RESERVED_PREFIX: &str = "portcullis-";
 /// Whether a field is one that only Portcullis may set. Some upstreams read `portcullis_principal` as
 /// `portcullis-principal`, so an underscore counts as a hyphen.
 pub fn is_reserved(name: &str) -> bool {
-    let name: String = name
-        .chars()
-        .map(|character| if character == '_' { '-' } else { character.to_ascii_lowercase() })
-        .collect();
+    let name = folded(name);
     name.starts_with(RESERVED_PREFIX) || RESERVED.contains(&name.as_str())
+}
+
+/// A name as the most lenient upstream reads it.
+pub(crate) fn folded(name: &str) -> String {
+    let fold = |character: char| if character == '_' { '-' } else { character.to_ascii_lowercase() };
+    name.chars().map(fold).collect()
+}
+
+/// Whether a field says how a request is to be read, whence it came or who is calling: no claim is written to it.
+pub(crate) fn has_meaning(name: &str) -> bool {
+    const NAMES: [&str; 15] = [
+        "accept", "authorization", "connection", "cookie", "dpop", "expect", "forwarded", "host", "keep-alive",
+        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+    ];
+    const PREFIXES: [&str; 6] = [":", "accept-", "content-", "x-envoy-", "x-forwarded-", "x-b3-"];
+    let name = folded(name);
+    NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// RFC 9110 §5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
 /// The value of a field, if it is there.
@@ -47,26 +68,39 @@ pub(crate) fn single<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> 
 #[derive(Debug, Clone)]
 pub(crate) struct HeaderRules {
     limits: HeaderLimits,
-    /// A singular field beside the standard ones: the API key's.
-    api_key_header: Option<String>,
+    /// Singular fields beside the standard ones: those that carry credentials.
+    singular: Vec<String>,
+    /// Fields that are made of claims, as the most lenient upstream reads their names.
+    claim_fields: Vec<String>,
 }
 
 impl HeaderRules {
-    pub(crate) fn new(limits: HeaderLimits, api_key_header: Option<String>) -> Self {
-        Self { limits, api_key_header }
+    /// `singular` are further fields that may be there once, `claim_fields` those that clients may not send.
+    pub(crate) fn new(limits: HeaderLimits, singular: &[&str], claim_fields: &[&str]) -> Self {
+        let further = singular.iter().filter(|name| !SINGULAR.contains(name));
+        Self {
+            limits,
+            singular: further.map(|name| (*name).to_owned()).collect(),
+            claim_fields: claim_fields.iter().map(|name| folded(name)).collect(),
+        }
+    }
+
+    /// Whether a field is one that only Portcullis may set under this policy.
+    pub(crate) fn is_reserved(&self, name: &str) -> bool {
+        is_reserved(name) || (!self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name)))
     }
 
     pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {
         self.check_size(headers)?;
         let mut seen = [false; SINGULAR.len()];
-        let mut api_key_seen = false;
+        let mut further_seen = vec![false; self.singular.len()];
         for (name, value) in headers {
             check_name(name)?;
             check_value(name, value)?;
-            let singular = SINGULAR.iter().zip(&mut seen).find(|(other, _)| *other == name);
-            let seen = match singular {
-                Some((_, seen)) => seen,
-                None if self.api_key_header.as_deref() == Some(name) => &mut api_key_seen,
+            let standard = SINGULAR.iter().zip(&mut seen).find(|(other, _)| *other == name);
+            let further = || self.singular.iter().zip(&mut further_seen).find(|(other, _)| *other == name);
+            let seen = match standard.map(|(_, seen)| seen).or_else(|| further().map(|(_, seen)| seen)) {
+                Some(seen) => seen,
                 None => continue,
             };
             // Some proxies, Envoy among them, join two fields of a name into one with a comma before we see them.
@@ -94,10 +128,7 @@ impl HeaderRules {
 
 /// RFC 9110 §5.6.2: a token; pseudo-header fields begin with a colon.
 fn check_name(name: &str) -> Result<(), Refusal> {
-    let token = name.strip_prefix(':').unwrap_or(name);
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !token.is_empty() && token.bytes().all(is_token_byte) {
+    if is_token(name.strip_prefix(':').unwrap_or(name)) {
         return Ok(());
     }
     // The name itself is not repeated: it may hold anything.
@@ -168,7 +199,8 @@ mod tests {
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
         HeaderRules::new(
             HeaderLimits { max_count: 8, max_bytes: 200 },
-            Some("x-api-key".to_owned()),
+            &["authorization", "x-api-key"],
+            &["x-user"],
         )
         .check(&headers)
         .map_err(|refusal| refusal.reason)

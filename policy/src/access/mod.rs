@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use headers::{Header, is_reserved};
-pub(crate) use headers::{HeaderRules, single};
+pub(crate) use headers::{HeaderRules, has_meaning, is_token, single};
 pub(crate) use path::Target;
 
 use crate::document::AccessSection;

@@ -6,10 +6,12 @@
 //! is made of them.
 
 mod access;
+mod authorisation;
 mod error;
 mod identity;
 mod input;
 mod limits;
+mod remote;
 mod routes;
 mod upstream;
 #[cfg(feature = "yaml")]
@@ -18,13 +20,17 @@ mod yaml;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessSection, HeaderLimits, Networks};
+pub use authorisation::{
+    AuthorisationSection, ClaimRule, Requirement, Role, RolesSection, TextMatch,
+};
 pub use error::DocumentError;
 pub use identity::{
-    ApiKeyEntry, ApiKeySection, AuthorisationSection, IdentitySection, Issuer, JwksSource,
-    JwtSection, Requirement, SecretSource,
+    ApiKeyEntry, ApiKeyFile, ApiKeySection, ClaimHeader, CredentialSource, DenyList, DpopSection,
+    IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,
 };
 pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
 pub use limits::{LimitKey, LimitRule};
+pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
 #[cfg(feature = "yaml")]
@@ -43,6 +49,9 @@ pub struct Document {
     /// How callers prove who they are.
     #[serde(default)]
     pub identity: IdentitySection,
+    /// The roles that there are, and what each includes.
+    #[serde(default, skip_serializing_if = "RolesSection::is_empty")]
+    pub roles: RolesSection,
     /// What a caller must be to be let through. Routes may say otherwise.
     #[serde(default)]
     pub authorisation: AuthorisationSection,

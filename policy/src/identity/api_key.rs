@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,10 +11,13 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::source::Source;
 use crate::document::{ApiKeyEntry, ApiKeySection};
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::{CredentialKind, Principal, Secret, Secrets};
+use crate::remote::Refreshed;
+use crate::stages::{Interruption, Question};
+use crate::{CredentialKind, Environment, Principal, Secret, Secrets};
 
 /// What all keys begin with, so that scanners for leaked secrets find them.
 const PREFIX: &str = "pcl_";
@@ -90,7 +94,7 @@ fn is_id(id: &str) -> bool {
 /// A compiled `identity.api_keys` section.
 #[derive(Debug)]
 pub(crate) struct ApiKeyRules {
-    header: String,
+    pub(super) sources: Vec<Source>,
     pepper: Secret,
     keys: BTreeMap<String, StoredKey>,
 }
@@ -98,7 +102,7 @@ pub(crate) struct ApiKeyRules {
 #[derive(Debug)]
 struct StoredKey {
     digest: [u8; 32],
-    principal: Principal,
+    principal: Arc<Principal>,
 }
 
 impl ApiKeyRules {
@@ -107,12 +111,6 @@ impl ApiKeyRules {
         secrets: &dyn Secrets,
     ) -> Result<Self, CompileError> {
         const FIELD: &str = "identity.api_keys";
-        let header = section.header.to_ascii_lowercase();
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if header.is_empty() || !header.bytes().all(is_name) || header == "authorization" {
-            let message = "expected a field name of letters, digits and hyphens, not authorization";
-            return Err(CompileError::new(format!("{FIELD}.header"), message));
-        }
         let pepper = CompileError::secret(secrets, &section.pepper, &format!("{FIELD}.pepper"))?;
         let mut keys = BTreeMap::new();
         for (index, entry) in section.keys.iter().enumerate() {
@@ -123,26 +121,36 @@ impl ApiKeyRules {
                 return Err(CompileError::new(format!("{field}.id"), message));
             }
         }
-        Ok(Self { header, pepper, keys })
+        Ok(Self { sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?, pepper, keys })
     }
 
-    pub(crate) fn header(&self) -> &str {
-        &self.header
+    /// Whether a credential is meant as an API key.
+    pub(super) fn is_key(text: &str) -> bool {
+        text.starts_with(PREFIX)
+    }
+
+    /// What is fetched.
+    pub(super) fn remote(&self) -> Option<Arc<dyn Refreshed>> {
+        None
     }
 
     /// Whose key it is. Unknown keys take as long as wrong ones, and are refused in the same words.
-    pub(crate) fn verify(&self, value: &[u8]) -> Result<Principal, Refusal> {
+    pub(super) fn verify(
+        &self,
+        text: &str,
+        _question: &Question<'_>,
+        _environment: &mut dyn Environment,
+    ) -> Result<Arc<Principal>, Interruption> {
         let refusal =
             || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
-        let text = std::str::from_utf8(value).map_err(|_| refusal())?;
         let key = ApiKey::parse(text).map_err(|_| refusal())?;
         let digest = hmac(&self.pepper, key.text.as_bytes());
         let stored = self.keys.get(key.id());
         let expected = stored.map_or([0; 32], |stored| stored.digest);
         let matches = bool::from(digest.ct_eq(&expected));
         match stored {
-            Some(stored) if matches => Ok(stored.principal.clone()),
-            _ => Err(refusal()),
+            Some(stored) if matches => Ok(Arc::clone(&stored.principal)),
+            _ => Err(refusal().into()),
         }
     }
 }
@@ -170,6 +178,8 @@ impl StoredKey {
             words
         };
         let principal = Principal {
+            issuer: None,
+            plan: entry.plan.clone(),
             subject: entry.owner.clone(),
             tenant: entry.tenant.clone(),
             roles: sorted(&entry.roles),
@@ -177,7 +187,7 @@ impl StoredKey {
             via: CredentialKind::ApiKey,
             credential_id: Some(entry.id.clone()),
         };
-        Ok(Self { digest, principal })
+        Ok(Self { digest, principal: Arc::new(principal) })
     }
 }
 

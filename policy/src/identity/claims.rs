@@ -1,29 +1,119 @@
 //! The claims of a token whose signature is good (RFC 7519 §4).
 
-use serde_json::{Map, Value};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
 
+use super::claim::{ClaimCondition, ClaimPath, Claims};
 use super::token::malformed;
+use crate::document::{ClaimHeader, Issuer, TextMatch};
+use crate::exchange::HeaderEdit;
+use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::{CredentialKind, Principal};
+use crate::{CredentialKind, Principal, access};
+
+/// The most that clocks are let differ, in seconds.
+const MAXIMUM_LEEWAY_SECONDS: u32 = 300;
+
+/// The longest value of a header field that is made of a claim, in bytes.
+const MAXIMUM_FIELD_BYTES: usize = 4096;
 
 /// What an issuer's claims must say, and where its tokens keep what we need.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimRules {
     pub(super) issuer: String,
-    pub(super) audiences: Vec<String>,
     pub(super) leeway_seconds: u64,
-    pub(super) roles_claim: String,
-    pub(super) scopes_claim: String,
-    pub(super) tenant_claim: String,
+    audiences: Vec<String>,
+    subjects: Option<TextMatch>,
+    max_lifetime_seconds: Option<u64>,
+    required: Vec<ClaimCondition>,
+    roles: ClaimPath,
+    scopes: ClaimPath,
+    tenant: ClaimPath,
+    tenants: Option<Vec<String>>,
+    headers: Vec<(ClaimPath, String)>,
+}
+
+/// When a token is good, in seconds since the epoch, without any leeway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Validity {
+    expires: u64,
+    /// The later of `nbf` and `iat`.
+    begins: u64,
+}
+
+impl Validity {
+    /// Whether it is good now, as far as clocks may differ.
+    pub(super) fn check(self, now: u64, leeway_seconds: u64) -> Result<(), Refusal> {
+        if now >= self.expires.saturating_add(leeway_seconds) {
+            return Err(Refusal::new(Reason::TokenExpired, "Get a new token from your issuer."));
+        }
+        if self.begins > now.saturating_add(leeway_seconds) {
+            let detail = "Use the token when it has become valid, or set the issuer's clock.";
+            return Err(Refusal::new(Reason::TokenNotYetValid, detail));
+        }
+        Ok(())
+    }
+
+    /// From when on no clock counts it as good.
+    pub(super) fn ends(self, leeway_seconds: u64) -> u64 {
+        self.expires.saturating_add(leeway_seconds)
+    }
+}
+
+#[cfg(test)]
+impl Validity {
+    pub(super) fn for_ever() -> Self {
+        Self { expires: MAXIMUM_TIME, begins: 0 }
+    }
 }
 
 impl ClaimRules {
-    /// Checks `iss`, `aud`, `exp`, `nbf` and `iat`. A token without `exp` is refused: it would be good for ever.
+    pub(super) fn compile(issuer: &Issuer, field: &str) -> Result<Self, CompileError> {
+        let error = |name: &str, message: String| {
+            Err(CompileError::new(format!("{field}.{name}"), message))
+        };
+        if issuer.issuer.is_empty() {
+            return error("issuer", "expected a text that is not empty".to_owned());
+        }
+        if issuer.audiences.is_empty() {
+            let message = "expected at least one audience: else tokens for other services are accepted";
+            return error("audiences", message.to_owned());
+        }
+        if issuer.leeway_seconds > MAXIMUM_LEEWAY_SECONDS {
+            return error("leeway_seconds", format!("expected at most {MAXIMUM_LEEWAY_SECONDS}"));
+        }
+        if issuer.max_lifetime_seconds == Some(0) {
+            return error("max_lifetime_seconds", "expected at least 1".to_owned());
+        }
+        if let Some(subjects) = &issuer.subjects {
+            subjects.check(&format!("{field}.subjects"))?;
+        }
+        let path = |text: &str, name: &str| ClaimPath::compile(text, &format!("{field}.{name}"));
+        Ok(Self {
+            issuer: issuer.issuer.clone(),
+            leeway_seconds: u64::from(issuer.leeway_seconds),
+            audiences: issuer.audiences.clone(),
+            subjects: issuer.subjects.clone(),
+            max_lifetime_seconds: issuer.max_lifetime_seconds.map(u64::from),
+            required: ClaimCondition::compile_all(
+                &issuer.required_claims,
+                &format!("{field}.required_claims"),
+            )?,
+            roles: path(&issuer.roles_claim, "roles_claim")?,
+            scopes: path(&issuer.scopes_claim, "scopes_claim")?,
+            tenant: path(&issuer.tenant_claim, "tenant_claim")?,
+            tenants: issuer.tenants.clone(),
+            headers: compile_headers(&issuer.claim_headers, field)?,
+        })
+    }
+
+    /// Checks `iss`, `aud`, `sub`, `exp`, `nbf`, `iat` and what else this issuer's tokens must say. A token without
+    /// `exp` is refused: it would be good for ever.
     pub(super) fn check(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims,
         now: u64,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<(Principal, Validity), Refusal> {
         for name in ["iss", "sub", "jti", "nonce", "kid"] {
             if claims.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(malformed(&format!("a string as claim {name}")));
@@ -36,11 +126,37 @@ impl ClaimRules {
             ));
         }
         self.check_audience(claims)?;
-        self.check_time(claims, now)?;
-        self.principal(claims)
+        let validity = self.validity(claims)?;
+        validity.check(now, self.leeway_seconds)?;
+        let principal = self.principal(claims)?;
+        if let Some(missing) = self.required.iter().find(|condition| !condition.holds(claims)) {
+            let detail = "Ask your issuer for a token with the claims that this service needs.";
+            let expected = format!("the claim {} as this service needs it", missing.path.as_str());
+            return Err(Refusal::new(Reason::TokenClaimMissing, detail).finding("authorization", expected));
+        }
+        Ok((principal, validity))
     }
 
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
+    /// The header fields that are made of claims.
+    pub(super) fn header_edits(&self, claims: &Claims) -> Result<Vec<HeaderEdit>, Refusal> {
+        let found = self.headers.iter().filter_map(|(path, name)| Some((path, name, path.find(claims)?)));
+        found
+            .map(|(path, name, value)| match field_value(value) {
+                Some(text) => Ok(HeaderEdit::Set(name.clone(), text)),
+                None => Err(malformed(&format!(
+                    "a string, number, boolean or array of them, of at most {MAXIMUM_FIELD_BYTES} bytes, as claim {}",
+                    path.as_str()
+                ))),
+            })
+            .collect()
+    }
+
+    /// The names of the header fields that are made of claims.
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(_, name)| name.as_str())
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), Refusal> {
         let accepted = |audience: &str| self.audiences.iter().any(|known| known == audience);
         let matches = match claims.get("aud") {
             Some(Value::String(audience)) => accepted(audience),
@@ -60,42 +176,109 @@ impl ClaimRules {
         Err(Refusal::new(Reason::TokenAudienceMismatch, detail))
     }
 
-    fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<(), Refusal> {
+    fn validity(&self, claims: &Claims) -> Result<Validity, Refusal> {
         let expires = time(claims, "exp")?.ok_or_else(|| malformed("a claim exp"))?;
-        if now >= expires.saturating_add(self.leeway_seconds) {
-            return Err(Refusal::new(Reason::TokenExpired, "Get a new token from your issuer."));
-        }
-        for name in ["nbf", "iat"] {
-            let begins = time(claims, name)?.unwrap_or(0);
-            if begins > now.saturating_add(self.leeway_seconds) {
-                let detail = "Use the token when it has become valid, or set the issuer's clock.";
-                return Err(Refusal::new(Reason::TokenNotYetValid, detail));
+        let issued = time(claims, "iat")?;
+        let not_before = time(claims, "nbf")?.unwrap_or(0);
+        if let Some(longest) = self.max_lifetime_seconds {
+            let issued = issued.ok_or_else(|| malformed("a claim iat"))?;
+            if expires.saturating_sub(issued) > longest {
+                let detail = "Ask your issuer for a token that expires sooner.";
+                let expected = format!("a token that is good for at most {longest} seconds");
+                return Err(Refusal::new(Reason::TokenLifetimeTooLong, detail).finding("authorization", expected));
             }
         }
-        Ok(())
+        Ok(Validity { expires, begins: not_before.max(issued.unwrap_or(0)) })
     }
 
-    fn principal(&self, claims: &Map<String, Value>) -> Result<Principal, Refusal> {
-        let text = |name: &str| match claims.get(name) {
+    fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
+        let text = |value: Option<&Value>, name: &str| match value {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(malformed(&format!("a string as claim {name}"))),
         };
-        let subject = text("sub")?.filter(|subject| !subject.is_empty());
+        let subject = text(claims.get("sub"), "sub")?.filter(|subject| !subject.is_empty());
+        // Without a subject all of an issuer's callers would share limits and records.
+        let subject = subject.ok_or_else(|| malformed("a claim sub"))?;
+        if self.subjects.as_ref().is_some_and(|subjects| !subjects.matches(&subject)) {
+            let detail = "Get a token for a subject that is accepted here.";
+            return Err(Refusal::new(Reason::TokenSubjectDenied, detail));
+        }
+        let tenant = text(self.tenant.find(claims), self.tenant.as_str())?;
+        if let (Some(tenant), Some(tenants)) = (&tenant, &self.tenants)
+            && !tenants.contains(tenant)
+        {
+            let detail = "Get a token from the issuer of your tenant.";
+            return Err(Refusal::new(Reason::TokenTenantDenied, detail));
+        }
         Ok(Principal {
-            // Without a subject all of an issuer's callers would share limits and records.
-            subject: subject.ok_or_else(|| malformed("a claim sub"))?,
-            tenant: text(&self.tenant_claim)?,
-            roles: words(claims, &self.roles_claim)?,
-            scopes: words(claims, &self.scopes_claim)?,
+            issuer: Some(self.issuer.clone()),
+            subject,
+            tenant,
+            plan: None,
+            roles: words(claims, &self.roles)?,
+            scopes: words(claims, &self.scopes)?,
             via: CredentialKind::Jwt,
-            credential_id: text("jti")?,
+            credential_id: text(claims.get("jti"), "jti")?,
         })
     }
 }
 
+fn compile_headers(
+    headers: &[ClaimHeader],
+    field: &str,
+) -> Result<Vec<(ClaimPath, String)>, CompileError> {
+    let mut compiled: Vec<(ClaimPath, String)> = Vec::with_capacity(headers.len());
+    for (index, header) in headers.iter().enumerate() {
+        let field = format!("{field}.claim_headers[{index}]");
+        let name = header_name(&header.header, &format!("{field}.header"))?;
+        if compiled.iter().any(|(_, other)| *other == name) {
+            let message = "expected a field that no other claim is written to";
+            return Err(CompileError::new(format!("{field}.header"), message));
+        }
+        let path = ClaimPath::compile(&header.claim, &format!("{field}.claim"))?;
+        compiled.push((path, name));
+    }
+    Ok(compiled)
+}
+
+/// The name of a field that Portcullis sets for the upstream, in lower case. Not one that says how a request is to be read,
+/// and not one that says something else.
+pub(super) fn header_name(name: &str, field: &str) -> Result<String, CompileError> {
+    let name = name.to_ascii_lowercase();
+    if !access::is_token(&name) || access::is_reserved(&name) || access::has_meaning(&name) {
+        let message = "expected the name of a field of your own, such as x-user-email";
+        return Err(CompileError::new(field, message));
+    }
+    Ok(name)
+}
+
+/// All but visible ASCII and the space; and the escape itself.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Likewise, in the items of an array, which commas part.
+const ESCAPED_IN_ARRAYS: &AsciiSet = &ESCAPED.add(b',');
+
+/// A claim as the value of a field: nothing in it can end the field or begin another.
+fn field_value(value: &Value) -> Option<String> {
+    let scalar = |value: &Value, escaped: &'static AsciiSet| match value {
+        Value::String(text) => Some(utf8_percent_encode(text, escaped).to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let text = match value {
+        Value::Array(items) => {
+            let items = items.iter().map(|item| scalar(item, ESCAPED_IN_ARRAYS));
+            items.collect::<Option<Vec<_>>>()?.join(",")
+        }
+        one => scalar(one, ESCAPED)?,
+    };
+    (text.len() <= MAXIMUM_FIELD_BYTES).then_some(text)
+}
+
 /// A NumericDate (RFC 7519 §2) in whole seconds.
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Refusal> {
+fn time(claims: &Claims, name: &str) -> Result<Option<u64>, Refusal> {
     match claims.get(name) {
         None => Ok(None),
         Some(value) => match value.as_u64().filter(|seconds| *seconds <= MAXIMUM_TIME) {
@@ -109,10 +292,10 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Refusal>
 const MAXIMUM_TIME: u64 = 253_402_300_799;
 
 /// An array of strings or a space-separated string, sorted and without duplicates.
-fn words(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Refusal> {
-    let expected = || malformed(&format!("strings as claim {name}"));
-    let mut words: Vec<String> = match claims.get(name) {
-        None | Some(Value::Null) => Vec::new(),
+fn words(claims: &Claims, path: &ClaimPath) -> Result<Vec<String>, Refusal> {
+    let expected = || malformed(&format!("strings as claim {}", path.as_str()));
+    let mut words: Vec<String> = match path.find(claims) {
+        None => Vec::new(),
         Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
         Some(Value::Array(items)) => items
             .iter()
@@ -134,14 +317,19 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn check(change: Value) -> Result<Principal, Reason> {
-        let rules = ClaimRules {
-            issuer: "https://issuer.example".into(),
-            audiences: vec!["scam-detector".into()],
-            leeway_seconds: 30,
-            roles_claim: "roles".into(),
-            scopes_claim: "scope".into(),
-            tenant_claim: "tenant".into(),
-        };
+        check_with(json!({}), change)
+    }
+
+    /// `settings` are members of the issuer's section.
+    fn check_with(settings: Value, change: Value) -> Result<Principal, Reason> {
+        let mut issuer = json!({
+            "issuer": "https://issuer.example", "audiences": ["scam-detector"], "jwks": { "env": "KEYS" },
+        });
+        for (name, value) in settings.as_object().unwrap() {
+            issuer[name] = value.clone();
+        }
+        let issuer: Issuer = serde_json::from_value(issuer).unwrap();
+        let rules = ClaimRules::compile(&issuer, "issuer").unwrap();
         let mut claims = json!({
             "iss": "https://issuer.example", "sub": "alice", "aud": "scam-detector",
             "exp": NOW + 60, "nbf": NOW, "iat": NOW, "jti": "t1",
@@ -150,14 +338,14 @@ mod tests {
         for (name, value) in change.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        let claims: Map<String, Value> = claims
+        let claims: Claims = claims
             .as_object()
             .unwrap()
             .clone()
             .into_iter()
             .filter(|(_, v)| *v != json!("absent"))
             .collect();
-        rules.check(&claims, NOW).map_err(|refusal| refusal.reason)
+        rules.check(&claims, NOW).map(|(principal, _)| principal).map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -213,5 +401,67 @@ mod tests {
         for audience in [json!("scam"), json!("scam-detector "), json!([]), json!("absent")] {
             assert_eq!(check(json!({"aud": audience})), Err(Reason::TokenAudienceMismatch));
         }
+    }
+
+    #[test]
+    fn an_issuer_can_ask_for_more() {
+        let lifetime = json!({"max_lifetime_seconds": 60});
+        assert!(check_with(lifetime.clone(), json!({})).is_ok());
+        assert_eq!(
+            check_with(lifetime.clone(), json!({"exp": NOW + 61})),
+            Err(Reason::TokenLifetimeTooLong)
+        );
+        // Issued in the future is no way to a longer life, and neither is not saying when.
+        assert_eq!(
+            check_with(lifetime.clone(), json!({"exp": NOW + 95, "iat": NOW + 35})),
+            Err(Reason::TokenNotYetValid)
+        );
+        assert_eq!(check_with(lifetime, json!({"iat": "absent"})), Err(Reason::TokenMalformed));
+
+        let subjects = json!({"subjects": {"exact": ["alice"], "prefix": ["svc-"]}});
+        assert!(check_with(subjects.clone(), json!({})).is_ok());
+        assert!(check_with(subjects.clone(), json!({"sub": "svc-a"})).is_ok());
+        for subject in ["Alice", "alice2", "a-svc-a"] {
+            let refused = check_with(subjects.clone(), json!({"sub": subject}));
+            assert_eq!(refused, Err(Reason::TokenSubjectDenied));
+        }
+
+        let tenants = json!({"tenants": ["acme"]});
+        assert!(check_with(tenants.clone(), json!({})).is_ok());
+        assert!(check_with(tenants.clone(), json!({"tenant": "absent"})).is_ok());
+        assert_eq!(
+            check_with(tenants, json!({"tenant": "globex"})),
+            Err(Reason::TokenTenantDenied)
+        );
+
+        let required = json!({"required_claims": [{"claim": "email_verified", "any_of": [true]}]});
+        assert!(check_with(required.clone(), json!({"email_verified": true})).is_ok());
+        for claims in [json!({}), json!({"email_verified": "true"}), json!({"email_verified": null})] {
+            assert_eq!(check_with(required.clone(), claims), Err(Reason::TokenClaimMissing));
+        }
+
+        let nested = json!({"roles_claim": "/realm_access/roles"});
+        let principal = check_with(nested, json!({"realm_access": {"roles": ["x"]}})).unwrap();
+        assert_eq!(principal.roles, ["x"]);
+    }
+
+    #[test]
+    fn a_claim_in_a_field_stays_in_it() {
+        for (value, expected) in [
+            (json!("alice"), Some("alice")),
+            (json!("a\r\nx-admin: 1"), Some("a%0D%0Ax-admin: 1")),
+            (json!("Zoë 100%"), Some("Zo%C3%AB 100%25")),
+            (json!(["a,b", 1, true]), Some("a%2Cb,1,true")),
+            (json!([]), Some("")),
+            (json!({"a": 1}), None),
+            (json!([["a"]]), None),
+            (json!("a".repeat(MAXIMUM_FIELD_BYTES + 1)), None),
+        ] {
+            assert_eq!(field_value(&value).as_deref(), expected, "{value}");
+        }
+        for name in ["host", "cookie", "portcullis_principal", "Portcullis-Principal", "x y", "", "x-forwarded-for", ":path", "x-request-id"] {
+            assert!(header_name(name, "header").is_err(), "{name}");
+        }
+        assert_eq!(header_name("X-User", "header").unwrap(), "x-user");
     }
 }

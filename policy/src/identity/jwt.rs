@@ -1,29 +1,69 @@
 //! JSON Web Tokens: a signature by a known issuer over claims that hold here and now.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jwt_simple::prelude::{
-    Duration, ECDSAP256PublicKeyLike as _, EdDSAPublicKeyLike as _, MACLike as _, NoCustomClaims,
-    RSAPublicKeyLike as _, VerificationOptions,
-};
 use serde_json::Value;
 
-use super::claims::ClaimRules;
-use super::jwk::{Algorithm, Key, KeySet, Material};
+use super::cache::TokenCache;
+use super::claim::Claims;
+use super::claims::{ClaimRules, Validity, header_name};
+use super::confirmation::Confirmation;
+use super::jwk::{Algorithm, KeySet};
+use super::keys::KeySource;
+use super::source::Source;
 use super::token::Token;
-use crate::document::{Issuer, JwksSource, JwtSection};
-use crate::environment::NativeSignature;
+use crate::document::{Issuer, JwtSection, TokenBinding};
+use crate::environment::Timestamp;
+use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
+use crate::remote::{Hope, Refreshed};
+use crate::stages::Interruption;
 use crate::{Environment, Principal, Secrets};
 
-/// The most that clocks are let differ.
-const MAXIMUM_LEEWAY_SECONDS: u32 = 300;
+/// The most tokens that each worker remembers.
+const MAXIMUM_REMEMBERED: u32 = 65_536;
+
+/// The most issuers.
+const MAXIMUM_ISSUERS: usize = 64;
 
 /// A compiled `identity.jwt` section.
 #[derive(Debug)]
 pub(crate) struct JwtRules {
-    issuers: Vec<(ClaimRules, Arc<KeySet>)>,
+    pub(super) sources: Vec<Source>,
+    issuers: Vec<IssuerRules>,
+    takes_dpop: bool,
+    remembered: Mutex<TokenCache>,
+}
+
+#[derive(Debug)]
+struct IssuerRules {
+    /// Its name in the document.
+    name: String,
+    claims: ClaimRules,
+    keys: KeySource,
+    /// None: those of the keys.
+    algorithms: Option<Vec<Algorithm>>,
+    /// In lower case, without `application/`.
+    token_types: Vec<String>,
+    binding: Option<TokenBinding>,
+    payload_header: Option<String>,
+}
+
+/// A token that was verified, and what it says. What may change until it is used again is checked then.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// Which issuer's it is.
+    pub(super) issuer: usize,
+    pub(super) principal: Arc<Principal>,
+    pub(super) key_id: Option<String>,
+    pub(super) confirmation: Option<Confirmation>,
+    /// Header fields for the upstream.
+    pub(super) edits: Vec<HeaderEdit>,
+    pub(super) claims: Option<Arc<Claims>>,
+    validity: Validity,
+    /// The generation of the key set that it was verified with.
+    generation: u64,
 }
 
 impl JwtRules {
@@ -31,175 +71,248 @@ impl JwtRules {
         section: &JwtSection,
         secrets: &dyn Secrets,
     ) -> Result<Self, CompileError> {
-        const FIELD: &str = "identity.jwt.issuers";
-        if section.issuers.is_empty() {
-            return Err(CompileError::new(FIELD, "expected at least one issuer"));
+        const FIELD: &str = "identity.jwt";
+        if !(1..=MAXIMUM_ISSUERS).contains(&section.issuers.len()) {
+            let message = format!("expected 1 to {MAXIMUM_ISSUERS} issuers");
+            return Err(CompileError::new(format!("{FIELD}.issuers"), message));
         }
-        let mut issuers: Vec<(ClaimRules, Arc<KeySet>)> = Vec::new();
+        if section.remembered_tokens > MAXIMUM_REMEMBERED {
+            let message = format!("expected at most {MAXIMUM_REMEMBERED}");
+            return Err(CompileError::new(format!("{FIELD}.remembered_tokens"), message));
+        }
+        let mut issuers: Vec<IssuerRules> = Vec::with_capacity(section.issuers.len());
         for (index, issuer) in section.issuers.iter().enumerate() {
-            let field = format!("{FIELD}[{index}]");
-            if issuers.iter().any(|(known, _)| known.issuer == issuer.issuer) {
+            let field = format!("{FIELD}.issuers[{index}]");
+            let compiled = IssuerRules::compile(issuer, &field, secrets)?;
+            if issuers.iter().any(|known| known.claims.issuer == compiled.claims.issuer) {
                 let message = "expected an issuer that is not listed before";
                 return Err(CompileError::new(format!("{field}.issuer"), message));
             }
-            issuers
-                .push((claim_rules(issuer, &field)?, Arc::new(key_set(issuer, &field, secrets)?)));
+            if issuers.iter().any(|known| known.name == compiled.name) {
+                let message = "expected a name that no other issuer has";
+                return Err(CompileError::new(format!("{field}.name"), message));
+            }
+            if compiled.binding == Some(TokenBinding::Dpop) && section.dpop.is_none() {
+                let message = "expected `identity.jwt.dpop` beside it";
+                return Err(CompileError::new(format!("{field}.binding"), message));
+            }
+            issuers.push(compiled);
         }
-        Ok(Self { issuers })
+        Ok(Self {
+            sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?,
+            issuers,
+            takes_dpop: section.dpop.is_some(),
+            remembered: Mutex::new(TokenCache::new(section.remembered_tokens as usize)),
+        })
     }
 
-    /// Verifies a token: its form, its signature by its issuer's key, and its claims, in this order, so that
-    /// nothing is told about claims that anybody could have written.
-    pub(crate) fn verify(
+    /// Verifies a token: its form, its signature by its issuer's key, and its claims, in this order, so that nothing is told
+    /// about claims that anybody could have written. `since` is when the request came, for how long it may wait for a key.
+    pub(super) fn verify(
         &self,
         text: &str,
+        since: Timestamp,
         environment: &mut dyn Environment,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Arc<Verified>, Interruption> {
+        let now = environment.now();
+        let digest = self.with_remembered(|cache| cache.digest(text, environment));
+        if let Some(digest) = digest
+            && let Some(verified) = self.remembered(digest, now)?
+        {
+            return Ok(verified);
+        }
         let token = Token::parse(text)?;
         let issuer = token.claims.get("iss").and_then(Value::as_str);
-        let known = self.issuers.iter().find(|(rules, _)| issuer == Some(rules.issuer.as_str()));
-        let Some((rules, keys)) = known else {
+        let issuers = self.issuers.iter().enumerate();
+        let known = issuers.into_iter().find(|(_, rules)| issuer == Some(rules.claims.issuer.as_str()));
+        let Some((index, rules)) = known else {
             let detail = "Get a token from an issuer that is accepted here.";
-            return Err(Refusal::new(Reason::TokenIssuerUnknown, detail));
+            return Err(Refusal::new(Reason::TokenIssuerUnknown, detail).into());
         };
-        keys.verify(&token, environment)?;
-        let now = environment.now().seconds();
-        rules.check(&token.claims, now)
+        let verified = Arc::new(rules.verify(index, token, since, now, environment)?);
+        if let Some(digest) = digest {
+            self.with_remembered(|cache| cache.remember(digest, Arc::clone(&verified)));
+        }
+        Ok(verified)
+    }
+
+    /// A token that was verified before, if what it was verified with still holds.
+    fn remembered(&self, digest: u128, now: Timestamp) -> Result<Option<Arc<Verified>>, Refusal> {
+        let Some(verified) = self.with_remembered(|cache| cache.find(digest)) else { return Ok(None) };
+        let Some(rules) = self.issuers.get(verified.issuer) else { return Ok(None) };
+        let generation = rules.keys.current(now).map(|(_, generation)| generation);
+        if generation != Some(verified.generation) {
+            // Its key may have been taken back.
+            self.with_remembered(|cache| cache.forget(digest));
+            return Ok(None);
+        }
+        let good = verified.validity.check(now.seconds(), rules.claims.leeway_seconds);
+        if now.seconds() >= verified.validity.ends(rules.claims.leeway_seconds) {
+            self.with_remembered(|cache| cache.forget(digest));
+        }
+        good.map(|()| Some(verified))
+    }
+
+    fn with_remembered<T>(&self, action: impl FnOnce(&mut TokenCache) -> T) -> T {
+        action(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The place of the issuer of that name.
+    pub(super) fn issuer_named(&self, name: &str) -> Option<usize> {
+        self.issuers.iter().position(|issuer| issuer.name == name)
+    }
+
+    /// Whether tokens may be presented as RFC 9449 has it.
+    pub(super) fn takes_dpop(&self) -> bool {
+        self.takes_dpop
+    }
+
+    /// What an issuer's tokens must be bound to.
+    pub(super) fn binding(&self, issuer: usize) -> Option<TokenBinding> {
+        self.issuers.get(issuer)?.binding
+    }
+
+    /// Header fields that are made of claims: nobody else may set them.
+    pub(super) fn claim_fields(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().flat_map(|issuer| {
+            issuer.claims.header_names().chain(issuer.payload_header.as_deref())
+        })
+    }
+
+    /// What is fetched.
+    pub(super) fn remotes(&self) -> impl Iterator<Item = Arc<dyn Refreshed>> {
+        let remotes = self.issuers.iter().filter_map(|issuer| issuer.keys.remote());
+        remotes.map(|remote| Arc::clone(remote) as Arc<dyn Refreshed>)
     }
 }
 
-impl KeySet {
-    /// Verifies a token's signature, and nothing else about it.
-    pub fn verify(
+impl IssuerRules {
+    fn compile(issuer: &Issuer, field: &str, secrets: &dyn Secrets) -> Result<Self, CompileError> {
+        let payload_header = issuer.payload_header.as_deref();
+        let payload_header =
+            payload_header.map(|name| header_name(name, &format!("{field}.payload_header")));
+        Ok(Self {
+            name: issuer.name.clone().unwrap_or_else(|| issuer.issuer.clone()),
+            claims: ClaimRules::compile(issuer, field)?,
+            keys: KeySource::compile(issuer, field, secrets)?,
+            algorithms: issuer
+                .algorithms
+                .as_ref()
+                .map(|names| algorithms(names, &format!("{field}.algorithms")))
+                .transpose()?,
+            token_types: token_types(issuer, &format!("{field}.token_types"))?,
+            binding: issuer.binding,
+            payload_header: payload_header.transpose()?,
+        })
+    }
+
+    fn verify(
+        &self,
+        index: usize,
+        token: Token<'_>,
+        since: Timestamp,
+        now: Timestamp,
+        environment: &mut dyn Environment,
+    ) -> Result<Verified, Interruption> {
+        let token_type = token.token_type();
+        if !self.token_types.contains(&token_type) {
+            let expected = format!("typ {}", self.token_types.join(" or "));
+            return Err(Refusal::new(Reason::TokenUnsupported, "Present a token of a type that is accepted here.")
+                .finding("authorization", expected)
+                .into());
+        }
+        let (keys, generation) = self.keys_for(&token, since, now, environment)?;
+        keys.verify(&token, self.algorithms.as_deref(), environment)?;
+        let (principal, validity) = self.claims.check(&token.claims, now.seconds())?;
+        let mut edits = self.claims.header_edits(&token.claims)?;
+        if let Some(name) = &self.payload_header {
+            edits.push(HeaderEdit::Set(name.clone(), token.payload().to_owned()));
+        }
+        Ok(Verified {
+            issuer: index,
+            principal: Arc::new(principal),
+            key_id: token.key_id().map(str::to_owned),
+            confirmation: Confirmation::read(&token.claims)?,
+            edits,
+            validity,
+            generation,
+            claims: Some(Arc::new(token.claims)),
+        })
+    }
+
+    /// The keys to verify a token with: those that are known, or where its own is not among them those that are known after
+    /// the issuer was asked.
+    fn keys_for(
         &self,
         token: &Token<'_>,
+        since: Timestamp,
+        now: Timestamp,
         environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
-        let key = self.find(token.key_id()).ok_or_else(|| {
-            Refusal::new(Reason::TokenKeyUnknown, "Get a new token from your issuer.")
-        })?;
-        key.check_algorithm(token)?;
-        if key.verifies(token, environment) {
-            return Ok(());
+    ) -> Result<(Arc<KeySet>, u64), Interruption> {
+        let has_key = |keys: &KeySet| keys.find(token.key_id()).is_some();
+        let known = self.keys.current(now).filter(|(keys, _)| has_key(keys));
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let detail = "Present the token as its issuer made it.";
-        Err(Refusal::new(Reason::TokenSignatureInvalid, detail))
+        if let Some(remote) = self.keys.remote() {
+            // Another worker may know more already.
+            remote.learn(environment);
+            if let Some(known) = self.keys.current(now).filter(|(keys, _)| has_key(keys)) {
+                return Ok(known);
+            }
+            if remote.demand(since, now) == Hope::Wait {
+                return Err(Interruption::Wait);
+            }
+        }
+        // Where there are keys, the signature's own check says that none of them is the token's.
+        self.keys.current(now).ok_or_else(|| {
+            Refusal::new(Reason::IdentityUnavailable, "Try again in a moment.")
+                .header("retry-after", "5")
+                .into()
+        })
     }
 }
 
-impl Key {
-    /// RFC 8725 §3.1: the key says which algorithm it is for, and the token must agree.
-    fn check_algorithm(&self, token: &Token<'_>) -> Result<(), Refusal> {
-        let expected = self.algorithm();
-        let is_edwards_alias = expected == Algorithm::EdDsa && token.algorithm() == "Ed25519";
-        if token.algorithm() == expected.as_str() || is_edwards_alias {
-            return Ok(());
-        }
-        let detail = "The token's algorithm is not the one of its key.";
-        Err(Refusal::new(Reason::TokenUnsupported, detail)
-            .finding("authorization", format!("alg {}", expected.as_str())))
+fn algorithms(names: &[String], field: &str) -> Result<Vec<Algorithm>, CompileError> {
+    if names.is_empty() {
+        return Err(CompileError::new(field, "expected at least one algorithm"));
     }
-
-    fn verifies(&self, token: &Token<'_>, environment: &mut dyn Environment) -> bool {
-        // Claims are checked by our own rules, alike wherever the signature is verified; jwt-simple is only asked
-        // about the signature.
-        let options = || {
-            Some(VerificationOptions {
-                accept_future: true,
-                time_tolerance: Some(Duration::from_secs(0)),
-                artificial_time: Some(jwt_simple::prelude::UnixTimeStamp::from_secs(0)),
-                max_token_length: Some(super::MAXIMUM_TOKEN_BYTES),
-                max_header_length: Some(super::MAXIMUM_TOKEN_BYTES),
-                ..VerificationOptions::default()
+    let names = names.iter().enumerate();
+    names
+        .map(|(index, name)| {
+            Algorithm::from_name(name).ok_or_else(|| {
+                let known = Algorithm::ALL.map(Algorithm::as_str).join(", ");
+                let message = format!("unknown algorithm `{name}`, expected one of {known}");
+                CompileError::new(format!("{field}[{index}]"), message)
             })
-        };
-        match &self.material {
-            Material::Rs256(key, public_key) => {
-                let native = NativeSignature {
-                    hash: "sha256",
-                    public_key,
-                    signature: &token.signature,
-                    message: token.signed.as_bytes(),
-                };
-                environment.verify_signature(&native).unwrap_or_else(|| {
-                    key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-                })
-            }
-            Material::Es256(key, public_key) => {
-                // Also refuses r or s of zero or beyond the order (CVE-2022-21449), before any host sees them.
-                let Ok(signature) = p256::ecdsa::Signature::from_slice(&token.signature) else {
-                    return false;
-                };
-                let signature = signature.to_der();
-                let native = NativeSignature {
-                    hash: "sha256",
-                    public_key,
-                    signature: signature.as_bytes(),
-                    message: token.signed.as_bytes(),
-                };
-                environment.verify_signature(&native).unwrap_or_else(|| {
-                    key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-                })
-            }
-            Material::EdDsa(key) => {
-                key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-            }
-            Material::Hs256(key) => {
-                key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-            }
-        }
-    }
+        })
+        .collect()
 }
 
-fn claim_rules(issuer: &Issuer, field: &str) -> Result<ClaimRules, CompileError> {
-    if issuer.issuer.is_empty() {
-        return Err(CompileError::new(
-            format!("{field}.issuer"),
-            "expected a text that is not empty",
-        ));
+fn token_types(issuer: &Issuer, field: &str) -> Result<Vec<String>, CompileError> {
+    let Some(names) = &issuer.token_types else {
+        return Ok(["jwt", "at+jwt"].map(str::to_owned).to_vec());
+    };
+    if names.is_empty() || names.iter().any(String::is_empty) {
+        return Err(CompileError::new(field, "expected at least one type, such as at+jwt"));
     }
-    if issuer.audiences.is_empty() {
-        let message = "expected at least one audience: else tokens for other services are accepted";
-        return Err(CompileError::new(format!("{field}.audiences"), message));
-    }
-    if issuer.leeway_seconds > MAXIMUM_LEEWAY_SECONDS {
-        let message = format!("expected at most {MAXIMUM_LEEWAY_SECONDS}");
-        return Err(CompileError::new(format!("{field}.leeway_seconds"), message));
-    }
-    Ok(ClaimRules {
-        issuer: issuer.issuer.clone(),
-        audiences: issuer.audiences.clone(),
-        leeway_seconds: u64::from(issuer.leeway_seconds),
-        roles_claim: issuer.roles_claim.clone(),
-        scopes_claim: issuer.scopes_claim.clone(),
-        tenant_claim: issuer.tenant_claim.clone(),
-    })
+    Ok(names.iter().map(|name| super::token::media_type(name)).collect())
 }
 
-fn key_set(issuer: &Issuer, field: &str, secrets: &dyn Secrets) -> Result<KeySet, CompileError> {
-    match &issuer.jwks {
-        JwksSource::Inline(value) => {
-            let field = format!("{field}.jwks.inline");
-            let set = KeySet::from_value(value).map_err(|error| match error.field.is_empty() {
-                true => CompileError::new(&field, error.expected),
-                false => CompileError::new(format!("{field}.{}", error.field), error.expected),
-            })?;
-            if set.is_symmetric() {
-                let message = "expected public keys: secrets come from the environment (jwks.env)";
-                return Err(CompileError::new(field, message));
-            }
-            Ok(set)
-        }
-        JwksSource::Env(name) => {
-            let field = format!("{field}.jwks.env");
-            let text = secrets.secret(name).ok_or_else(|| CompileError::unset(&field, name))?;
-            KeySet::parse(&text).map_err(|error| {
-                CompileError::new(field, format!("the key set in {name} is not usable: {error}"))
-            })
-        }
-        JwksSource::File(_) => {
-            let message = "expected the key set itself: `portcullis` puts files in place";
-            Err(CompileError::new(format!("{field}.jwks.file"), message))
+#[cfg(test)]
+impl Verified {
+    /// One that says nothing but whose it is.
+    pub(super) fn for_tests(issuer: usize, tenant: Option<&str>) -> Self {
+        let tenant = tenant.map(str::to_owned);
+        Self {
+            issuer,
+            principal: Arc::new(Principal { tenant, ..Principal::anonymous() }),
+            key_id: None,
+            confirmation: None,
+            edits: Vec::new(),
+            claims: None,
+            validity: Validity::for_ever(),
+            generation: 0,
         }
     }
 }

@@ -1,9 +1,17 @@
 //! The identity stage: who is calling.
 
 mod api_key;
+mod cache;
+mod claim;
 mod claims;
+mod confirmation;
 mod jwk;
 mod jwt;
+mod keys;
+mod requirement;
+mod revocation;
+mod signature;
+mod source;
 mod token;
 
 pub use api_key::{ApiKey, ApiKeyError};
@@ -11,21 +19,47 @@ pub use jwk::{Algorithm, JwkError, KeySet};
 pub use token::{MAXIMUM_TOKEN_BYTES, Token};
 
 pub(crate) use api_key::ApiKeyRules;
+pub(crate) use claim::{ClaimCondition, Claims};
 pub(crate) use jwt::JwtRules;
+pub(crate) use requirement::Required;
 
-use crate::access::{Header, single};
-use crate::document::IdentitySection;
+use std::sync::Arc;
+
+use crate::access::{Header, Target};
+use crate::document::{IdentitySection, Requirement};
+use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::stages::Identify;
-use crate::{Environment, Principal, Secrets};
+use crate::remote::Refreshed;
+use crate::stages::{Caller, Identify, Interruption, Question};
+use crate::{Environment, Secrets};
+
+use confirmation::Confirmation;
+use jwt::Verified;
+use requirement::Provider;
+use revocation::RevocationRules;
+use source::{Found, Source};
 
 /// A compiled `identity` section.
 #[derive(Debug)]
 pub(crate) struct IdentityRules {
     jwt: Option<JwtRules>,
     api_keys: Option<ApiKeyRules>,
-    forward_credentials: bool,
+    revocation: Option<RevocationRules>,
+}
+
+/// A credential that a request presents.
+enum Presented<'a> {
+    Token(&'a JwtRules, Found<'a>),
+    ApiKey(&'a ApiKeyRules, Found<'a>),
+}
+
+impl<'a> Presented<'a> {
+    fn found(&self) -> &Found<'a> {
+        match self {
+            Self::Token(_, found) | Self::ApiKey(_, found) => found,
+        }
+    }
 }
 
 impl IdentityRules {
@@ -35,26 +69,129 @@ impl IdentityRules {
         secrets: &dyn Secrets,
     ) -> Result<Box<dyn Identify>, CompileError> {
         let jwt = section.jwt.as_ref().map(|jwt| JwtRules::compile(jwt, secrets)).transpose()?;
-        let api_keys = section
-            .api_keys
-            .as_ref()
-            .map(|keys| ApiKeyRules::compile(keys, secrets))
-            .transpose()?;
-        let forward_credentials = section.forward_credentials;
-        Ok(Box::new(Self { jwt, api_keys, forward_credentials }))
+        let api_keys = section.api_keys.as_ref();
+        let api_keys = api_keys.map(|keys| ApiKeyRules::compile(keys, secrets)).transpose()?;
+        let revocation = section.revocation.as_ref().map(RevocationRules::compile).transpose()?;
+        Ok(Box::new(Self { jwt, api_keys, revocation }))
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        let tokens = self.jwt.iter().flat_map(|jwt| &jwt.sources);
+        tokens.chain(self.api_keys.iter().flat_map(|keys| &keys.sources))
+    }
+
+    /// All credentials of a request. What stands where both kinds may is told apart by how API keys begin.
+    fn presented<'a>(&'a self, question: &'a Question<'_>) -> Result<Vec<Presented<'a>>, Refusal> {
+        let Question { headers, target, .. } = *question;
+        let mut presented = Vec::new();
+        if let Some(jwt) = &self.jwt {
+            for source in &jwt.sources {
+                let found = source.find(headers, target, jwt.takes_dpop())?;
+                let found = found.filter(|found| !(self.takes_keys_at(source) && ApiKeyRules::is_key(&found.text)));
+                presented.extend(found.map(|found| Presented::Token(jwt, found)));
+            }
+        }
+        if let Some(keys) = &self.api_keys {
+            for source in &keys.sources {
+                let found = source.find(headers, target, false)?;
+                let found = found.filter(|found| !self.takes_tokens_at(source) || ApiKeyRules::is_key(&found.text));
+                presented.extend(found.map(|found| Presented::ApiKey(keys, found)));
+            }
+        }
+        self.check_all_read(headers, &presented)?;
+        Ok(presented)
+    }
+
+    /// A field for credentials that holds something else, such as another scheme, is not passed over: what it means is not
+    /// known.
+    fn check_all_read(&self, headers: &[Header], presented: &[Presented<'_>]) -> Result<(), Refusal> {
+        for source in self.sources() {
+            let Some(name) = source.header() else { continue };
+            let is_there = headers.iter().any(|(other, _)| other == name);
+            if is_there && !presented.iter().any(|presented| presented.found().at == name) {
+                return Err(source.malformed());
+            }
+        }
+        Ok(())
+    }
+
+    fn takes_keys_at(&self, source: &Source) -> bool {
+        self.api_keys.iter().flat_map(|keys| &keys.sources).any(|other| other.is_same_place(source))
+    }
+
+    fn takes_tokens_at(&self, source: &Source) -> bool {
+        self.jwt.iter().flat_map(|jwt| &jwt.sources).any(|other| other.is_same_place(source))
+    }
+
+    fn identify_one(
+        &self,
+        presented: &Presented<'_>,
+        question: &Question<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<(Provider, Caller), Interruption> {
+        match presented {
+            Presented::ApiKey(keys, found) => {
+                let principal = keys.verify(&found.text, question, environment)?;
+                Ok((Provider::ApiKey, Caller { principal, claims: None, edits: Vec::new() }))
+            }
+            Presented::Token(jwt, found) => {
+                let verified = jwt.verify(&found.text, question.since, environment)?;
+                self.check_binding(jwt, &verified, found, question)?;
+                if let Some(revocation) = &self.revocation {
+                    revocation.check(&verified, question.since, environment)?;
+                }
+                let caller = Caller {
+                    principal: Arc::clone(&verified.principal),
+                    claims: verified.claims.clone(),
+                    edits: verified.edits.clone(),
+                };
+                Ok((Provider::Issuer(verified.issuer), caller))
+            }
+        }
+    }
+
+    /// Whether who presents a token is who may (RFC 8705, RFC 9449).
+    fn check_binding(
+        &self,
+        jwt: &JwtRules,
+        verified: &Verified,
+        found: &Found<'_>,
+        question: &Question<'_>,
+    ) -> Result<(), Refusal> {
+        let confirmation = verified.confirmation.as_ref();
+        if !Confirmation::satisfies(confirmation, jwt.binding(verified.issuer)) {
+            let detail = "Get a token that is bound to you (RFC 8705, RFC 9449).";
+            return Err(Refusal::new(Reason::TokenBindingMissing, detail));
+        }
+        let has_key = confirmation.is_some_and(|confirmation| confirmation.key.is_some());
+        if found.is_dpop && !has_key {
+            let detail = "Present a token that is not bound to a key as a bearer token.";
+            return Err(Refusal::new(Reason::TokenBindingMissing, detail));
+        }
+        let Some(confirmation) = confirmation else { return Ok(()) };
+        if !confirmation.admits_certificate(question.client_certificate) {
+            let detail = "Connect with the client certificate that the token is bound to.";
+            return Err(Refusal::new(Reason::TokenBindingMismatch, detail));
+        }
+        if confirmation.key.is_some() {
+            let detail = "Tokens that are bound to a DPoP key are not accepted here.";
+            return Err(Refusal::new(Reason::TokenUnsupported, detail));
+        }
+        Ok(())
     }
 
     /// Adds the challenge that every 401 needs (RFC 9110 §11.6.1), as RFC 6750 §3 has it: without an error
     /// code where no token was presented.
     fn challenge(&self, refusal: Refusal) -> Refusal {
-        if refusal.reason.status() != 401 {
+        let has_challenge = refusal.headers.iter().any(|(name, _)| *name == "www-authenticate");
+        if refusal.reason.status() != 401 || has_challenge {
             return refusal;
         }
         let challenge = match &self.jwt {
             Some(_) => match refusal.reason {
-                Reason::CredentialMissing | Reason::ApiKeyInvalid => BEARER.to_owned(),
+                Reason::CredentialMissing | Reason::ApiKeyInvalid => BEARER_CHALLENGE.to_owned(),
                 reason => format!(
-                    "{BEARER}, error=\"invalid_token\", error_description=\"{}\"",
+                    "{BEARER_CHALLENGE}, error=\"invalid_token\", error_description=\"{}\"",
                     reason.title()
                 ),
             },
@@ -62,112 +199,81 @@ impl IdentityRules {
         };
         refusal.header("www-authenticate", challenge)
     }
+
+    fn identify_all(
+        &self,
+        question: &Question<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Option<Caller>, Interruption> {
+        let presented = self.presented(question)?;
+        // With two credentials, who is calling depends on who reads which; unless both are asked for.
+        if presented.len() > 1 && !question.required.takes_several() {
+            let refusal = Refusal::new(Reason::CredentialConflict, "Present one credential.");
+            return Err(refusal.into());
+        }
+        let mut callers = Vec::with_capacity(presented.len());
+        for presented in &presented {
+            callers.push(self.identify_one(presented, question, environment)?);
+        }
+        Ok(question.required.choose(callers, || self.missing())?)
+    }
 }
 
 impl Identify for IdentityRules {
     fn identify(
         &self,
-        headers: &[Header],
+        question: &Question<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<Principal, Refusal> {
-        let fields =
-            self.jwt.as_ref().map(|_| "authorization").into_iter().chain(self.api_key_header());
-        for field in fields {
-            // Also where no access stage has seen to it: the second one could be what the upstream reads.
-            if headers.iter().filter(|(name, _)| name == field).count() > 1 {
-                let refusal = Refusal::new(Reason::CredentialConflict, "Present one credential.");
-                return Err(refusal.finding(field, "this field once"));
+    ) -> Result<Option<Caller>, Interruption> {
+        self.identify_all(question, environment).map_err(|interruption| match interruption {
+            Interruption::Refused(refusal) => {
+                Interruption::Refused(Box::new(self.challenge(*refusal)))
             }
-        }
-        let bearer = self.jwt.as_ref().zip(single(headers, "authorization"));
-        let api_key =
-            self.api_keys.as_ref().and_then(|keys| Some((keys, single(headers, keys.header())?)));
-        match (bearer, api_key) {
-            (None, None) => Ok(Principal::anonymous()),
-            (Some((jwt, value)), None) => {
-                let token = bearer_token(value).map_err(|refusal| self.challenge(refusal))?;
-                jwt.verify(token, environment).map_err(|refusal| self.challenge(refusal))
-            }
-            (None, Some((keys, value))) => {
-                keys.verify(value).map_err(|refusal| self.challenge(refusal))
-            }
-            // With two credentials, who is calling depends on who reads which.
-            (Some(_), Some(_)) => Err(Refusal::new(
-                Reason::CredentialConflict,
-                "Present either a bearer token or an API key.",
-            )),
-        }
+            Interruption::Wait => Interruption::Wait,
+        })
     }
 
     fn missing(&self) -> Refusal {
-        let detail = match (&self.jwt, &self.api_keys) {
-            (Some(_), None) => "Present a bearer token in the authorization field.".to_owned(),
-            (None, Some(keys)) => format!("Present an API key in the {} field.", keys.header()),
-            (Some(_), Some(keys)) => format!(
-                "Present a bearer token in the authorization field or an API key in the {} field.",
-                keys.header(),
-            ),
+        let ways = |sources: &[Source]| {
+            let ways = sources.iter().map(Source::describe);
+            ways.collect::<Vec<_>>().join(" or ")
+        };
+        let token = self.jwt.as_ref().map(|jwt| format!("a token {}", ways(&jwt.sources)));
+        let key = self.api_keys.as_ref().map(|keys| format!("an API key {}", ways(&keys.sources)));
+        let detail = match (token, key) {
             (None, None) => "No credential is accepted here.".to_owned(),
+            (Some(one), None) | (None, Some(one)) => format!("Present {one}."),
+            (Some(token), Some(key)) => format!("Present {token}, or {key}."),
         };
         self.challenge(Refusal::new(Reason::CredentialMissing, detail))
     }
 
-    fn credential_fields(&self) -> Vec<&str> {
-        if self.forward_credentials {
-            return Vec::new();
-        }
-        let jwt = self.jwt.is_some().then_some("authorization");
-        jwt.into_iter().chain(self.api_keys.as_ref().map(ApiKeyRules::header)).collect()
+    fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit> {
+        source::hide(self.sources(), headers, target)
     }
 
-    fn api_key_header(&self) -> Option<&str> {
-        self.api_keys.as_ref().map(ApiKeyRules::header)
+    fn singular_fields(&self) -> Vec<&str> {
+        self.sources().filter_map(Source::header).collect()
     }
-}
 
-const BEARER: &str = "Bearer realm=\"portcullis\"";
-
-/// The token of an Authorization field: the scheme in any case (RFC 9110 §11.1), blanks, the token and nothing
-/// after it.
-fn bearer_token(value: &[u8]) -> Result<&str, Refusal> {
-    let refusal = || {
-        Refusal::new(Reason::CredentialMalformed, "Write `Bearer`, a space and the token.")
-            .finding("authorization", "Bearer TOKEN (RFC 6750 §2.1)")
-    };
-    let value = std::str::from_utf8(value).map_err(|_| refusal())?;
-    let (scheme, token) = value.split_once(' ').ok_or_else(refusal)?;
-    let token = token.trim_start_matches(' ');
-    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if !scheme.eq_ignore_ascii_case("bearer")
-        || token.is_empty()
-        || !token.bytes().all(is_token_byte)
-    {
-        return Err(refusal());
+    fn claim_fields(&self) -> Vec<&str> {
+        self.jwt.iter().flat_map(JwtRules::claim_fields).collect()
     }
-    Ok(token)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn require(&self, requirement: &Requirement, field: &str) -> Result<Required, CompileError> {
+        let provider = |name: &str| match name {
+            "api_key" => self.api_keys.as_ref().map(|_| Provider::ApiKey),
+            issuer => self.jwt.as_ref()?.issuer_named(issuer).map(Provider::Issuer),
+        };
+        Required::compile(requirement, provider, field)
+    }
 
-    #[test]
-    fn bearer_tokens_are_read_strictly() {
-        assert_eq!(bearer_token(b"Bearer a.b.c").unwrap(), "a.b.c");
-        assert_eq!(bearer_token(b"bEARER  a").unwrap(), "a");
-        for value in [
-            b"".as_slice(),
-            b"Bearer",
-            b"Bearer ",
-            b"Bearer\ta",
-            b"Bearer a b",
-            b"Bearer a,b",
-            b"Basic a",
-            b"a",
-            b"\xff",
-            b" Bearer a",
-        ] {
-            assert!(bearer_token(value).is_err(), "{value:?}");
-        }
+    fn remotes(&self) -> Vec<Arc<dyn Refreshed>> {
+        let jwt = self.jwt.iter().flat_map(JwtRules::remotes);
+        let api_keys = self.api_keys.iter().filter_map(ApiKeyRules::remote);
+        let revocation = self.revocation.iter().filter_map(RevocationRules::remote);
+        jwt.chain(api_keys).chain(revocation).collect()
     }
 }
+
+const BEARER_CHALLENGE: &str = "Bearer realm=\"portcullis\"";

@@ -96,7 +96,8 @@ impl Limit {
             {
                 part(b"principal");
                 part(principal.via.as_str().as_bytes());
-                // Two tenants may have a subject of the same name.
+                // Two issuers, and two tenants, may have a subject of the same name.
+                part(principal.issuer.as_deref().unwrap_or_default().as_bytes());
                 part(principal.tenant.as_deref().unwrap_or_default().as_bytes());
                 part(principal.subject.as_bytes());
             }

@@ -1,0 +1,401 @@
+//! Where credentials stand in a request, and how they are taken out of it.
+
+use std::borrow::Cow;
+
+use crate::access::{Header, Target, is_token};
+use crate::document::CredentialSource;
+use crate::exchange::HeaderEdit;
+use crate::policy::CompileError;
+use crate::problem::{Reason, Refusal};
+
+/// The most places that are looked at for one kind of credential.
+const MAXIMUM_SOURCES: usize = 8;
+
+/// The longest query and the longest Cookie field in which a credential is looked for, in bytes.
+const MAXIMUM_SEARCHED_BYTES: usize = 64 * 1024;
+
+/// A place where a credential may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    place: Place,
+    forward: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// The name in lower case, and the word before the credential.
+    Header(String, Option<String>),
+    Query(String),
+    Cookie(String),
+}
+
+/// A credential as it stands in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Whether it was presented with the scheme of RFC 9449 §7.1.
+    pub(crate) is_dpop: bool,
+    /// The header field, or what kind of place it was, for findings.
+    pub(crate) at: &'a str,
+}
+
+impl Source {
+    pub(crate) fn compile_all(
+        sections: &[CredentialSource],
+        field: &str,
+    ) -> Result<Vec<Self>, CompileError> {
+        if !(1..=MAXIMUM_SOURCES).contains(&sections.len()) {
+            let message = format!("expected 1 to {MAXIMUM_SOURCES} places");
+            return Err(CompileError::new(field, message));
+        }
+        let mut sources: Vec<Self> = Vec::with_capacity(sections.len());
+        for (index, section) in sections.iter().enumerate() {
+            let field = format!("{field}[{index}]");
+            let source = Self::compile(section, &field)?;
+            if sources.iter().any(|other| other.place == source.place) {
+                return Err(CompileError::new(field, "expected a place that is not listed before"));
+            }
+            sources.push(source);
+        }
+        Ok(sources)
+    }
+
+    fn compile(section: &CredentialSource, field: &str) -> Result<Self, CompileError> {
+        let error = |name: &str, message: &str| {
+            Err(CompileError::new(format!("{field}.{name}"), message))
+        };
+        if section.header.is_none() && section.prefix.is_some() {
+            return error("prefix", "expected it only beside `header`");
+        }
+        let place = match (&section.header, &section.query, &section.cookie) {
+            (Some(name), None, None) => {
+                let name = name.to_ascii_lowercase();
+                let structural = ["host", "cookie", "content-type", "content-length", "transfer-encoding", "te", "connection"];
+                if !is_token(&name) || structural.contains(&name.as_str()) {
+                    return error("header", "expected the name of a field for credentials, such as x-api-key");
+                }
+                let prefix = match &section.prefix {
+                    Some(prefix) if !is_token(prefix) => {
+                        return error("prefix", "expected a word such as Bearer (RFC 9110 §11.1)");
+                    }
+                    Some(prefix) => Some(prefix.clone()),
+                    None => (name == "authorization").then(|| BEARER.to_owned()),
+                };
+                Place::Header(name, prefix)
+            }
+            (None, Some(name), None) if is_plain(name) => Place::Query(name.clone()),
+            (None, Some(_), None) => {
+                return error("query", "expected letters, digits, hyphens, underscores and dots");
+            }
+            (None, None, Some(name)) if is_token(name) => Place::Cookie(name.clone()),
+            (None, None, Some(_)) => return error("cookie", "expected the name of a cookie (RFC 6265 §4.1.1)"),
+            _ => {
+                let message = "expected one of `header`, `query` and `cookie`";
+                return Err(CompileError::new(field, message));
+            }
+        };
+        Ok(Self { place, forward: section.forward })
+    }
+
+    /// The header field that may be there only once because of this source.
+    pub(crate) fn header(&self) -> Option<&str> {
+        match &self.place {
+            Place::Header(name, _) => Some(name),
+            Place::Query(_) | Place::Cookie(_) => None,
+        }
+    }
+
+    /// Whether what stands here stands where the other one looks too.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
+    /// How a client is told to present the credential.
+    pub(crate) fn describe(&self) -> String {
+        match &self.place {
+            Place::Header(name, Some(prefix)) => format!("in the {name} field after `{prefix}`"),
+            Place::Header(name, None) => format!("in the {name} field"),
+            Place::Query(name) => format!("as query parameter {name}"),
+            Place::Cookie(name) => format!("as cookie {name}"),
+        }
+    }
+
+    /// What stands here, if it is of the scheme that is expected here. `takes_dpop` says whether tokens may be presented
+    /// as RFC 9449 has it.
+    pub(crate) fn find<'a>(
+        &'a self,
+        headers: &'a [Header],
+        target: &'a Target,
+        takes_dpop: bool,
+    ) -> Result<Option<Found<'a>>, Refusal> {
+        match &self.place {
+            Place::Header(name, prefix) => {
+                let Some(value) = once(headers, name)? else { return Ok(None) };
+                let text = std::str::from_utf8(value).map_err(|_| self.malformed())?;
+                let (is_dpop, text) = match prefix {
+                    None => (false, text),
+                    Some(prefix) => {
+                        let (scheme, text) = text.split_once(' ').ok_or_else(|| self.malformed())?;
+                        let is_dpop = takes_dpop && name == "authorization" && scheme.eq_ignore_ascii_case(DPOP);
+                        if !is_dpop && !scheme.eq_ignore_ascii_case(prefix) {
+                            return Ok(None);
+                        }
+                        (is_dpop, text.trim_start_matches(' '))
+                    }
+                };
+                if !is_credential(text) {
+                    return Err(self.malformed());
+                }
+                Ok(Some(Found { text: text.into(), is_dpop, at: name }))
+            }
+            Place::Query(name) => {
+                let query = target.query.as_deref().unwrap_or_default();
+                let mut values = parameters(query)?.filter(|(key, _)| key == name).map(|(_, value)| value);
+                let (found, second) = (values.next(), values.next());
+                one(found, second.is_some(), "query")
+            }
+            Place::Cookie(name) => {
+                let mut values = cookies(headers)?.filter(|(key, _)| *key == name).map(|(_, value)| value);
+                let (found, second) = (values.next(), values.next());
+                one(found.map(Cow::Borrowed), second.is_some(), "cookie")
+            }
+        }
+    }
+
+    /// The refusal of what is no credential.
+    pub(crate) fn malformed(&self) -> Refusal {
+        match &self.place {
+            Place::Header(name, prefix) => malformed(name, prefix.as_deref()),
+            Place::Query(_) => malformed("query", None),
+            Place::Cookie(_) => malformed("cookie", None),
+        }
+    }
+}
+
+/// The edits by which credentials are hidden from the upstream. The query is changed in `target`.
+pub(crate) fn hide<'a>(
+    sources: impl Iterator<Item = &'a Source>,
+    headers: &[Header],
+    target: &mut Target,
+) -> Vec<HeaderEdit> {
+    let mut edits = Vec::new();
+    let mut hidden_cookies: Vec<&str> = Vec::new();
+    for source in sources.filter(|source| !source.forward) {
+        match &source.place {
+            Place::Header(name, _) => {
+                let edit = HeaderEdit::Remove(name.clone());
+                if headers.iter().any(|(other, _)| other == name) && !edits.contains(&edit) {
+                    edits.push(edit);
+                }
+            }
+            Place::Query(name) => target.remove_parameter(name),
+            Place::Cookie(name) => hidden_cookies.push(name),
+        }
+    }
+    if !hidden_cookies.is_empty() {
+        edits.extend(without_cookies(headers, &hidden_cookies));
+    }
+    edits
+}
+
+fn without_cookies(headers: &[Header], hidden: &[&str]) -> Option<HeaderEdit> {
+    let pairs: Vec<(&str, &str)> = cookies(headers).ok()?.collect();
+    let left: Vec<String> = pairs
+        .iter()
+        .filter(|(name, _)| !hidden.contains(name))
+        .map(|(name, value)| if name.is_empty() { (*value).to_owned() } else { format!("{name}={value}") })
+        .collect();
+    if left.len() == pairs.len() {
+        return None;
+    }
+    Some(match left.is_empty() {
+        true => HeaderEdit::Remove("cookie".to_owned()),
+        false => HeaderEdit::Set("cookie".to_owned(), left.join("; ")),
+    })
+}
+
+const BEARER: &str = "Bearer";
+
+/// RFC 9449 §7.1.
+const DPOP: &str = "DPoP";
+
+/// The value of a field. Two of a name, and who is calling depends on who reads which.
+fn once<'a>(headers: &'a [Header], name: &str) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut values = headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+    let found = values.next();
+    match values.next() {
+        None => Ok(found),
+        Some(_) => Err(conflict(name)),
+    }
+}
+
+fn one<'a>(
+    found: Option<Cow<'a, str>>,
+    more: bool,
+    at: &'static str,
+) -> Result<Option<Found<'a>>, Refusal> {
+    match found {
+        _ if more => Err(conflict(at)),
+        Some(text) if is_credential(&text) => Ok(Some(Found { text, is_dpop: false, at })),
+        Some(_) => Err(malformed(at, None)),
+        None => Ok(None),
+    }
+}
+
+fn conflict(at: &str) -> Refusal {
+    Refusal::new(Reason::CredentialConflict, "Present one credential.").finding(at, "this once")
+}
+
+fn malformed(at: &str, prefix: Option<&str>) -> Refusal {
+    let (detail, expected) = match prefix {
+        Some(prefix) => (
+            format!("Write `{prefix}`, a space and the credential."),
+            format!("{prefix} CREDENTIAL (RFC 9110 §11.4)"),
+        ),
+        None => ("Write the credential and nothing else.".to_owned(), "a credential".to_owned()),
+    };
+    Refusal::new(Reason::CredentialMalformed, detail).finding(at, expected)
+}
+
+/// RFC 9110 §11.2: a token68, which JSON Web Tokens and API keys are.
+fn is_credential(text: &str) -> bool {
+    let is_credential_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_credential_byte)
+}
+
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)
+}
+
+/// The parameters of a query as upstreams read them (WHATWG URL, application/x-www-form-urlencoded).
+fn parameters(
+    query: &str,
+) -> Result<impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)>, Refusal> {
+    if query.len() > MAXIMUM_SEARCHED_BYTES {
+        return Err(too_long("query"));
+    }
+    Ok(form_urlencoded::parse(query.as_bytes()))
+}
+
+/// The cookies of all Cookie fields (RFC 6265 §5.4; RFC 9113 §8.2.3 lets a client split it).
+fn cookies(headers: &[Header]) -> Result<impl Iterator<Item = (&str, &str)>, Refusal> {
+    let fields = || headers.iter().filter(|(name, _)| name == "cookie");
+    if fields().any(|(_, value)| value.len() > MAXIMUM_SEARCHED_BYTES) {
+        return Err(too_long("cookie"));
+    }
+    Ok(fields()
+        .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(';'))
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or(("", pair)))
+        .map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))))
+}
+
+fn too_long(at: &str) -> Refusal {
+    Refusal::new(Reason::CredentialMalformed, "Present the credential in a header field.")
+        .finding(at, format!("at most {MAXIMUM_SEARCHED_BYTES} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(section: serde_json::Value) -> Source {
+        let section: CredentialSource = serde_json::from_value(section).unwrap();
+        Source::compile_all(&[section], "sources").unwrap().remove(0)
+    }
+
+    fn request(path: &str, fields: &[(&str, &str)]) -> (Vec<Header>, Target) {
+        let mut headers = vec![(":path".to_owned(), path.as_bytes().to_vec())];
+        headers.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+        let target = Target::read(&headers).unwrap();
+        (headers, target)
+    }
+
+    fn found(section: serde_json::Value, path: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Reason> {
+        let (headers, target) = request(path, fields);
+        let found = source(section).find(&headers, &target, false);
+        found.map(|found| found.map(|found| found.text.into_owned())).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn bearer_tokens_are_read_strictly() {
+        let bearer = || serde_json::json!({"header": "Authorization"});
+        let read = |value: &str| found(bearer(), "/", &[("authorization", value)]);
+        assert_eq!(read("Bearer a.b.c"), Ok(Some("a.b.c".to_owned())));
+        assert_eq!(read("bEARER  a"), Ok(Some("a".to_owned())));
+        assert_eq!(read("Basic a"), Ok(None));
+        assert_eq!(read("DPoP a"), Ok(None));
+        for value in ["", "Bearer", "Bearer ", "Bearer\ta", "Bearer a b", "Bearer a,b", "a", "Bearer a\u{a0}"] {
+            assert_eq!(read(value), Err(Reason::CredentialMalformed), "{value:?}");
+        }
+        let twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
+        assert_eq!(found(bearer(), "/", &twice), Err(Reason::CredentialConflict));
+    }
+
+    #[test]
+    fn queries_and_cookies_are_read_as_upstreams_do() {
+        let query = || serde_json::json!({"query": "access_token"});
+        let read = |path: &str| found(query(), path, &[]);
+        assert_eq!(read("/?x=1&access_token=a.b"), Ok(Some("a.b".to_owned())));
+        assert_eq!(read("/?access%5Ftoken=a%2Eb"), Ok(Some("a.b".to_owned())));
+        assert_eq!(read("/?Access_token=a"), Ok(None));
+        assert_eq!(read("/?access_token=a&access_token=b"), Err(Reason::CredentialConflict));
+        assert_eq!(read("/?access_token=a&access%5ftoken=b"), Err(Reason::CredentialConflict));
+        assert_eq!(read("/?access_token="), Err(Reason::CredentialMalformed));
+        assert_eq!(read("/?access_token=a%0d%0ab"), Err(Reason::CredentialMalformed));
+
+        let cookie = || serde_json::json!({"cookie": "session"});
+        let read = |value: &str| found(cookie(), "/", &[("cookie", value)]);
+        assert_eq!(read("a=1; session=x.y; b=2"), Ok(Some("x.y".to_owned())));
+        assert_eq!(read("session=\"x\""), Ok(Some("x".to_owned())));
+        assert_eq!(read("xsession=x"), Ok(None));
+        assert_eq!(read("session=a; session=b"), Err(Reason::CredentialConflict));
+        let split = [("cookie", "session=a"), ("cookie", "session=b")];
+        assert_eq!(found(cookie(), "/", &split), Err(Reason::CredentialConflict));
+    }
+
+    #[test]
+    fn what_is_hidden_leaves_the_rest_as_it_was() {
+        let sources = [
+            source(serde_json::json!({"header": "authorization"})),
+            source(serde_json::json!({"query": "access_token"})),
+            source(serde_json::json!({"cookie": "session"})),
+            source(serde_json::json!({"header": "x-kept", "forward": true})),
+        ];
+        let (headers, mut target) = request(
+            "/?a=%20&access%5Ftoken=t&b",
+            &[("authorization", "Bearer t"), ("cookie", "a=1; session=t"), ("cookie", "b=2"), ("x-kept", "t")],
+        );
+        let edits = hide(sources.iter(), &headers, &mut target);
+        assert_eq!(edits, [
+            HeaderEdit::Remove("authorization".into()),
+            HeaderEdit::Set("cookie".into(), "a=1; b=2".into()),
+        ]);
+        assert_eq!(target.query.as_deref(), Some("a=%20&b"));
+        let (headers, mut target) = request("/?access_token=t", &[("cookie", "session=t")]);
+        assert_eq!(hide(sources.iter(), &headers, &mut target), [HeaderEdit::Remove("cookie".into())]);
+        assert_eq!(target.query, None);
+    }
+
+    #[test]
+    fn places_that_mean_something_else_are_errors() {
+        for section in [
+            serde_json::json!({}),
+            serde_json::json!({"header": "a", "query": "b"}),
+            serde_json::json!({"header": "cookie"}),
+            serde_json::json!({"header": "host"}),
+            serde_json::json!({"header": "x y"}),
+            serde_json::json!({"query": "a&b"}),
+            serde_json::json!({"cookie": "a=b"}),
+            serde_json::json!({"query": "a", "prefix": "Bearer"}),
+            serde_json::json!({"header": "a", "prefix": "Bearer "}),
+        ] {
+            let section: CredentialSource = serde_json::from_value(section).unwrap();
+            assert!(Source::compile_all(&[section.clone()], "sources").is_err(), "{section:?}");
+        }
+        assert!(Source::compile_all(&[], "sources").is_err());
+    }
+}
