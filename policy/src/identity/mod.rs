@@ -4,6 +4,7 @@ mod api_key;
 mod claims;
 mod jwk;
 mod jwt;
+mod signature;
 mod token;
 
 pub use api_key::{ApiKey, ApiKeyError};
