@@ -65,7 +65,7 @@ pub struct Unavailable;
 /// A signature to verify natively.
 #[derive(Debug, Clone, Copy)]
 pub struct NativeSignature<'a> {
-    /// The hash function: `sha256`.
+    /// The hash function: `sha256`, `sha384` or `sha512`.
     pub hash: &'a str,
     /// The public key, SubjectPublicKeyInfo (RFC 5280 §4.1) in DER.
     pub public_key: &'a [u8],
