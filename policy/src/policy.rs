@@ -138,7 +138,7 @@ impl Policy {
             let (is_news, warnings) = remote.learn(environment);
             upkeep.is_news |= is_news;
             upkeep.warnings.extend(warnings);
-            upkeep.fetches.extend(remote.due(environment).map(|fetch| Fetch { document: index, ..fetch }));
+            upkeep.fetches.extend(remote.due(environment).map(|fetch| fetch.for_document(index)));
         }
         upkeep
     }
@@ -152,7 +152,7 @@ impl Policy {
     ) -> Outcome {
         let Some(remote) = self.remotes.get(fetch.document) else { return Outcome::default() };
         let outcome = remote.answered(fetch, answer, environment);
-        let next = outcome.next.map(|next| Fetch { document: fetch.document, ..next });
+        let next = outcome.next.map(|next| next.for_document(fetch.document));
         Outcome { next, ..outcome }
     }
 

@@ -56,7 +56,12 @@ impl Stream {
         {
             exchange.assume_principal(principal);
         }
-        let head = RequestHead { headers, source: source_address(), has_body: !end_of_stream };
+        let head = RequestHead {
+            headers,
+            source: source_address(),
+            has_body: !end_of_stream,
+            client_certificate: None,
+        };
         let step = exchange.request_head(&head, &mut self.environment);
         if self.filter.stages.contains(Stage::Identity)
             && !self.filter.stages.contains(Stage::Limits)

@@ -33,11 +33,9 @@ impl Case {
     fn signed(mut self, key: &str) -> Self {
         let principal = Principal {
             subject: "alice".into(),
-            tenant: None,
             roles: vec!["caller".into()],
-            scopes: vec![],
             via: CredentialKind::Jwt,
-            credential_id: None,
+            ..Principal::anonymous()
         };
         let Body::Whole(body) = &self.body else { return self };
         let fields = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30).sign(

@@ -34,6 +34,7 @@ impl Backend for PolicyBackend {
             headers: &headers,
             source: Some(request.source),
             has_body: !request.body.is_empty(),
+            client_certificate: None,
         };
         let mut exchange = self.policy.begin(request.time);
         let mut step = exchange.request_head(&head, &mut self.environment);

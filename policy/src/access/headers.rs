@@ -92,16 +92,13 @@ impl HeaderRules {
 
     pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {
         self.check_size(headers)?;
-        let mut seen = [false; SINGULAR.len()];
-        let mut further_seen = vec![false; self.singular.len()];
+        let mut seen = vec![false; SINGULAR.len().saturating_add(self.singular.len())];
         for (name, value) in headers {
             check_name(name)?;
             check_value(name, value)?;
-            let standard = SINGULAR.iter().zip(&mut seen).find(|(other, _)| *other == name);
-            let further = || self.singular.iter().zip(&mut further_seen).find(|(other, _)| *other == name);
-            let seen = match standard.map(|(_, seen)| seen).or_else(|| further().map(|(_, seen)| seen)) {
-                Some(seen) => seen,
-                None => continue,
+            let all = SINGULAR.iter().copied().chain(self.singular.iter().map(String::as_str));
+            let Some((_, seen)) = all.zip(&mut seen).find(|(other, _)| other == name) else {
+                continue;
             };
             // Some proxies, Envoy among them, join two fields of a name into one with a comma before we see them.
             let is_joined = !name.starts_with(':') && value.contains(&b',');

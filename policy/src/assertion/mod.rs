@@ -52,7 +52,7 @@ mod tests {
             roles: vec!["caller".into()],
             scopes: vec!["predict".into()],
             via: CredentialKind::Jwt,
-            credential_id: None,
+            ..Principal::anonymous()
         }
     }
 

@@ -283,6 +283,26 @@ pub struct ApiKeyEntry {
     pub revoked: bool,
 }
 
+impl ApiKeyEntry {
+    /// A key that is good at once, everywhere and for ever, and gives nothing yet.
+    pub fn new(id: &str, digest: String, owner: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            digest,
+            owner: owner.to_owned(),
+            tenant: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            plan: None,
+            not_before: None,
+            expires: None,
+            networks: Vec::new(),
+            routes: Vec::new(),
+            revoked: false,
+        }
+    }
+}
+
 /// Tokens that are refused although they are valid. Every list names claims or keys exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -8,7 +8,7 @@ use super::cache::TokenCache;
 use super::claim::Claims;
 use super::claims::{ClaimRules, Validity, header_name};
 use super::confirmation::Confirmation;
-use super::jwk::{Algorithm, KeySet};
+use super::jwk::KeySet;
 use super::keys::KeySource;
 use super::source::Source;
 use super::token::Token;
@@ -42,8 +42,6 @@ struct IssuerRules {
     name: String,
     claims: ClaimRules,
     keys: KeySource,
-    /// None: those of the keys.
-    algorithms: Option<Vec<Algorithm>>,
     /// In lower case, without `application/`.
     token_types: Vec<String>,
     binding: Option<TokenBinding>,
@@ -195,11 +193,6 @@ impl IssuerRules {
             name: issuer.name.clone().unwrap_or_else(|| issuer.issuer.clone()),
             claims: ClaimRules::compile(issuer, field)?,
             keys: KeySource::compile(issuer, field, secrets)?,
-            algorithms: issuer
-                .algorithms
-                .as_ref()
-                .map(|names| algorithms(names, &format!("{field}.algorithms")))
-                .transpose()?,
             token_types: token_types(issuer, &format!("{field}.token_types"))?,
             binding: issuer.binding,
             payload_header: payload_header.transpose()?,
@@ -222,7 +215,7 @@ impl IssuerRules {
                 .into());
         }
         let (keys, generation) = self.keys_for(&token, since, now, environment)?;
-        keys.verify(&token, self.algorithms.as_deref(), environment)?;
+        keys.verify(&token, environment)?;
         let (principal, validity) = self.claims.check(&token.claims, now.seconds())?;
         let mut edits = self.claims.header_edits(&token.claims)?;
         if let Some(name) = &self.payload_header {
@@ -271,22 +264,6 @@ impl IssuerRules {
                 .into()
         })
     }
-}
-
-fn algorithms(names: &[String], field: &str) -> Result<Vec<Algorithm>, CompileError> {
-    if names.is_empty() {
-        return Err(CompileError::new(field, "expected at least one algorithm"));
-    }
-    let names = names.iter().enumerate();
-    names
-        .map(|(index, name)| {
-            Algorithm::from_name(name).ok_or_else(|| {
-                let known = Algorithm::ALL.map(Algorithm::as_str).join(", ");
-                let message = format!("unknown algorithm `{name}`, expected one of {known}");
-                CompileError::new(format!("{field}[{index}]"), message)
-            })
-        })
-        .collect()
 }
 
 fn token_types(issuer: &Issuer, field: &str) -> Result<Vec<String>, CompileError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::jwk::KeySet;
+use super::jwk::{Algorithm, JwkError, KeySet};
 use crate::Secrets;
 use crate::document::{Discovery, Endpoint, Issuer, JwksSource, Remote};
 use crate::environment::Timestamp;
@@ -30,17 +30,25 @@ impl KeySource {
         field: &str,
         secrets: &dyn Secrets,
     ) -> Result<Self, CompileError> {
+        let accepted = issuer
+            .algorithms
+            .as_ref()
+            .map(|names| algorithms(names, &format!("{field}.algorithms")))
+            .transpose()?;
+        let fixed = |set: KeySet| {
+            let set = restricted(set, accepted.as_deref())
+                .map_err(|error| CompileError::new(format!("{field}.algorithms"), error.expected))?;
+            Ok(Self::Fixed(Arc::new(set)))
+        };
         match &issuer.jwks {
-            JwksSource::Inline(value) => {
-                inline(value, &format!("{field}.jwks.inline")).map(Self::fixed)
-            }
+            JwksSource::Inline(value) => fixed(inline(value, &format!("{field}.jwks.inline"))?),
             JwksSource::Env(name) => {
                 let field = format!("{field}.jwks.env");
                 let text = secrets.secret(name).ok_or_else(|| CompileError::unset(&field, name))?;
                 let set = KeySet::parse(&text).map_err(|error| {
                     CompileError::new(field, format!("the key set in {name} is not usable: {error}"))
                 })?;
-                Ok(Self::fixed(set))
+                fixed(set)
             }
             JwksSource::File(_) => {
                 let message = "expected the key set itself: `portcullis` puts files in place";
@@ -50,18 +58,14 @@ impl KeySource {
                 let name = format!("the keys of {}", issuer.issuer);
                 let field = format!("{field}.jwks.remote");
                 let document =
-                    RemoteDocument::compile(name, remote, MAXIMUM_SET_BYTES, key_set(), &field)?;
+                    RemoteDocument::compile(name, remote, MAXIMUM_SET_BYTES, key_set(accepted), &field)?;
                 Ok(Self::Remote(Arc::new(document)))
             }
             JwksSource::Discovery(discovery) => {
                 let field = format!("{field}.jwks.discovery");
-                discovered(issuer, discovery, &field).map(|document| Self::Remote(Arc::new(document)))
+                discovered(issuer, discovery, accepted, &field).map(|document| Self::Remote(Arc::new(document)))
             }
         }
-    }
-
-    fn fixed(set: KeySet) -> Self {
-        Self::Fixed(Arc::new(set))
     }
 
     /// The keys that hold now, with the number that changes when they do. None where there are none yet, or none that
@@ -81,6 +85,29 @@ impl KeySource {
     }
 }
 
+fn restricted(set: KeySet, accepted: Option<&[Algorithm]>) -> Result<KeySet, JwkError> {
+    match accepted {
+        Some(accepted) => set.restricted_to(accepted),
+        None => Ok(set),
+    }
+}
+
+fn algorithms(names: &[String], field: &str) -> Result<Vec<Algorithm>, CompileError> {
+    if names.is_empty() {
+        return Err(CompileError::new(field, "expected at least one algorithm"));
+    }
+    let names = names.iter().enumerate();
+    names
+        .map(|(index, name)| {
+            Algorithm::named(name).ok_or_else(|| {
+                let known = Algorithm::ALL.map(Algorithm::as_str).join(", ");
+                let message = format!("unknown algorithm `{name}`, expected one of {known}");
+                CompileError::new(format!("{field}[{index}]"), message)
+            })
+        })
+        .collect()
+}
+
 fn inline(value: &Value, field: &str) -> Result<KeySet, CompileError> {
     let set = KeySet::from_value(value).map_err(|error| match error.field.is_empty() {
         true => CompileError::new(field, error.expected),
@@ -94,9 +121,10 @@ fn inline(value: &Value, field: &str) -> Result<KeySet, CompileError> {
 }
 
 /// What a server sends is read with patience for keys that are not ours to use, and with none for a set without any that is.
-fn key_set() -> Parse<KeySet> {
-    Box::new(|body| {
+fn key_set(accepted: Option<Vec<Algorithm>>) -> Parse<KeySet> {
+    Box::new(move |body| {
         let (set, left_out) = KeySet::parse_remote(body).map_err(|error| error.to_string())?;
+        let set = restricted(set, accepted.as_deref()).map_err(|error| error.to_string())?;
         Ok((set, left_out.into_iter().map(|error| format!("left out: {error}")).collect()))
     })
 }
@@ -104,6 +132,7 @@ fn key_set() -> Parse<KeySet> {
 fn discovered(
     issuer: &Issuer,
     discovery: &Discovery,
+    accepted: Option<Vec<Algorithm>>,
     field: &str,
 ) -> Result<RemoteDocument<KeySet>, CompileError> {
     let origin = discovery.key_set_origin();
@@ -116,7 +145,7 @@ fn discovered(
     }
     let metadata: Remote = discovery.metadata();
     let name = format!("the keys of {}", issuer.issuer);
-    let document = RemoteDocument::compile(name, &metadata, MAXIMUM_SET_BYTES, key_set(), field)?;
+    let document = RemoteDocument::compile(name, &metadata, MAXIMUM_SET_BYTES, key_set(accepted), field)?;
     let expected_issuer = issuer.issuer.clone();
     let locate = move |body: &[u8]| locate(body, &expected_issuer, &endpoint);
     Ok(document.through_metadata(Box::new(locate), origin.cluster_name()))

@@ -15,7 +15,8 @@ mod source;
 mod token;
 
 pub use api_key::{ApiKey, ApiKeyError};
-pub use jwk::{Algorithm, JwkError, KeySet};
+pub use jwk::{Algorithm, JwkError, Key, KeySet};
+pub use signature::{JwsSignature, SignatureError};
 pub use token::{MAXIMUM_TOKEN_BYTES, Token};
 
 pub(crate) use api_key::ApiKeyRules;

@@ -101,6 +101,10 @@ impl Denied {
 impl DenyList {
     /// Reads a list, JSON. Strictly: a member that is misspelt would let pass what it names.
     pub fn read(text: &[u8]) -> Result<Self, String> {
+        // serde takes an array for a struct, member by member.
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err("expected a deny list: a JSON object".to_owned());
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let list = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| format!("expected a deny list: {error}"))?;

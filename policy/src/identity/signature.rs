@@ -1,9 +1,7 @@
-//! Whether a token was signed with one of these keys, and nothing else about it.
-
-use jwt_simple::prelude::{
-    Duration, ECDSAP256PublicKeyLike as _, EdDSAPublicKeyLike as _, MACLike as _, NoCustomClaims,
-    RSAPublicKeyLike as _, VerificationOptions,
-};
+//! Whether something was signed with one of these keys, and nothing else about it.
+//!
+//! The signature is verified over the bytes as they came, by the algorithm that the key is for. Where the host has native
+//! cryptography for it (RS256, RS384, RS512, ES256, ES384), it is asked; else, and for everything else, it is verified here.
 
 use super::jwk::{Algorithm, Key, KeySet, Material};
 use super::token::Token;
@@ -11,85 +9,143 @@ use crate::Environment;
 use crate::environment::NativeSignature;
 use crate::problem::{Reason, Refusal};
 
+/// A signature as a JWS carries it (RFC 7515 §3), and what it says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct JwsSignature<'a> {
+    /// The `kid` header parameter.
+    pub key_id: Option<&'a str>,
+    /// The `alg` header parameter.
+    pub algorithm: &'a str,
+    /// The JWS signing input: header, dot, payload, encoded as they came.
+    pub signing_input: &'a [u8],
+    /// The signature, decoded.
+    pub signature: &'a [u8],
+}
+
+/// Why a signature is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// No key has this `kid`; or there is none, and not exactly one key.
+    #[error("no key of that name")]
+    KeyUnknown,
+    /// The key is not for the algorithm that the header names (RFC 8725 §3.1).
+    #[error("expected alg {}", expected.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or "))]
+    WrongAlgorithm {
+        /// What the key is for.
+        expected: Vec<Algorithm>,
+    },
+    /// The key has not made this signature of this.
+    #[error("the signature does not verify")]
+    Invalid,
+}
+
 impl KeySet {
     /// Verifies a token's signature, and nothing else about it.
+    ///
+    /// # Errors
+    ///
+    /// The key is not known, is not for the token's algorithm, or has not signed it.
     pub fn verify(
         &self,
         token: &Token<'_>,
         environment: &mut dyn Environment,
     ) -> Result<(), Refusal> {
-        let key = self.find(token.key_id()).ok_or_else(|| {
-            Refusal::new(Reason::TokenKeyUnknown, "Get a new token from your issuer.")
-        })?;
-        key.check_algorithm(token)?;
-        if key.verifies(token, environment) {
-            return Ok(());
-        }
-        let detail = "Present the token as its issuer made it.";
-        Err(Refusal::new(Reason::TokenSignatureInvalid, detail))
+        let signature = JwsSignature {
+            key_id: token.key_id(),
+            algorithm: token.algorithm(),
+            signing_input: token.signed.as_bytes(),
+            signature: &token.signature,
+        };
+        self.verify_signature(&signature, environment).map_err(|error| match error {
+            SignatureError::KeyUnknown => {
+                Refusal::new(Reason::TokenKeyUnknown, "Get a new token from your issuer.")
+            }
+            SignatureError::WrongAlgorithm { expected } => {
+                let detail = "The token's algorithm is not the one of its key.";
+                let refusal = Refusal::new(Reason::TokenUnsupported, detail);
+                expected.iter().fold(refusal, |refusal, algorithm| {
+                    refusal.finding("authorization", format!("alg {}", algorithm.as_str()))
+                })
+            }
+            SignatureError::Invalid => {
+                let detail = "Present the token as its issuer made it.";
+                Refusal::new(Reason::TokenSignatureInvalid, detail)
+            }
+        })
+    }
+
+    /// Verifies any JWS signature by the key that it names.
+    ///
+    /// # Errors
+    ///
+    /// See [`SignatureError`].
+    pub fn verify_signature(
+        &self,
+        signature: &JwsSignature<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), SignatureError> {
+        let key = self.find(signature.key_id).ok_or(SignatureError::KeyUnknown)?;
+        key.verify_signature(signature, environment)
     }
 }
 
 impl Key {
-    /// RFC 8725 §3.1: the key says which algorithm it is for, and the token must agree.
-    fn check_algorithm(&self, token: &Token<'_>) -> Result<(), Refusal> {
-        let expected = self.algorithm();
-        let is_edwards_alias = expected == Algorithm::EdDsa && token.algorithm() == "Ed25519";
-        if token.algorithm() == expected.as_str() || is_edwards_alias {
-            return Ok(());
+    /// Verifies a JWS signature by this key, whatever key it names.
+    ///
+    /// # Errors
+    ///
+    /// The key is not for its algorithm, or has not made it.
+    pub fn verify_signature(
+        &self,
+        signature: &JwsSignature<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), SignatureError> {
+        // The header only gets to agree with the key: `named` knows no `none`, and a name that is not the key's ends here.
+        let algorithm = Algorithm::named(signature.algorithm)
+            .filter(|algorithm| self.algorithms().contains(algorithm))
+            .ok_or_else(|| SignatureError::WrongAlgorithm {
+                expected: self.algorithms().to_vec(),
+            })?;
+        let JwsSignature { signing_input, signature, .. } = *signature;
+        match self.verifies(algorithm, signing_input, signature, environment) {
+            true => Ok(()),
+            false => Err(SignatureError::Invalid),
         }
-        let detail = "The token's algorithm is not the one of its key.";
-        Err(Refusal::new(Reason::TokenUnsupported, detail)
-            .finding("authorization", format!("alg {}", expected.as_str())))
     }
 
-    fn verifies(&self, token: &Token<'_>, environment: &mut dyn Environment) -> bool {
-        // Claims are checked by our own rules, alike wherever the signature is verified; jwt-simple is only asked
-        // about the signature.
-        let options = || {
-            Some(VerificationOptions {
-                accept_future: true,
-                time_tolerance: Some(Duration::from_secs(0)),
-                artificial_time: Some(jwt_simple::prelude::UnixTimeStamp::from_secs(0)),
-                max_token_length: Some(super::MAXIMUM_TOKEN_BYTES),
-                max_header_length: Some(super::MAXIMUM_TOKEN_BYTES),
-                ..VerificationOptions::default()
-            })
-        };
+    fn verifies(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+        environment: &mut dyn Environment,
+    ) -> bool {
+        let hash = algorithm.hash().name();
         match &self.material {
-            Material::Rs256(key, public_key) => {
-                let native = NativeSignature {
-                    hash: "sha256",
-                    public_key,
-                    signature: &token.signature,
-                    message: token.signed.as_bytes(),
-                };
-                environment.verify_signature(&native).unwrap_or_else(|| {
-                    key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-                })
+            Material::Rsa(key) => match algorithm {
+                Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 => {
+                    if !key.is_in_range(signature) {
+                        return false;
+                    }
+                    let native =
+                        NativeSignature { hash, public_key: key.spki(), signature, message };
+                    environment
+                        .verify_signature(&native)
+                        .unwrap_or_else(|| key.verifies(algorithm, message, signature))
+                }
+                _ => key.verifies(algorithm, message, signature),
+            },
+            Material::Elliptic(key) => {
+                let Some(signature) = key.signature(signature) else { return false };
+                let Some(public_key) = key.spki() else { return key.verifies(message, &signature) };
+                let der = signature.to_der();
+                let native = NativeSignature { hash, public_key, signature: &der, message };
+                environment
+                    .verify_signature(&native)
+                    .unwrap_or_else(|| key.verifies(message, &signature))
             }
-            Material::Es256(key, public_key) => {
-                // Also refuses r or s of zero or beyond the order (CVE-2022-21449), before any host sees them.
-                let Ok(signature) = p256::ecdsa::Signature::from_slice(&token.signature) else {
-                    return false;
-                };
-                let signature = signature.to_der();
-                let native = NativeSignature {
-                    hash: "sha256",
-                    public_key,
-                    signature: signature.as_bytes(),
-                    message: token.signed.as_bytes(),
-                };
-                environment.verify_signature(&native).unwrap_or_else(|| {
-                    key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-                })
-            }
-            Material::EdDsa(key) => {
-                key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-            }
-            Material::Hs256(key) => {
-                key.verify_token::<NoCustomClaims>(token.text, options()).is_ok()
-            }
+            Material::Edwards(key) => key.verifies(message, signature),
+            Material::Symmetric(key) => key.verifies(message, signature),
         }
     }
 }

@@ -316,7 +316,8 @@ mod tests {
 
     fn found(section: serde_json::Value, path: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Reason> {
         let (headers, target) = request(path, fields);
-        let found = source(section).find(&headers, &target, false);
+        let source = source(section);
+        let found = source.find(&headers, &target, false);
         found.map(|found| found.map(|found| found.text.into_owned())).map_err(|refusal| refusal.reason)
     }
 

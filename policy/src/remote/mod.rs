@@ -47,6 +47,12 @@ pub struct Fetch {
     step: Step,
 }
 
+impl Fetch {
+    pub(crate) fn for_document(self, document: usize) -> Self {
+        Self { document, ..self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// The metadata that says where the document is.
@@ -286,10 +292,7 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
         let lease = self.timeout() * steps + Duration::from_secs(2);
         let demanded = known.demanded;
         let taken = self.shared.take_lease(environment, |schedule| {
-            schedule.is_due(now, demanded, COOL_DOWN, self.refresh()).then(|| Schedule {
-                leased_until: now.after(lease),
-                ..*schedule
-            })
+            schedule.is_due(now, demanded, COOL_DOWN, self.refresh()).then(|| schedule.leased(now.after(lease)))
         });
         let schedule = taken?;
         known.demanded = false;

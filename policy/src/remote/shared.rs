@@ -84,6 +84,10 @@ impl Schedule {
         scheduled || demanded
     }
 
+    pub(super) fn leased(self, until: Timestamp) -> Self {
+        Self { leased_until: until, ..self }
+    }
+
     pub(super) fn succeeded(
         &self,
         begun: Timestamp,

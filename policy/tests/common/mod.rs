@@ -46,12 +46,8 @@ impl Fixture {
         let key = ApiKey::new("batch1", &[9; 32]).unwrap();
         let pepper = Secret::from_bytes(KEY.to_vec().into()).unwrap();
         identity.api_keys.as_mut().unwrap().keys.push(ApiKeyEntry {
-            id: key.id().into(),
-            digest: key.digest(&pepper),
-            owner: "batch".into(),
-            tenant: None,
             roles: vec!["caller".into()],
-            scopes: vec![],
+            ..ApiKeyEntry::new(key.id(), key.digest(&pepper), "batch")
         });
         let secrets: BTreeMap<String, String> =
             ["PORTCULLIS_API_KEY_PEPPER", "PORTCULLIS_ASSERTION_KEY"]
@@ -146,6 +142,7 @@ impl Fixture {
             Step::Continue(edits) => Ok(edits.into()),
             Step::Respond(reply) => Err(reply),
             Step::NeedBody => panic!("asked for the body twice"),
+            Step::Wait => panic!("nothing is fetched here"),
         }
     }
 
@@ -254,6 +251,7 @@ impl Request {
             headers: &self.headers,
             source: "192.0.2.1".parse().ok(),
             has_body: !self.body.is_empty(),
+            client_certificate: None,
         }
     }
 }

@@ -84,7 +84,12 @@ impl Args {
             (":path".to_owned(), b"/".to_vec()),
             ("authorization".to_owned(), format!("Bearer {text}").into_bytes()),
         ];
-        let head = RequestHead { headers: &headers, source: None, has_body: false };
+        let head = RequestHead {
+            headers: &headers,
+            source: None,
+            has_body: false,
+            client_certificate: None,
+        };
         let step = exchange.request_head(&head, &mut environment);
         Ok(match (step, exchange.refused()) {
             (Step::Continue(_), None) => {
