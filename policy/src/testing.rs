@@ -29,6 +29,10 @@ impl TestEnvironment {
         self.now = Timestamp(self.now.0 + seconds * 1_000_000_000);
     }
 
+    pub(crate) fn go_back_seconds(&mut self, seconds: u64) {
+        self.now = Timestamp(self.now.0 - seconds * 1_000_000_000);
+    }
+
     pub(crate) fn stored_bytes(&self) -> usize {
         self.store.values().map(|(bytes, _)| bytes.len()).sum()
     }

@@ -168,6 +168,8 @@ fn none_usable() -> JwkError {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jwt_simple::prelude::{ECDSAP256PublicKeyLike as _, ES256KeyPair};
     use serde_json::json;
 
