@@ -34,14 +34,19 @@ impl AuthorisationRules {
                 &format!("{field}.claims"),
             )?,
         };
-        let asks = !(rules.claims.is_empty() && rules.roles.is_empty() && rules.scopes.is_empty() && rules.tenants.is_empty());
+        let asks = !(rules.claims.is_empty()
+            && rules.roles.is_empty()
+            && rules.scopes.is_empty()
+            && rules.tenants.is_empty());
         match require {
             Requirement::Anonymous if asks => {
                 let message = "anonymous callers have no roles, scopes or tenant: \
                                expected `authenticated`, or empty lists";
                 Err(CompileError::new(format!("{field}.require"), message))
             }
-            Requirement::Authenticated | Requirement::Any(_) | Requirement::All(_) if !can_authenticate => {
+            Requirement::Authenticated | Requirement::Any(_) | Requirement::All(_)
+                if !can_authenticate =>
+            {
                 let message = "callers cannot be authenticated without `identity.jwt` or \
                                `identity.api_keys`: expected one of them, or `anonymous`";
                 Err(CompileError::new(format!("{field}.require"), message))
@@ -79,7 +84,8 @@ impl AuthorisationRules {
             let refusal = Refusal::new(Reason::ScopeMissing, "Ask for a token with this scope.");
             return Err(refusal.header("www-authenticate", challenge));
         }
-        if !self.claims.iter().all(|condition| claims.is_some_and(|claims| condition.holds(claims))) {
+        if !self.claims.iter().all(|condition| claims.is_some_and(|claims| condition.holds(claims)))
+        {
             return Err(Refusal::new(Reason::ClaimDenied, detail));
         }
         Ok(())
@@ -113,7 +119,8 @@ mod tests {
 
     #[test]
     fn any_role_all_scopes_any_tenant() {
-        let check = |rules: AuthorisationRules| rules.check(&principal(), None).map_err(|r| r.reason);
+        let check =
+            |rules: AuthorisationRules| rules.check(&principal(), None).map_err(|r| r.reason);
         assert_eq!(check(rules(&["admin", "caller"], &["a", "b"], &["acme"])), Ok(()));
         assert_eq!(check(rules(&["admin"], &[], &[])), Err(Reason::RoleMissing));
         assert_eq!(check(rules(&["call"], &[], &[])), Err(Reason::RoleMissing));

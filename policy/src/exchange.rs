@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::access::{Header, Target, single};
 use crate::audit::Record;
 use crate::environment::{Environment, Timestamp};
+use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{self, Standing};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
-use crate::identity::{Claims, Required};
 use crate::stages::{Identify, Inspect, Interruption, Question};
 use crate::{CredentialKind, Principal};
 

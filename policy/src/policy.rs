@@ -6,19 +6,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target, check_method};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::AuthorisationRules;
 use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
+use crate::identity::Required;
 use crate::limits::Limit;
 use crate::output::OutputRules;
 use crate::problem::Stage;
-use crate::identity::Required;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
 use crate::stages::{Identify, Inspect, Stages};
-use crate::Environment;
 use crate::{Secret, Secrets};
 
 /// The longest list of routes.

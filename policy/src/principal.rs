@@ -167,7 +167,10 @@ mod tests {
             credential_id: None,
         };
         let field = principal.to_field();
-        assert_eq!(field, r#"sub="alice", iss="https://issuer.example", tenant="acme", roles=("caller"), scopes=(), via=jwt"#);
+        assert_eq!(
+            field,
+            r#"sub="alice", iss="https://issuer.example", tenant="acme", roles=("caller"), scopes=(), via=jwt"#
+        );
     }
 
     #[test]

@@ -98,7 +98,7 @@ const FUNCTIONS: [Artifact; 1] = [Artifact { package: "scam-detector", callbacks
 
 /// The callbacks that the filters handle. All others are taken out of the .wasm: a filter that
 /// begins to handle one more must be given it here, or it will never be called.
-const CALLBACKS: [&str; 11] = [
+const CALLBACKS: [&str; 13] = [
     "proxy_on_memory_allocate",
     "proxy_on_context_create",
     "proxy_on_vm_start",
@@ -106,6 +106,8 @@ const CALLBACKS: [&str; 11] = [
     "proxy_on_done",
     "proxy_on_delete",
     "proxy_on_log",
+    "proxy_on_tick",
+    "proxy_on_http_call_response",
     "proxy_on_request_headers",
     "proxy_on_request_body",
     "proxy_on_request_trailers",

@@ -4,8 +4,10 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod environment;
+mod fetches;
 mod root;
 mod stream;
+mod waiting;
 
 use portcullis_policy::Stages;
 use proxy_wasm::traits::RootContext;
@@ -22,9 +24,9 @@ pub struct Filter {
 
 impl Filter {
     /// The filter's root context. To be called from `proxy_wasm::main!`.
-    pub fn root(self) -> Box<dyn RootContext> {
+    pub fn root(self, context_id: u32) -> Box<dyn RootContext> {
         // Below the host's own level nothing is written; this only keeps the SDK from filtering.
         proxy_wasm::set_log_level(LogLevel::Info);
-        Box::new(root::Root::new(self))
+        Box::new(root::Root::new(context_id, self))
     }
 }

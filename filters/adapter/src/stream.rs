@@ -1,6 +1,8 @@
 //! One request on its way through the proxy.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_policy::{
@@ -13,22 +15,37 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 use crate::Filter;
 use crate::environment::HostEnvironment;
 use crate::root::write_log;
+use crate::waiting::WaitingRoom;
 
 /// Where a filter leaves the principal for those after it: filter state, which clients cannot reach.
 const PRINCIPAL_PROPERTY: &str = "portcullis_principal";
 
+/// The stream as the proxy calls it.
 pub(crate) struct Stream {
+    state: Rc<RefCell<StreamState>>,
+    waiting: Rc<WaitingRoom>,
+}
+
+/// The stream as it goes on: on an event of its own, or when what it has waited for is there.
+pub(crate) struct StreamState {
+    context_id: u32,
     filter: Filter,
     policy: Option<Arc<Policy>>,
     environment: HostEnvironment,
     exchange: Option<Exchange>,
     phase: Phase,
+    /// Whether the header section was all of the request.
+    ends_with_head: bool,
+    /// Whether all of the body has come.
+    body_is_whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Nothing decided yet, or everything let through.
     Open,
+    /// The header section is held back until something has been fetched.
+    Waiting,
     /// The header section is held back until the body has come.
     AwaitingBody,
     /// A response of ours is on its way; whatever else comes is not looked at.
@@ -37,18 +54,33 @@ enum Phase {
 
 impl Stream {
     pub(crate) fn new(
+        context_id: u32,
         filter: Filter,
         policy: Option<Arc<Policy>>,
         environment: HostEnvironment,
+        waiting: Rc<WaitingRoom>,
     ) -> Self {
-        Self { filter, policy, environment, exchange: None, phase: Phase::Open }
+        let state = StreamState {
+            context_id,
+            filter,
+            policy,
+            environment,
+            exchange: None,
+            phase: Phase::Open,
+            ends_with_head: false,
+            body_is_whole: false,
+        };
+        Self { state: Rc::new(RefCell::new(state)), waiting }
     }
+}
 
+impl StreamState {
     fn begin(&mut self, headers: &[Header], end_of_stream: bool) -> Action {
         use portcullis_policy::Environment as _;
 
         // Without a policy nothing is decided, and what is not decided is refused.
         let Some(policy) = self.policy.clone() else { return self.fail("no policy") };
+        self.ends_with_head = end_of_stream;
         self.environment.set_clock(headers);
         let mut exchange = policy.begin(self.environment.now());
         if !self.filter.stages.contains(Stage::Identity)
@@ -56,10 +88,16 @@ impl Stream {
         {
             exchange.assume_principal(principal);
         }
+        self.exchange = Some(exchange);
+        self.judge_head(headers)
+    }
+
+    fn judge_head(&mut self, headers: &[Header]) -> Action {
+        let Some(exchange) = &mut self.exchange else { return self.fail("no exchange") };
         let head = RequestHead {
             headers,
             source: source_address(),
-            has_body: !end_of_stream,
+            has_body: !self.ends_with_head,
             client_certificate: None,
         };
         let step = exchange.request_head(&head, &mut self.environment);
@@ -69,7 +107,6 @@ impl Stream {
             let field = exchange.principal().to_field();
             let _ = hostcalls::set_property(vec![PRINCIPAL_PROPERTY], Some(field.as_bytes()));
         }
-        self.exchange = Some(exchange);
         self.follow(step)
     }
 
@@ -97,11 +134,46 @@ impl Stream {
                 // A header that should be gone would reach the upstream.
                 Err(()) => self.fail("a header field cannot be changed"),
             },
+            Step::Wait => {
+                self.phase = Phase::Waiting;
+                Action::Pause
+            }
+            Step::NeedBody if self.body_is_whole => self.judge_body(),
             Step::NeedBody => {
                 self.phase = Phase::AwaitingBody;
                 Action::Pause
             }
             Step::Respond(reply) => self.respond(&reply),
+        }
+    }
+
+    /// There is no room to wait: decides now.
+    fn decide_without_waiting(&mut self, headers: &[Header]) -> Action {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.cannot_wait();
+        }
+        self.judge_head(headers)
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.phase == Phase::Waiting
+    }
+
+    pub(crate) fn context_id(&self) -> u32 {
+        self.context_id
+    }
+
+    /// What it has waited for may be there. To be called while the proxy takes what is done for this stream's.
+    pub(crate) fn try_again(&mut self) {
+        let action = match hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
+            Ok(headers) => {
+                self.environment.set_clock(&headers);
+                self.judge_head(&headers)
+            }
+            Err(_) => self.fail("the header section cannot be read"),
+        };
+        if action == Action::Continue {
+            let _ = hostcalls::resume_http_request();
         }
     }
 
@@ -123,30 +195,27 @@ impl Stream {
             body: body.to_vec(),
         })
     }
-}
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        match hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
-            Ok(headers) => self.begin(&headers, end_of_stream),
-            Err(_) => self.fail("the header section cannot be read"),
-        }
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        match self.phase {
-            Phase::Open => return Action::Continue,
-            Phase::Answered => return Action::Pause,
-            Phase::AwaitingBody => {}
-        }
+    fn on_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.body_is_whole = end_of_stream;
         let limit = self.exchange.as_ref().map_or(0, Exchange::max_body_bytes);
-        // The size is that of everything buffered so far: no need to wait for more.
-        if end_of_stream || size > limit { self.judge_body() } else { Action::Pause }
+        match self.phase {
+            Phase::Open => Action::Continue,
+            Phase::Answered => Action::Pause,
+            // The size is that of everything buffered so far: no need to wait for more.
+            Phase::AwaitingBody if end_of_stream || size > limit => self.judge_body(),
+            Phase::Waiting if size > limit => match &mut self.exchange {
+                Some(exchange) => {
+                    let step = exchange.body_too_large();
+                    self.follow(step)
+                }
+                None => self.fail("no exchange"),
+            },
+            Phase::AwaitingBody | Phase::Waiting => Action::Pause,
+        }
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+    fn on_trailers(&mut self) -> Action {
         if self.phase == Phase::Answered {
             return Action::Pause;
         }
@@ -159,33 +228,65 @@ impl HttpContext for Stream {
             }
         }
         // With trailers the body never says that it has ended.
+        self.body_is_whole = true;
         match self.phase {
             Phase::AwaitingBody => self.judge_body(),
+            Phase::Waiting => Action::Pause,
             Phase::Open | Phase::Answered => Action::Continue,
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let Some(exchange) = &mut self.exchange else { return Action::Continue };
-        if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) {
-            let edits = exchange.response_head(&headers);
-            if apply(MapType::HttpResponseHeaders, &edits).is_err() {
-                write_log(
-                    LogLevel::Error,
-                    self.filter.name,
-                    "a response header field cannot be changed",
-                );
-            }
+    fn on_response_headers(&mut self) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) else { return };
+        let edits = exchange.response_head(&headers);
+        if apply(MapType::HttpResponseHeaders, &edits).is_err() {
+            let what = "a response header field cannot be changed";
+            write_log(LogLevel::Error, self.filter.name, what);
         }
-        Action::Continue
     }
 
     fn on_log(&mut self) {
+        // Whatever it waited for, nobody waits for it.
+        self.phase = Phase::Answered;
         if let Some(exchange) = &mut self.exchange
             && let Some(record) = exchange.finish(&mut self.environment)
         {
             let _ = hostcalls::log(LogLevel::Info, &record);
         }
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let mut state = self.state.borrow_mut();
+        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+            return state.fail("the header section cannot be read");
+        };
+        let action = state.begin(&headers, end_of_stream);
+        if state.is_waiting() && !self.waiting.admit(&self.state) {
+            return state.decide_without_waiting(&headers);
+        }
+        action
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.state.borrow_mut().on_body(size, end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.state.borrow_mut().on_trailers()
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        self.state.borrow_mut().on_response_headers();
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.state.borrow_mut().on_log();
     }
 }
 

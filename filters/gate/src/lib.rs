@@ -5,5 +5,5 @@ use portcullis_filter::Filter;
 use portcullis_policy::Stages;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Filter { name: "gate", stages: Stages::ALL }.root());
+    proxy_wasm::set_root_context(|context_id| Filter { name: "gate", stages: Stages::ALL }.root(context_id));
 }}

@@ -37,15 +37,29 @@ pub fn is_reserved(name: &str) -> bool {
 
 /// A name as the most lenient upstream reads it.
 pub(crate) fn folded(name: &str) -> String {
-    let fold = |character: char| if character == '_' { '-' } else { character.to_ascii_lowercase() };
+    let fold =
+        |character: char| if character == '_' { '-' } else { character.to_ascii_lowercase() };
     name.chars().map(fold).collect()
 }
 
 /// Whether a field says how a request is to be read, whence it came or who is calling: no claim is written to it.
 pub(crate) fn has_meaning(name: &str) -> bool {
     const NAMES: [&str; 15] = [
-        "accept", "authorization", "connection", "cookie", "dpop", "expect", "forwarded", "host", "keep-alive",
-        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+        "accept",
+        "authorization",
+        "connection",
+        "cookie",
+        "dpop",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
     ];
     const PREFIXES: [&str; 6] = [":", "accept-", "content-", "x-envoy-", "x-forwarded-", "x-b3-"];
     let name = folded(name);
@@ -87,7 +101,8 @@ impl HeaderRules {
 
     /// Whether a field is one that only Portcullis may set under this policy.
     pub(crate) fn is_reserved(&self, name: &str) -> bool {
-        is_reserved(name) || (!self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name)))
+        is_reserved(name)
+            || (!self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name)))
     }
 
     pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {

@@ -71,7 +71,8 @@ impl Target {
     /// Takes a parameter out of the query; the others stay as they were written.
     pub(crate) fn remove_parameter(&mut self, name: &str) {
         let Some(query) = &self.query else { return };
-        let is_it = |piece: &str| form_urlencoded::parse(piece.as_bytes()).any(|(key, _)| key == name);
+        let is_it =
+            |piece: &str| form_urlencoded::parse(piece.as_bytes()).any(|(key, _)| key == name);
         let pieces: Vec<&str> = query.split('&').collect();
         let left: Vec<&str> = pieces.iter().copied().filter(|piece| !is_it(piece)).collect();
         if left.len() < pieces.len() {

@@ -85,7 +85,8 @@ pub struct Endpoint {
 impl Endpoint {
     /// Reads a URI. Answers what was expected where it is none.
     pub fn parse(uri: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "expected a URI such as https://issuer.example/jwks.json, without user or fragment";
+        const EXPECTED: &str =
+            "expected a URI such as https://issuer.example/jwks.json, without user or fragment";
         let (tls, rest) = match (uri.strip_prefix("https://"), uri.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
             (None, Some(rest)) => (false, rest),
@@ -165,7 +166,8 @@ impl Remote {
 
     /// The proxy's cluster that leads there; empty where the URI is none.
     pub fn cluster_name(&self) -> String {
-        let made = || self.endpoint().map(|endpoint| endpoint.default_cluster()).unwrap_or_default();
+        let made =
+            || self.endpoint().map(|endpoint| endpoint.default_cluster()).unwrap_or_default();
         self.cluster.clone().unwrap_or_else(made)
     }
 }
@@ -208,7 +210,8 @@ impl Document {
             JwksSource::File(_) | JwksSource::Env(_) | JwksSource::Inline(_) => Vec::new(),
         });
         let api_keys = self.identity.api_keys.iter().filter_map(|section| section.remote.clone());
-        let deny_list = self.identity.revocation.iter().filter_map(|section| section.remote.clone());
+        let deny_list =
+            self.identity.revocation.iter().filter_map(|section| section.remote.clone());
         key_sets.chain(api_keys).chain(deny_list).collect()
     }
 }
@@ -227,8 +230,19 @@ mod tests {
         assert_eq!(endpoint.authority(), "[::1]:8080");
         assert_eq!(endpoint.path_and_query, "/");
         for uri in [
-            "", "issuer.example", "ftp://a", "https://", "https://a:0/", "https://a:99999/",
-            "https://u@a/", "https://a/#b", "https://a b/", "https://[::1", "https://[::1]x/", "https://[a]/", "//a",
+            "",
+            "issuer.example",
+            "ftp://a",
+            "https://",
+            "https://a:0/",
+            "https://a:99999/",
+            "https://u@a/",
+            "https://a/#b",
+            "https://a b/",
+            "https://[::1",
+            "https://[::1]x/",
+            "https://[a]/",
+            "//a",
         ] {
             assert!(Endpoint::parse(uri).is_err(), "{uri}");
         }
@@ -247,7 +261,11 @@ mod tests {
         // A name that begins like loopback is not loopback.
         assert!(remote("http://127.0.0.1.example/", None).endpoint().is_err());
         assert!(remote("http://127.0.0.1:8080/", None).endpoint().is_ok());
-        assert!(remote("http://issuer.example/", Some("outbound|80||issuer.example")).endpoint().is_ok());
+        assert!(
+            remote("http://issuer.example/", Some("outbound|80||issuer.example"))
+                .endpoint()
+                .is_ok()
+        );
         let name = remote("https://issuer.example/jwks", None).cluster_name();
         assert_eq!(name, "portcullis_https_issuer.example_443");
     }

@@ -121,7 +121,11 @@ impl ApiKeyRules {
                 return Err(CompileError::new(format!("{field}.id"), message));
             }
         }
-        Ok(Self { sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?, pepper, keys })
+        Ok(Self {
+            sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?,
+            pepper,
+            keys,
+        })
     }
 
     /// Whether a credential is meant as an API key.
@@ -204,11 +208,11 @@ fn hmac(pepper: &Secret, message: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Timestamp;
     use crate::access::Target;
     use crate::document::{CredentialSource, SecretSource};
     use crate::identity::Required;
     use crate::testing::TestEnvironment;
-    use crate::Timestamp;
 
     fn pepper() -> Secret {
         Secret::from_bytes(Zeroizing::new(vec![3; 32])).unwrap()
@@ -216,7 +220,10 @@ mod tests {
 
     fn rules(key: &ApiKey) -> Result<ApiKeyRules, CompileError> {
         let section = ApiKeySection {
-            sources: vec![CredentialSource { header: Some("X-API-Key".into()), ..Default::default() }],
+            sources: vec![CredentialSource {
+                header: Some("X-API-Key".into()),
+                ..Default::default()
+            }],
             pepper: SecretSource { env: "PEPPER".into() },
             keys: vec![ApiKeyEntry {
                 tenant: Some("acme".into()),

@@ -54,7 +54,11 @@ impl TokenCache {
     }
 
     /// The digest by which a token is found. None without random numbers: then nothing is remembered.
-    pub(super) fn digest(&mut self, token: &str, environment: &mut dyn Environment) -> Option<u128> {
+    pub(super) fn digest(
+        &mut self,
+        token: &str,
+        environment: &mut dyn Environment,
+    ) -> Option<u128> {
         if self.capacity == 0 {
             return None;
         }

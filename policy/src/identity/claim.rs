@@ -26,7 +26,8 @@ impl ClaimPath {
             Some(rest) => rest.split('/').map(unescape).collect::<Option<_>>().unwrap_or_default(),
         };
         if steps.is_empty() || steps.len() > MAXIMUM_STEPS || steps.iter().any(String::is_empty) {
-            let message = "expected the name of a claim, or a JSON pointer such as /realm_access/roles";
+            let message =
+                "expected the name of a claim, or a JSON pointer such as /realm_access/roles";
             return Err(CompileError::new(field, message));
         }
         Ok(Self { text: text.to_owned(), steps })
@@ -81,7 +82,11 @@ impl ClaimCondition {
             [("any_of", &rule.any_of), ("all_of", &rule.all_of), ("none_of", &rule.none_of)]
         {
             let Some(values) = list else { continue };
-            if values.is_empty() || values.iter().any(|value| value.is_array() || value.is_object() || value.is_null()) {
+            if values.is_empty()
+                || values
+                    .iter()
+                    .any(|value| value.is_array() || value.is_object() || value.is_null())
+            {
                 let message = "expected at least one string, number or boolean, and nothing else";
                 return Err(CompileError::new(format!("{field}.{name}"), message));
             }
@@ -102,9 +107,12 @@ impl ClaimCondition {
             Value::Array(items) => items.as_slice(),
             one => std::slice::from_ref(one),
         };
-        let any = self.any_of.as_ref().is_none_or(|any| any.iter().any(|value| held.contains(value)));
-        let all = self.all_of.as_ref().is_none_or(|all| all.iter().all(|value| held.contains(value)));
-        let none = self.none_of.as_ref().is_none_or(|none| !none.iter().any(|value| held.contains(value)));
+        let any =
+            self.any_of.as_ref().is_none_or(|any| any.iter().any(|value| held.contains(value)));
+        let all =
+            self.all_of.as_ref().is_none_or(|all| all.iter().all(|value| held.contains(value)));
+        let none =
+            self.none_of.as_ref().is_none_or(|none| !none.iter().any(|value| held.contains(value)));
         any && all && none
     }
 }
@@ -114,7 +122,8 @@ impl TextMatch {
     pub(crate) fn check(&self, field: &str) -> Result<(), CompileError> {
         let all = || self.exact.iter().chain(&self.prefix).chain(&self.suffix);
         if all().next().is_none() || all().any(String::is_empty) {
-            let message = "expected at least one text in `exact`, `prefix` or `suffix`, and no empty one";
+            let message =
+                "expected at least one text in `exact`, `prefix` or `suffix`, and no empty one";
             return Err(CompileError::new(field, message));
         }
         Ok(())
@@ -152,7 +161,14 @@ mod tests {
         assert_eq!(find("/realm_access/roles"), Some(json!(["r"])));
         assert_eq!(find("/realm_access/roles/0"), Some(json!("r")));
         assert_eq!(find("/realm_access/a~1b/~0"), Some(json!("deep")));
-        for absent in ["nothing", "realm_access.roles", "/realm_access/roles/00", "/realm_access/roles/+0", "/level/0", "/groups/2"] {
+        for absent in [
+            "nothing",
+            "realm_access.roles",
+            "/realm_access/roles/00",
+            "/realm_access/roles/+0",
+            "/level/0",
+            "/groups/2",
+        ] {
             assert_eq!(find(absent), None, "{absent}");
         }
         for wrong in ["", "/", "/a//b", "/a~2", "/a~", "/1/2/3/4/5/6/7/8/9"] {

@@ -76,7 +76,8 @@ impl ClaimRules {
             return error("issuer", "expected a text that is not empty".to_owned());
         }
         if issuer.audiences.is_empty() {
-            let message = "expected at least one audience: else tokens for other services are accepted";
+            let message =
+                "expected at least one audience: else tokens for other services are accepted";
             return error("audiences", message.to_owned());
         }
         if issuer.leeway_seconds > MAXIMUM_LEEWAY_SECONDS {
@@ -132,14 +133,17 @@ impl ClaimRules {
         if let Some(missing) = self.required.iter().find(|condition| !condition.holds(claims)) {
             let detail = "Ask your issuer for a token with the claims that this service needs.";
             let expected = format!("the claim {} as this service needs it", missing.path.as_str());
-            return Err(Refusal::new(Reason::TokenClaimMissing, detail).finding("authorization", expected));
+            return Err(
+                Refusal::new(Reason::TokenClaimMissing, detail).finding("authorization", expected)
+            );
         }
         Ok((principal, validity))
     }
 
     /// The header fields that are made of claims.
     pub(super) fn header_edits(&self, claims: &Claims) -> Result<Vec<HeaderEdit>, Refusal> {
-        let found = self.headers.iter().filter_map(|(path, name)| Some((path, name, path.find(claims)?)));
+        let found =
+            self.headers.iter().filter_map(|(path, name)| Some((path, name, path.find(claims)?)));
         found
             .map(|(path, name, value)| match field_value(value) {
                 Some(text) => Ok(HeaderEdit::Set(name.clone(), text)),
@@ -185,7 +189,8 @@ impl ClaimRules {
             if expires.saturating_sub(issued) > longest {
                 let detail = "Ask your issuer for a token that expires sooner.";
                 let expected = format!("a token that is good for at most {longest} seconds");
-                return Err(Refusal::new(Reason::TokenLifetimeTooLong, detail).finding("authorization", expected));
+                return Err(Refusal::new(Reason::TokenLifetimeTooLong, detail)
+                    .finding("authorization", expected));
             }
         }
         Ok(Validity { expires, begins: not_before.max(issued.unwrap_or(0)) })
@@ -436,7 +441,9 @@ mod tests {
 
         let required = json!({"required_claims": [{"claim": "email_verified", "any_of": [true]}]});
         assert!(check_with(required.clone(), json!({"email_verified": true})).is_ok());
-        for claims in [json!({}), json!({"email_verified": "true"}), json!({"email_verified": null})] {
+        for claims in
+            [json!({}), json!({"email_verified": "true"}), json!({"email_verified": null})]
+        {
             assert_eq!(check_with(required.clone(), claims), Err(Reason::TokenClaimMissing));
         }
 
@@ -459,7 +466,17 @@ mod tests {
         ] {
             assert_eq!(field_value(&value).as_deref(), expected, "{value}");
         }
-        for name in ["host", "cookie", "portcullis_principal", "Portcullis-Principal", "x y", "", "x-forwarded-for", ":path", "x-request-id"] {
+        for name in [
+            "host",
+            "cookie",
+            "portcullis_principal",
+            "Portcullis-Principal",
+            "x y",
+            "",
+            "x-forwarded-for",
+            ":path",
+            "x-request-id",
+        ] {
             assert!(header_name(name, "header").is_err(), "{name}");
         }
         assert_eq!(header_name("X-User", "header").unwrap(), "x-user");

@@ -34,11 +34,14 @@ impl Confirmation {
             Some(value) => {
                 let bytes = value.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
                 let digest = bytes.and_then(|bytes| Digest::try_from(bytes).ok());
-                digest.map(Some).ok_or_else(|| malformed(&format!("a SHA-256 digest as cnf.{name}")))
+                digest
+                    .map(Some)
+                    .ok_or_else(|| malformed(&format!("a SHA-256 digest as cnf.{name}")))
             }
         };
         let confirmation = Self { certificate: digest("x5t#S256")?, key: digest("jkt")? };
-        let known = usize::from(confirmation.certificate.is_some()) + usize::from(confirmation.key.is_some());
+        let known = usize::from(confirmation.certificate.is_some())
+            + usize::from(confirmation.key.is_some());
         if known == 0 || known != members.len() {
             let detail = "Get a token that is bound to a client certificate or to a DPoP key.";
             return Err(Refusal::new(Reason::TokenUnsupported, detail)
@@ -49,7 +52,8 @@ impl Confirmation {
 
     /// Whether a token is bound as its issuer's must be.
     pub(super) fn satisfies(confirmation: Option<&Self>, binding: Option<TokenBinding>) -> bool {
-        let certificate = confirmation.is_some_and(|confirmation| confirmation.certificate.is_some());
+        let certificate =
+            confirmation.is_some_and(|confirmation| confirmation.certificate.is_some());
         let key = confirmation.is_some_and(|confirmation| confirmation.key.is_some());
         match binding {
             None => true,
@@ -85,10 +89,19 @@ mod tests {
         assert!(!bound.admits_certificate(None));
         assert!(read(json!({"x5t#S256": digest, "jkt": digest})).unwrap().is_some());
         assert_eq!(Confirmation::read(&Claims::new()).unwrap(), None);
-        for cnf in [json!(null), json!("a"), json!([]), json!({"jkt": 1}), json!({"jkt": "AA"}), json!({"x5t#S256": null})] {
+        for cnf in [
+            json!(null),
+            json!("a"),
+            json!([]),
+            json!({"jkt": 1}),
+            json!({"jkt": "AA"}),
+            json!({"x5t#S256": null}),
+        ] {
             assert_eq!(read(cnf.clone()), Err(Reason::TokenMalformed), "{cnf}");
         }
-        for cnf in [json!({}), json!({"jwk": {}}), json!({"jkt": digest, "kid": "a"}), json!({"x5t": "a"})] {
+        for cnf in
+            [json!({}), json!({"jwk": {}}), json!({"jkt": digest, "kid": "a"}), json!({"x5t": "a"})]
+        {
             assert_eq!(read(cnf.clone()), Err(Reason::TokenUnsupported), "{cnf}");
         }
     }

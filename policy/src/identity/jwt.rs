@@ -122,7 +122,8 @@ impl JwtRules {
         let token = Token::parse(text)?;
         let issuer = token.claims.get("iss").and_then(Value::as_str);
         let issuers = self.issuers.iter().enumerate();
-        let known = issuers.into_iter().find(|(_, rules)| issuer == Some(rules.claims.issuer.as_str()));
+        let known =
+            issuers.into_iter().find(|(_, rules)| issuer == Some(rules.claims.issuer.as_str()));
         let Some((index, rules)) = known else {
             let detail = "Get a token from an issuer that is accepted here.";
             return Err(Refusal::new(Reason::TokenIssuerUnknown, detail).into());
@@ -136,7 +137,9 @@ impl JwtRules {
 
     /// A token that was verified before, if what it was verified with still holds.
     fn remembered(&self, digest: u128, now: Timestamp) -> Result<Option<Arc<Verified>>, Refusal> {
-        let Some(verified) = self.with_remembered(|cache| cache.find(digest)) else { return Ok(None) };
+        let Some(verified) = self.with_remembered(|cache| cache.find(digest)) else {
+            return Ok(None);
+        };
         let Some(rules) = self.issuers.get(verified.issuer) else { return Ok(None) };
         let generation = rules.keys.current(now).map(|(_, generation)| generation);
         if generation != Some(verified.generation) {
@@ -172,9 +175,9 @@ impl JwtRules {
 
     /// Header fields that are made of claims: nobody else may set them.
     pub(super) fn claim_fields(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().flat_map(|issuer| {
-            issuer.claims.header_names().chain(issuer.payload_header.as_deref())
-        })
+        self.issuers
+            .iter()
+            .flat_map(|issuer| issuer.claims.header_names().chain(issuer.payload_header.as_deref()))
     }
 
     /// What is fetched.
@@ -210,9 +213,12 @@ impl IssuerRules {
         let token_type = token.token_type();
         if !self.token_types.contains(&token_type) {
             let expected = format!("typ {}", self.token_types.join(" or "));
-            return Err(Refusal::new(Reason::TokenUnsupported, "Present a token of a type that is accepted here.")
-                .finding("authorization", expected)
-                .into());
+            return Err(Refusal::new(
+                Reason::TokenUnsupported,
+                "Present a token of a type that is accepted here.",
+            )
+            .finding("authorization", expected)
+            .into());
         }
         let (keys, generation) = self.keys_for(&token, since, now, environment)?;
         keys.verify(&token, environment)?;

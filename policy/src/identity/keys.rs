@@ -36,8 +36,9 @@ impl KeySource {
             .map(|names| algorithms(names, &format!("{field}.algorithms")))
             .transpose()?;
         let fixed = |set: KeySet| {
-            let set = restricted(set, accepted.as_deref())
-                .map_err(|error| CompileError::new(format!("{field}.algorithms"), error.expected))?;
+            let set = restricted(set, accepted.as_deref()).map_err(|error| {
+                CompileError::new(format!("{field}.algorithms"), error.expected)
+            })?;
             Ok(Self::Fixed(Arc::new(set)))
         };
         match &issuer.jwks {
@@ -46,7 +47,10 @@ impl KeySource {
                 let field = format!("{field}.jwks.env");
                 let text = secrets.secret(name).ok_or_else(|| CompileError::unset(&field, name))?;
                 let set = KeySet::parse(&text).map_err(|error| {
-                    CompileError::new(field, format!("the key set in {name} is not usable: {error}"))
+                    CompileError::new(
+                        field,
+                        format!("the key set in {name} is not usable: {error}"),
+                    )
                 })?;
                 fixed(set)
             }
@@ -57,13 +61,19 @@ impl KeySource {
             JwksSource::Remote(remote) => {
                 let name = format!("the keys of {}", issuer.issuer);
                 let field = format!("{field}.jwks.remote");
-                let document =
-                    RemoteDocument::compile(name, remote, MAXIMUM_SET_BYTES, key_set(accepted), &field)?;
+                let document = RemoteDocument::compile(
+                    name,
+                    remote,
+                    MAXIMUM_SET_BYTES,
+                    key_set(accepted),
+                    &field,
+                )?;
                 Ok(Self::Remote(Arc::new(document)))
             }
             JwksSource::Discovery(discovery) => {
                 let field = format!("{field}.jwks.discovery");
-                discovered(issuer, discovery, accepted, &field).map(|document| Self::Remote(Arc::new(document)))
+                discovered(issuer, discovery, accepted, &field)
+                    .map(|document| Self::Remote(Arc::new(document)))
             }
         }
     }
@@ -145,7 +155,8 @@ fn discovered(
     }
     let metadata: Remote = discovery.metadata();
     let name = format!("the keys of {}", issuer.issuer);
-    let document = RemoteDocument::compile(name, &metadata, MAXIMUM_SET_BYTES, key_set(accepted), field)?;
+    let document =
+        RemoteDocument::compile(name, &metadata, MAXIMUM_SET_BYTES, key_set(accepted), field)?;
     let expected_issuer = issuer.issuer.clone();
     let locate = move |body: &[u8]| locate(body, &expected_issuer, &endpoint);
     Ok(document.through_metadata(Box::new(locate), origin.cluster_name()))
@@ -155,7 +166,8 @@ fn discovered(
 /// whose tokens are meant, and the origin the one that the document names.
 fn locate(body: &[u8], issuer: &str, origin: &Endpoint) -> Result<Endpoint, String> {
     const LIMITS: JsonLimits = JsonLimits { max_depth: 16, max_values: 10_000 };
-    let metadata = parse_json(body, LIMITS).map_err(|error| format!("expected metadata: {error}"))?;
+    let metadata =
+        parse_json(body, LIMITS).map_err(|error| format!("expected metadata: {error}"))?;
     if metadata.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err(format!("expected metadata whose issuer is {issuer}"));
     }
@@ -176,9 +188,13 @@ mod tests {
 
     #[test]
     fn metadata_does_not_choose_whom_the_gate_talks_to() {
-        let origin = Endpoint::parse("https://issuer.example/.well-known/openid-configuration").unwrap();
-        let locate = |metadata: &str| locate(metadata.as_bytes(), "https://issuer.example", &origin);
-        let good = locate(r#"{"issuer":"https://issuer.example","jwks_uri":"https://issuer.example/a/jwks"}"#);
+        let origin =
+            Endpoint::parse("https://issuer.example/.well-known/openid-configuration").unwrap();
+        let locate =
+            |metadata: &str| locate(metadata.as_bytes(), "https://issuer.example", &origin);
+        let good = locate(
+            r#"{"issuer":"https://issuer.example","jwks_uri":"https://issuer.example/a/jwks"}"#,
+        );
         assert_eq!(good.unwrap().path_and_query, "/a/jwks");
         for metadata in [
             r#"{"issuer":"https://issuer.example/","jwks_uri":"https://issuer.example/jwks"}"#,

@@ -88,14 +88,18 @@ impl IdentityRules {
         if let Some(jwt) = &self.jwt {
             for source in &jwt.sources {
                 let found = source.find(headers, target, jwt.takes_dpop())?;
-                let found = found.filter(|found| !(self.takes_keys_at(source) && ApiKeyRules::is_key(&found.text)));
+                let found = found.filter(|found| {
+                    !(self.takes_keys_at(source) && ApiKeyRules::is_key(&found.text))
+                });
                 presented.extend(found.map(|found| Presented::Token(jwt, found)));
             }
         }
         if let Some(keys) = &self.api_keys {
             for source in &keys.sources {
                 let found = source.find(headers, target, false)?;
-                let found = found.filter(|found| !self.takes_tokens_at(source) || ApiKeyRules::is_key(&found.text));
+                let found = found.filter(|found| {
+                    !self.takes_tokens_at(source) || ApiKeyRules::is_key(&found.text)
+                });
                 presented.extend(found.map(|found| Presented::ApiKey(keys, found)));
             }
         }
@@ -105,7 +109,11 @@ impl IdentityRules {
 
     /// A field for credentials that holds something else, such as another scheme, is not passed over: what it means is not
     /// known.
-    fn check_all_read(&self, headers: &[Header], presented: &[Presented<'_>]) -> Result<(), Refusal> {
+    fn check_all_read(
+        &self,
+        headers: &[Header],
+        presented: &[Presented<'_>],
+    ) -> Result<(), Refusal> {
         for source in self.sources() {
             let Some(name) = source.header() else { continue };
             let is_there = headers.iter().any(|(other, _)| other == name);

@@ -96,7 +96,8 @@ impl Required {
             match &mut chosen {
                 None => chosen = Some(caller.clone()),
                 Some(chosen) => {
-                    if let (Some(one), Some(other)) = (&chosen.principal.tenant, &caller.principal.tenant)
+                    if let (Some(one), Some(other)) =
+                        (&chosen.principal.tenant, &caller.principal.tenant)
                         && one != other
                     {
                         let detail = "Present credentials of one tenant.";

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::jwt::Verified;
+use crate::Environment;
 use crate::document::{DenyList, RevocationSection};
 use crate::environment::Timestamp;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::remote::{Hope, Refreshed, RemoteDocument};
 use crate::stages::Interruption;
-use crate::Environment;
 
 /// The longest list that is fetched, in bytes.
 const MAXIMUM_LIST_BYTES: usize = 1024 * 1024;
@@ -73,7 +73,9 @@ impl RevocationRules {
             is_denied = is_denied || fetched.holds(verified);
         }
         match is_denied {
-            true => Err(Refusal::new(Reason::TokenRevoked, "Get a new token from your issuer.").into()),
+            true => {
+                Err(Refusal::new(Reason::TokenRevoked, "Get a new token from your issuer.").into())
+            }
             false => Ok(()),
         }
     }
@@ -108,7 +110,9 @@ impl DenyList {
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let list = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| format!("expected a deny list: {error}"))?;
-        deserializer.end().map_err(|error| format!("expected a deny list and nothing after it: {error}"))?;
+        deserializer
+            .end()
+            .map_err(|error| format!("expected a deny list and nothing after it: {error}"))?;
         Ok(list)
     }
 }
@@ -122,7 +126,15 @@ mod tests {
         let list = DenyList::read(br#"{"jti":["a"],"sub":["b"],"kid":["c"]}"#).unwrap();
         assert_eq!((list.jti.len(), list.sub.len(), list.kid.len()), (1, 1, 1));
         assert_eq!(DenyList::read(b"{}").unwrap(), DenyList::default());
-        for text in ["", "[]", r#"{"jtis":["a"]}"#, r#"{"jti":"a"}"#, r#"{"jti":[1]}"#, "{}x", r#"{"jti":[],"jti":[]}"#] {
+        for text in [
+            "",
+            "[]",
+            r#"{"jtis":["a"]}"#,
+            r#"{"jti":"a"}"#,
+            r#"{"jti":[1]}"#,
+            "{}x",
+            r#"{"jti":[],"jti":[]}"#,
+        ] {
             assert!(DenyList::read(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -61,18 +61,28 @@ impl Source {
     }
 
     fn compile(section: &CredentialSource, field: &str) -> Result<Self, CompileError> {
-        let error = |name: &str, message: &str| {
-            Err(CompileError::new(format!("{field}.{name}"), message))
-        };
+        let error =
+            |name: &str, message: &str| Err(CompileError::new(format!("{field}.{name}"), message));
         if section.header.is_none() && section.prefix.is_some() {
             return error("prefix", "expected it only beside `header`");
         }
         let place = match (&section.header, &section.query, &section.cookie) {
             (Some(name), None, None) => {
                 let name = name.to_ascii_lowercase();
-                let structural = ["host", "cookie", "content-type", "content-length", "transfer-encoding", "te", "connection"];
+                let structural = [
+                    "host",
+                    "cookie",
+                    "content-type",
+                    "content-length",
+                    "transfer-encoding",
+                    "te",
+                    "connection",
+                ];
                 if !is_token(&name) || structural.contains(&name.as_str()) {
-                    return error("header", "expected the name of a field for credentials, such as x-api-key");
+                    return error(
+                        "header",
+                        "expected the name of a field for credentials, such as x-api-key",
+                    );
                 }
                 let prefix = match &section.prefix {
                     Some(prefix) if !is_token(prefix) => {
@@ -88,7 +98,9 @@ impl Source {
                 return error("query", "expected letters, digits, hyphens, underscores and dots");
             }
             (None, None, Some(name)) if is_token(name) => Place::Cookie(name.clone()),
-            (None, None, Some(_)) => return error("cookie", "expected the name of a cookie (RFC 6265 §4.1.1)"),
+            (None, None, Some(_)) => {
+                return error("cookie", "expected the name of a cookie (RFC 6265 §4.1.1)");
+            }
             _ => {
                 let message = "expected one of `header`, `query` and `cookie`";
                 return Err(CompileError::new(field, message));
@@ -135,8 +147,11 @@ impl Source {
                 let (is_dpop, text) = match prefix {
                     None => (false, text),
                     Some(prefix) => {
-                        let (scheme, text) = text.split_once(' ').ok_or_else(|| self.malformed())?;
-                        let is_dpop = takes_dpop && name == "authorization" && scheme.eq_ignore_ascii_case(DPOP);
+                        let (scheme, text) =
+                            text.split_once(' ').ok_or_else(|| self.malformed())?;
+                        let is_dpop = takes_dpop
+                            && name == "authorization"
+                            && scheme.eq_ignore_ascii_case(DPOP);
                         if !is_dpop && !scheme.eq_ignore_ascii_case(prefix) {
                             return Ok(None);
                         }
@@ -150,12 +165,14 @@ impl Source {
             }
             Place::Query(name) => {
                 let query = target.query.as_deref().unwrap_or_default();
-                let mut values = parameters(query)?.filter(|(key, _)| key == name).map(|(_, value)| value);
+                let mut values =
+                    parameters(query)?.filter(|(key, _)| key == name).map(|(_, value)| value);
                 let (found, second) = (values.next(), values.next());
                 one(found, second.is_some(), "query")
             }
             Place::Cookie(name) => {
-                let mut values = cookies(headers)?.filter(|(key, _)| *key == name).map(|(_, value)| value);
+                let mut values =
+                    cookies(headers)?.filter(|(key, _)| *key == name).map(|(_, value)| value);
                 let (found, second) = (values.next(), values.next());
                 one(found.map(Cow::Borrowed), second.is_some(), "cookie")
             }
@@ -203,7 +220,11 @@ fn without_cookies(headers: &[Header], hidden: &[&str]) -> Option<HeaderEdit> {
     let left: Vec<String> = pairs
         .iter()
         .filter(|(name, _)| !hidden.contains(name))
-        .map(|(name, value)| if name.is_empty() { (*value).to_owned() } else { format!("{name}={value}") })
+        .map(
+            |(name, value)| {
+                if name.is_empty() { (*value).to_owned() } else { format!("{name}={value}") }
+            },
+        )
         .collect();
     if left.len() == pairs.len() {
         return None;
@@ -221,7 +242,8 @@ const DPOP: &str = "DPoP";
 
 /// The value of a field. Two of a name, and who is calling depends on who reads which.
 fn once<'a>(headers: &'a [Header], name: &str) -> Result<Option<&'a [u8]>, Refusal> {
-    let mut values = headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+    let mut values =
+        headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
     let found = values.next();
     match values.next() {
         None => Ok(found),
@@ -269,9 +291,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The parameters of a query as upstreams read them (WHATWG URL, application/x-www-form-urlencoded).
-fn parameters(
-    query: &str,
-) -> Result<impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)>, Refusal> {
+fn parameters(query: &str) -> Result<impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)>, Refusal> {
     if query.len() > MAXIMUM_SEARCHED_BYTES {
         return Err(too_long("query"));
     }
@@ -309,16 +329,24 @@ mod tests {
 
     fn request(path: &str, fields: &[(&str, &str)]) -> (Vec<Header>, Target) {
         let mut headers = vec![(":path".to_owned(), path.as_bytes().to_vec())];
-        headers.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+        headers.extend(
+            fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())),
+        );
         let target = Target::read(&headers).unwrap();
         (headers, target)
     }
 
-    fn found(section: serde_json::Value, path: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Reason> {
+    fn found(
+        section: serde_json::Value,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Option<String>, Reason> {
         let (headers, target) = request(path, fields);
         let source = source(section);
         let found = source.find(&headers, &target, false);
-        found.map(|found| found.map(|found| found.text.into_owned())).map_err(|refusal| refusal.reason)
+        found
+            .map(|found| found.map(|found| found.text.into_owned()))
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -329,7 +357,16 @@ mod tests {
         assert_eq!(read("bEARER  a"), Ok(Some("a".to_owned())));
         assert_eq!(read("Basic a"), Ok(None));
         assert_eq!(read("DPoP a"), Ok(None));
-        for value in ["", "Bearer", "Bearer ", "Bearer\ta", "Bearer a b", "Bearer a,b", "a", "Bearer a\u{a0}"] {
+        for value in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer\ta",
+            "Bearer a b",
+            "Bearer a,b",
+            "a",
+            "Bearer a\u{a0}",
+        ] {
             assert_eq!(read(value), Err(Reason::CredentialMalformed), "{value:?}");
         }
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
@@ -368,16 +405,27 @@ mod tests {
         ];
         let (headers, mut target) = request(
             "/?a=%20&access%5Ftoken=t&b",
-            &[("authorization", "Bearer t"), ("cookie", "a=1; session=t"), ("cookie", "b=2"), ("x-kept", "t")],
+            &[
+                ("authorization", "Bearer t"),
+                ("cookie", "a=1; session=t"),
+                ("cookie", "b=2"),
+                ("x-kept", "t"),
+            ],
         );
         let edits = hide(sources.iter(), &headers, &mut target);
-        assert_eq!(edits, [
-            HeaderEdit::Remove("authorization".into()),
-            HeaderEdit::Set("cookie".into(), "a=1; b=2".into()),
-        ]);
+        assert_eq!(
+            edits,
+            [
+                HeaderEdit::Remove("authorization".into()),
+                HeaderEdit::Set("cookie".into(), "a=1; b=2".into()),
+            ]
+        );
         assert_eq!(target.query.as_deref(), Some("a=%20&b"));
         let (headers, mut target) = request("/?access_token=t", &[("cookie", "session=t")]);
-        assert_eq!(hide(sources.iter(), &headers, &mut target), [HeaderEdit::Remove("cookie".into())]);
+        assert_eq!(
+            hide(sources.iter(), &headers, &mut target),
+            [HeaderEdit::Remove("cookie".into())]
+        );
         assert_eq!(target.query, None);
     }
 

@@ -143,7 +143,8 @@ impl<T> RemoteDocument<T> {
         parse: Parse<T>,
         field: &str,
     ) -> Result<Self, CompileError> {
-        let error = |name: &str, message: &str| CompileError::new(format!("{field}.{name}"), message);
+        let error =
+            |name: &str, message: &str| CompileError::new(format!("{field}.{name}"), message);
         let endpoint = remote.endpoint().map_err(|expected| error("uri", expected))?;
         if !(5..=86_400).contains(&remote.refresh_seconds) {
             return Err(error("refresh_seconds", "expected 5 to 86400"));
@@ -269,11 +270,16 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
         let mut warnings = Vec::new();
         if schedule.generation != known.schedule.generation {
             // Where the body is not there yet or not of this schedule, the next call finds it.
-            let Some(body) = self.shared.body(environment, &schedule) else { return (false, warnings) };
+            let Some(body) = self.shared.body(environment, &schedule) else {
+                return (false, warnings);
+            };
             match (self.parse)(&body) {
                 Ok((value, _)) => known.value = Some(Arc::new(value)),
                 Err(reason) => {
-                    warnings.push(format!("{}: what another worker fetched is not usable: {reason}", self.name));
+                    warnings.push(format!(
+                        "{}: what another worker fetched is not usable: {reason}",
+                        self.name
+                    ));
                     return (is_news, warnings);
                 }
             }
@@ -292,7 +298,9 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
         let lease = self.timeout() * steps + Duration::from_secs(2);
         let demanded = known.demanded;
         let taken = self.shared.take_lease(environment, |schedule| {
-            schedule.is_due(now, demanded, COOL_DOWN, self.refresh()).then(|| schedule.leased(now.after(lease)))
+            schedule
+                .is_due(now, demanded, COOL_DOWN, self.refresh())
+                .then(|| schedule.leased(now.after(lease)))
         });
         let schedule = taken?;
         known.demanded = false;
@@ -318,12 +326,11 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
             Err(reason) => (None, vec![reason]),
         };
         let body = answer.map(|answer| answer.body).filter(|_| value.is_some());
-        let stored = self.shared.store(environment, body, |schedule, is_new| {
-            match value.is_some() {
+        let stored =
+            self.shared.store(environment, body, |schedule, is_new| match value.is_some() {
                 true => schedule.succeeded(fetch.begun, now, self.refresh(), jitter, is_new),
                 false => schedule.failed(fetch.begun, now, self.refresh(), jitter),
-            }
-        });
+            });
         let mut known = self.lock();
         match stored {
             Some(schedule) => {
@@ -339,8 +346,9 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
             }
             None => warnings.push("it could not be stored for the other workers".to_owned()),
         }
-        let warnings =
-            warnings.into_iter().map(|reason| format!("{} from {}: {reason}", self.name, self.remote.uri));
+        let warnings = warnings
+            .into_iter()
+            .map(|reason| format!("{} from {}: {reason}", self.name, self.remote.uri));
         Outcome { next: None, warnings: warnings.collect() }
     }
 }

@@ -73,7 +73,8 @@ impl Schedule {
         refresh: Duration,
     ) -> bool {
         // No lease is longer than two time-outs and a bit.
-        let is_leased = self.leased_until > now && self.leased_until < now.after(Duration::from_secs(150));
+        let is_leased =
+            self.leased_until > now && self.leased_until < now.after(Duration::from_secs(150));
         if is_leased {
             return false;
         }
@@ -110,7 +111,13 @@ impl Schedule {
         }
     }
 
-    pub(super) fn failed(&self, _: Timestamp, now: Timestamp, refresh: Duration, jitter: f64) -> Self {
+    pub(super) fn failed(
+        &self,
+        _: Timestamp,
+        now: Timestamp,
+        refresh: Duration,
+        jitter: f64,
+    ) -> Self {
         let failures = self.failures.saturating_add(1);
         let longest = MAXIMUM_BACK_OFF.min(refresh);
         let back_off = Duration::from_secs(1 << failures.saturating_sub(1).min(10)).min(longest);
@@ -143,7 +150,8 @@ pub(super) struct Shared {
 impl Shared {
     /// One of its own for each document and URI.
     pub(super) fn new(name: &str, uri: &str) -> Self {
-        let digest = Sha256::new().chain_update(name).chain_update([0]).chain_update(uri).finalize();
+        let digest =
+            Sha256::new().chain_update(name).chain_update([0]).chain_update(uri).finalize();
         let digest = URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default());
         Self {
             schedule_key: format!("portcullis/remote/{digest}/schedule"),
@@ -152,7 +160,10 @@ impl Shared {
     }
 
     /// The schedule that all know; an empty one where there is none yet.
-    pub(super) fn load(&self, environment: &mut dyn Environment) -> Option<(Schedule, Option<Version>)> {
+    pub(super) fn load(
+        &self,
+        environment: &mut dyn Environment,
+    ) -> Option<(Schedule, Option<Version>)> {
         let Some((bytes, version)) = environment.load(&self.schedule_key).ok()? else {
             return Some((Schedule::default(), None));
         };
@@ -162,7 +173,11 @@ impl Shared {
     }
 
     /// The document's text, if it is the one that the schedule is of.
-    pub(super) fn body(&self, environment: &mut dyn Environment, schedule: &Schedule) -> Option<Vec<u8>> {
+    pub(super) fn body(
+        &self,
+        environment: &mut dyn Environment,
+        schedule: &Schedule,
+    ) -> Option<Vec<u8>> {
         let (body, _) = environment.load(&self.body_key).ok()??;
         (digest(&body) == schedule.digest).then_some(body)
     }
@@ -235,11 +250,16 @@ mod nanoseconds_since_epoch {
 
     use crate::environment::Timestamp;
 
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(time.0)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
         u64::deserialize(deserializer).map(Timestamp)
     }
 }

@@ -38,9 +38,13 @@ fn known(worker: &RemoteDocument<String>, environment: &mut TestEnvironment) -> 
 fn one_worker_asks_and_all_know() {
     let mut environment = TestEnvironment::new();
     let workers = [worker(), worker(), worker()];
-    let fetches: Vec<_> = workers.iter().filter_map(|worker| worker.due(&mut environment)).collect();
+    let fetches: Vec<_> =
+        workers.iter().filter_map(|worker| worker.due(&mut environment)).collect();
     let [fetch] = fetches.as_slice() else { panic!("{fetches:?}") };
-    assert_eq!((fetch.cluster.as_str(), fetch.path.as_str()), ("portcullis_https_issuer.example_443", "/jwks"));
+    assert_eq!(
+        (fetch.cluster.as_str(), fetch.path.as_str()),
+        ("portcullis_https_issuer.example_443", "/jwks")
+    );
     assert_eq!(workers[0].answered(fetch, ok("a"), &mut environment), Outcome::default());
     for worker in &workers {
         worker.learn(&mut environment);
@@ -220,7 +224,8 @@ fn metadata_leads_to_the_document() {
     });
     let worker = worker().through_metadata(locate, "keys".to_owned());
     let first = worker.due(&mut environment).unwrap();
-    let second = worker.answered(&first, ok("https://issuer.example/k"), &mut environment).next.unwrap();
+    let second =
+        worker.answered(&first, ok("https://issuer.example/k"), &mut environment).next.unwrap();
     assert_eq!((second.cluster.as_str(), second.path.as_str()), ("keys", "/k"));
     // Nobody else asks in between.
     assert_eq!(worker.due(&mut environment), None);
@@ -245,5 +250,8 @@ fn settings_that_make_no_sense_are_errors() {
     assert_eq!(field(|remote| remote.uri = "issuer.example".into()).as_deref(), Some("jwks.uri"));
     assert_eq!(field(|remote| remote.refresh_seconds = 1).as_deref(), Some("jwks.refresh_seconds"));
     assert_eq!(field(|remote| remote.timeout_seconds = 0).as_deref(), Some("jwks.timeout_seconds"));
-    assert_eq!(field(|remote| remote.max_stale_seconds = 60).as_deref(), Some("jwks.max_stale_seconds"));
+    assert_eq!(
+        field(|remote| remote.max_stale_seconds = 60).as_deref(),
+        Some("jwks.max_stale_seconds")
+    );
 }
