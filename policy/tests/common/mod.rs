@@ -35,7 +35,7 @@ impl Fixture {
 
     /// Fresh limits, the same issuer.
     pub fn with_keys_of(other: &Self) -> Self {
-        Self::of(ES256KeyPair::from_bytes(&other.keys.to_bytes()).unwrap())
+        Self::of(ES256KeyPair::from_bytes(&other.keys.to_bytes()).unwrap().with_key_id("k1"))
     }
 
     fn of(keys: ES256KeyPair) -> Self {
@@ -169,14 +169,15 @@ impl Fixture {
 
 pub fn jwks(keys: &ES256KeyPair) -> Value {
     let point = keys.public_key().public_key().to_bytes_uncompressed();
-    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "alg": "ES256",
+    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": keys.key_id(), "alg": "ES256",
         "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..])}]})
 }
 
 /// Signs claims as they are, which jwt-simple's own claims type would not let through.
 pub fn sign_es256(keys: &ES256KeyPair, claims: &Value) -> String {
     use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
-    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","kid":"k1","typ":"JWT"}"#);
+    let header = json!({"alg": "ES256", "kid": keys.key_id(), "typ": "JWT"});
+    let header = URL_SAFE_NO_PAD.encode(header.to_string());
     let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let key = SigningKey::from_slice(&keys.to_bytes()).unwrap();
     let signature: Signature = key.sign(signed.as_bytes());
@@ -256,7 +257,7 @@ impl Request {
     }
 }
 
-struct Runtime {
+pub struct Runtime {
     now: Timestamp,
     store: BTreeMap<String, (Vec<u8>, Version)>,
     versions: u32,
@@ -264,7 +265,15 @@ struct Runtime {
 }
 
 impl Runtime {
-    fn new() -> Self {
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn advance_seconds(&mut self, seconds: u64) {
+        self.now = Timestamp(self.now.0 + seconds * 1_000_000_000);
+    }
+
+    pub fn new() -> Self {
         Self {
             now: Timestamp(1_700_000_000_000_000_000),
             store: BTreeMap::new(),
