@@ -154,6 +154,54 @@ mod tests {
         );
     }
 
+    /// Each with its own hash; Envoy writes the names in any case.
+    #[test]
+    fn every_hash_verifies_with_the_keys_it_goes_with() {
+        use ring::signature::{
+            ECDSA_P384_SHA384_ASN1_SIGNING, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+            RSA_PSS_SHA256, RsaKeyPair,
+        };
+        use rustls::pki_types::PrivatePkcs8KeyDer;
+        use spki::der::{Encode as _, asn1::BitStringRef};
+        let random = SystemRandom::new();
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &random).unwrap();
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, document.as_ref(), &random)
+                .unwrap();
+        let envelope = |oid, parameters, key: &[u8]| {
+            let algorithm = spki::AlgorithmIdentifierRef { oid, parameters: Some(parameters) };
+            let subject_public_key = BitStringRef::from_bytes(key).unwrap();
+            SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().unwrap()
+        };
+        let p384 = envelope(ELLIPTIC, (&P384).into(), key.public_key().as_ref());
+        let signature = key.sign(&random, b"text").unwrap();
+        assert_eq!(verifies(b"sha384", &p384, signature.as_ref(), b"text"), Ok(Some(true)));
+        assert_eq!(verifies(b"SHA384", &p384, signature.as_ref(), b"text"), Ok(Some(true)));
+        assert_eq!(verifies(b"sha256", &p384, signature.as_ref(), b"text"), Ok(Some(false)));
+        assert_eq!(verifies(b"sha512", &p384, signature.as_ref(), b"text"), Ok(None));
+
+        let pem = include_bytes!("../../../policy/tests/signatures/rsa.pem");
+        let private = PrivatePkcs8KeyDer::from_pem_slice(pem).unwrap();
+        let key = RsaKeyPair::from_pkcs8(private.secret_pkcs8_der()).unwrap();
+        let rsa = envelope(RSA, spki::der::asn1::AnyRef::NULL, key.public_key().as_ref());
+        let mut signature = vec![0; 256];
+        for (encoding, hash) in [
+            (&RSA_PKCS1_SHA256, "sha256"),
+            (&RSA_PKCS1_SHA384, "sha384"),
+            (&RSA_PKCS1_SHA512, "sha512"),
+        ] {
+            key.sign(encoding, &random, b"text", &mut signature).unwrap();
+            for other in ["sha1", "sha256", "sha384", "sha512"] {
+                let verdict = verifies(other.as_bytes(), &rsa, &signature, b"text");
+                assert_eq!(verdict, Ok(Some(hash == other)), "{hash} {other}");
+            }
+        }
+        // PSS is not what hosts verify.
+        key.sign(&RSA_PSS_SHA256, &random, b"text", &mut signature).unwrap();
+        assert_eq!(verifies(b"sha256", &rsa, &signature, b"text"), Ok(Some(false)));
+    }
+
     #[test]
     fn a_forged_signature_does_not_verify() {
         let (key, signature) = signed(b"text");

@@ -65,7 +65,10 @@ impl Desk {
 
     /// A token that is good from 2026-01-31 11:46:40 to 2026-02-02 02:40, with changes.
     fn token(&self, changes: &[&str]) -> String {
-        let mut arguments = vec!["token", "mint", "--key", "issuer.jwk.json", "--subject", "alice"];
+        let mut arguments = vec!["token", "mint", "--subject", "alice"];
+        if !changes.contains(&"--key") {
+            arguments.extend(["--key", "issuer.jwk.json"]);
+        }
         arguments.extend(["--issuer", "https://issuer.portcullis.local"]);
         arguments.extend(["--audience", "scam-detector", "--tenant", "acme", "--role", "caller"]);
         arguments.extend(["--claim", "iat=1769860000", "--claim", "exp=1770000000"]);
@@ -177,6 +180,70 @@ fn tokens_are_minted_inspected_and_verified() {
         "{}",
         ended.stderr
     );
+}
+
+/// Keys of the RFCs, signing and verifying with each algorithm.
+#[test]
+fn every_algorithm_is_minted_and_verified() {
+    let desk = Desk::new();
+    let keys: serde_json::Value = serde_json::from_str(include_str!("private_keys.json")).unwrap();
+    let mut tokens = Vec::new();
+    for (name, algorithms) in [
+        ("rsa", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"].as_slice()),
+        ("p256", &["ES256"]),
+        ("p384", &["ES384"]),
+        ("p521", &["ES512"]),
+        ("ed25519", &["EdDSA"]),
+        ("oct", &["HS256", "HS384", "HS512"]),
+    ] {
+        for algorithm in algorithms {
+            let mut jwk = keys[name].clone();
+            jwk["alg"] = (*algorithm).into();
+            jwk["kid"] = "k".into();
+            desk.write("key.json", &jwk.to_string());
+            let members = jwk.as_object_mut().unwrap();
+            members.retain(|name, _| !["d", "p", "q", "dp", "dq", "qi"].contains(&name.as_str()));
+            desk.write("keys.json", &serde_json::json!({"keys": [jwk]}).to_string());
+            let token = desk.token(&["--key", "key.json"]);
+            let shown = desk.ok(&["token", "inspect", &token]);
+            assert!(shown.contains(&format!(r#""alg": "{algorithm}""#)), "{shown}");
+            tokens.push(token.clone());
+            let arguments = ["token", "verify", "--jwks", "keys.json", "--signature-only"];
+            let ended = desk.run(&arguments, &tokens.join("\n"));
+            let lines: Vec<bool> =
+                ended.stdout.lines().map(|line| line == r#"{"valid":true}"#).collect();
+            let (last, others) = lines.split_last().unwrap();
+            assert!(*last && others.iter().all(|valid| !valid), "{algorithm}: {}", ended.stdout);
+        }
+    }
+    // An RSA key alone is for RS256; a secret alone is for nothing.
+    desk.write("key.json", &keys["rsa"].to_string());
+    assert_eq!(desk.token(&["--key", "key.json"]).split('.').next(), tokens[0].split('.').next());
+}
+
+#[test]
+fn private_keys_are_read_strictly() {
+    let desk = Desk::new();
+    let keys: serde_json::Value = serde_json::from_str(include_str!("private_keys.json")).unwrap();
+    for (name, member, value, expected) in [
+        ("p256", "alg", "ES384", "alg: expected ES256"),
+        ("p521", "alg", "none", "alg: expected a signature algorithm"),
+        ("p521", "d", "AQ", "d: expected a key of this curve"),
+        ("p384", "x", "AQ", "d: expected a key of this curve"),
+        ("ed25519", "alg", "ES256", "alg: expected EdDSA"),
+        ("rsa", "alg", "HS256", "alg: expected RS256, RS384"),
+        ("rsa", "p", "AQ", "n: expected an RSA key"),
+        ("oct", "alg", "RS256", "alg: expected HS256, HS384"),
+        ("p256", "crv", "secp256k1", "crv: expected P-256, P-384"),
+    ] {
+        let mut jwk = keys[name].clone();
+        jwk[member] = value.into();
+        desk.write("key.json", &jwk.to_string());
+        let arguments = ["token", "mint", "--key", "key.json", "--issuer", "a", "--audience", "b"];
+        let ended = desk.run(&[&arguments[..], &["--subject", "c"]].concat(), "");
+        assert_eq!(ended.code, 2, "{name} {member}");
+        assert!(ended.stderr.contains(expected), "{name} {member}: {}", ended.stderr);
+    }
 }
 
 #[test]

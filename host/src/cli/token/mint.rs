@@ -14,7 +14,8 @@ use super::private_key::PrivateKey;
 /// For trying things out: in production, tokens come from the issuer. Prints the token and nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The issuer's private key, a JSON Web Key: P-256, Ed25519, RSA or, with alg HS256, symmetric
+    /// The issuer's private key, a JSON Web Key: P-256, P-384, P-521, Ed25519, RSA or symmetric. Its alg says what to sign
+    /// with: an RSA key without it signs with RS256, a symmetric one must have it
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 

@@ -4,29 +4,35 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
+use p521::ecdsa::signature::Signer as _;
+use portcullis_policy::identity::Algorithm;
+use ring::rand::{SecureRandom, SystemRandom};
 use ring::rsa::{KeyPairComponents, PublicKeyComponents};
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
-use ring::{hmac, rand};
+use ring::{digest, hmac};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::cli::input_file;
 
-/// A key that signs.
+/// A key that signs, and by which algorithm.
 pub(super) struct PrivateKey {
     id: Option<String>,
+    algorithm: Algorithm,
     material: Material,
 }
 
 enum Material {
-    Es256(EcdsaKeyPair),
-    EdDsa(Ed25519KeyPair),
-    Rs256(Box<RsaKeyPair>),
-    Hs256(hmac::Key),
+    Elliptic(EcdsaKeyPair),
+    P521(Box<p521::ecdsa::SigningKey>),
+    Edwards(Ed25519KeyPair),
+    Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
+    Symmetric(hmac::Key),
 }
 
 /// The members that are looked at; all but `kty` depend on it.
@@ -62,17 +68,10 @@ impl PrivateKey {
             let (line, column) = (error.line(), error.column());
             Failure::input(format_args!("{shown}:{line}:{column}: expected a private JSON Web Key"))
         })?;
-        let material = jwk.material().map_err(|(field, expected)| {
+        let (algorithm, material) = jwk.material().map_err(|(field, expected)| {
             Failure::input(format_args!("{shown}: {field}: {expected}"))
         })?;
-        let key = Self { id: jwk.kid, material };
-        match jwk.alg.as_deref() {
-            Some(name) if name != key.algorithm() && name != "Ed25519" => {
-                let expected = key.algorithm();
-                Err(Failure::input(format_args!("{shown}: alg: expected {expected} for this key")))
-            }
-            _ => Ok(key),
-        }
+        Ok(Self { id: jwk.kid, algorithm, material })
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -81,29 +80,28 @@ impl PrivateKey {
 
     /// The `alg` of what it signs.
     pub(super) fn algorithm(&self) -> &'static str {
-        match self.material {
-            Material::Es256(_) => "ES256",
-            Material::EdDsa(_) => "EdDSA",
-            Material::Rs256(_) => "RS256",
-            Material::Hs256(_) => "HS256",
-        }
+        self.algorithm.as_str()
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+        let random: &dyn SecureRandom = &SystemRandom::new();
         let failed = |_| Failure::runtime("the key does not sign");
         match &self.material {
-            Material::Es256(key) => {
-                let signature = key.sign(&SystemRandom::new(), message).map_err(failed)?;
-                Ok(signature.as_ref().to_vec())
+            Material::Elliptic(key) => {
+                Ok(key.sign(random, message).map_err(failed)?.as_ref().to_vec())
             }
-            Material::EdDsa(key) => Ok(key.sign(message).as_ref().to_vec()),
-            Material::Rs256(key) => {
+            Material::P521(key) => {
+                let signature: p521::ecdsa::Signature =
+                    key.try_sign(message).map_err(|_| Failure::runtime("the key does not sign"))?;
+                Ok(signature.to_bytes().to_vec())
+            }
+            Material::Edwards(key) => Ok(key.sign(message).as_ref().to_vec()),
+            Material::Rsa(key, encoding) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                let random: &dyn rand::SecureRandom = &SystemRandom::new();
-                key.sign(&RSA_PKCS1_SHA256, random, message, &mut signature).map_err(failed)?;
+                key.sign(*encoding, random, message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
-            Material::Hs256(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            Material::Symmetric(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
         }
     }
 }
@@ -112,40 +110,86 @@ impl PrivateKey {
 type Wrong = (&'static str, &'static str);
 
 impl Jwk {
-    fn material(&self) -> Result<Material, Wrong> {
+    fn material(&self) -> Result<(Algorithm, Material), Wrong> {
+        let declared = match self.alg.as_deref() {
+            None => None,
+            Some(name) => {
+                Some(Algorithm::named(name).ok_or(("alg", "expected a signature algorithm"))?)
+            }
+        };
+        // What the curve says is all there is to say.
+        let only = |algorithm: Algorithm, expected| match declared {
+            Some(name) if name != algorithm => Err(("alg", expected)),
+            _ => Ok(algorithm),
+        };
         match (self.kty.as_str(), self.crv.as_deref()) {
-            ("EC", Some("P-256")) => self.elliptic_curve(),
-            ("OKP", Some("Ed25519")) => self.edwards_curve(),
-            ("RSA", _) => self.rsa(),
-            ("oct", _) => self.symmetric(),
-            ("EC", _) => Err(("crv", "expected P-256")),
+            ("EC", Some("P-256")) => {
+                let algorithm = only(Algorithm::Es256, "expected ES256 for this key")?;
+                Ok((algorithm, self.elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING)?))
+            }
+            ("EC", Some("P-384")) => {
+                let algorithm = only(Algorithm::Es384, "expected ES384 for this key")?;
+                Ok((algorithm, self.elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING)?))
+            }
+            ("EC", Some("P-521")) => {
+                Ok((only(Algorithm::Es512, "expected ES512 for this key")?, self.p521()?))
+            }
+            ("OKP", Some("Ed25519")) => {
+                Ok((only(Algorithm::EdDsa, "expected EdDSA for this key")?, self.edwards()?))
+            }
+            ("RSA", _) => self.rsa(declared.unwrap_or(Algorithm::Rs256)),
+            ("oct", _) => self.symmetric(declared),
+            ("EC", _) => Err(("crv", "expected P-256, P-384 or P-521")),
             ("OKP", _) => Err(("crv", "expected Ed25519")),
             _ => Err(("kty", "expected EC, OKP, RSA or oct")),
         }
     }
 
-    fn elliptic_curve(&self) -> Result<Material, Wrong> {
+    fn elliptic(&self, algorithm: &'static EcdsaSigningAlgorithm) -> Result<Material, Wrong> {
         let private = secret(&self.d, "d")?;
-        let (x, y) = (public(&self.x, "x")?, public(&self.y, "y")?);
-        let point = [[4].as_slice(), &x, &y].concat();
         EcdsaKeyPair::from_private_key_and_public_key(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            algorithm,
             &private,
-            &point,
+            &self.point()?,
             &SystemRandom::new(),
         )
-        .map(Material::Es256)
-        .map_err(|_| ("d", "expected a P-256 key whose d, x and y belong together"))
+        .map(Material::Elliptic)
+        .map_err(|_| NO_PAIR)
     }
 
-    fn edwards_curve(&self) -> Result<Material, Wrong> {
+    /// ring does not know this curve.
+    fn p521(&self) -> Result<Material, Wrong> {
+        let private = secret(&self.d, "d")?;
+        let key = p521::ecdsa::SigningKey::from_slice(&private).map_err(|_| NO_PAIR)?;
+        let point = p521::ecdsa::VerifyingKey::from(&key).to_sec1_point(false);
+        match point.as_bytes() == self.point()? {
+            true => Ok(Material::P521(Box::new(key))),
+            false => Err(NO_PAIR),
+        }
+    }
+
+    /// The public key, uncompressed (SEC 1 section 2.3.3).
+    fn point(&self) -> Result<Vec<u8>, Wrong> {
+        Ok([[4].as_slice(), &public(&self.x, "x")?, &public(&self.y, "y")?].concat())
+    }
+
+    fn edwards(&self) -> Result<Material, Wrong> {
         let (seed, x) = (secret(&self.d, "d")?, public(&self.x, "x")?);
         Ed25519KeyPair::from_seed_and_public_key(&seed, &x)
-            .map(Material::EdDsa)
+            .map(Material::Edwards)
             .map_err(|_| ("d", "expected an Ed25519 key whose d and x belong together"))
     }
 
-    fn rsa(&self) -> Result<Material, Wrong> {
+    fn rsa(&self, algorithm: Algorithm) -> Result<(Algorithm, Material), Wrong> {
+        let encoding: &'static dyn RsaEncoding = match algorithm {
+            Algorithm::Rs256 => &RSA_PKCS1_SHA256,
+            Algorithm::Rs384 => &RSA_PKCS1_SHA384,
+            Algorithm::Rs512 => &RSA_PKCS1_SHA512,
+            Algorithm::Ps256 => &RSA_PSS_SHA256,
+            Algorithm::Ps384 => &RSA_PSS_SHA384,
+            Algorithm::Ps512 => &RSA_PSS_SHA512,
+            _ => return Err(("alg", "expected RS256, RS384, RS512, PS256, PS384 or PS512")),
+        };
         let components = KeyPairComponents {
             public_key: PublicKeyComponents { n: public(&self.n, "n")?, e: public(&self.e, "e")? },
             d: secret(&self.d, "d")?,
@@ -155,22 +199,30 @@ impl Jwk {
             dQ: secret(&self.dq, "dq")?,
             qInv: secret(&self.qi, "qi")?,
         };
-        RsaKeyPair::from_components(&components).map(|key| Material::Rs256(Box::new(key))).map_err(
-            |_| ("n", "expected an RSA key of at least 2048 bits whose members belong together"),
-        )
+        let key = RsaKeyPair::from_components(&components).map_err(|_| {
+            ("n", "expected an RSA key of 2048 to 4096 bits whose members belong together")
+        })?;
+        Ok((algorithm, Material::Rsa(Box::new(key), encoding)))
     }
 
-    fn symmetric(&self) -> Result<Material, Wrong> {
-        if self.alg.as_deref() != Some("HS256") {
-            return Err(("alg", "expected HS256 for this key"));
-        }
+    /// Without `alg` a secret could be used with any algorithm.
+    fn symmetric(&self, declared: Option<Algorithm>) -> Result<(Algorithm, Material), Wrong> {
+        let (algorithm, hmac_algorithm) = match declared {
+            Some(Algorithm::Hs256) => (Algorithm::Hs256, hmac::HMAC_SHA256),
+            Some(Algorithm::Hs384) => (Algorithm::Hs384, hmac::HMAC_SHA384),
+            Some(Algorithm::Hs512) => (Algorithm::Hs512, hmac::HMAC_SHA512),
+            _ => return Err(("alg", "expected HS256, HS384 or HS512 for this key")),
+        };
         let key = secret(&self.k, "k")?;
-        match key.len() >= portcullis_policy::MINIMUM_SECRET_BYTES {
-            true => Ok(Material::Hs256(hmac::Key::new(hmac::HMAC_SHA256, &key))),
-            false => Err(("k", "expected at least 32 bytes")),
+        let digest: &digest::Algorithm = hmac_algorithm.digest_algorithm();
+        match key.len() >= digest.output_len() {
+            true => Ok((algorithm, Material::Symmetric(hmac::Key::new(hmac_algorithm, &key)))),
+            false => Err(("k", "expected as many bytes as the hash has (32, 48 or 64), or more")),
         }
     }
 }
+
+const NO_PAIR: Wrong = ("d", "expected a key of this curve whose d, x and y belong together");
 
 fn public(member: &Option<String>, name: &'static str) -> Result<Vec<u8>, Wrong> {
     decode(member.as_deref(), name)

@@ -46,6 +46,9 @@ impl From<JwkError> for Unusable {
     }
 }
 
+/// The kinds of keys, in `kty`.
+const KINDS: [&str; 4] = ["RSA", "EC", "OKP", "oct"];
+
 /// The private members of all kinds of public keys (RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2), and a secret's only one.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -56,6 +59,9 @@ const OTHER_OPERATIONS: [&str; 6] =
 impl Jwk<'_> {
     pub(super) fn read(&self) -> Result<Key, Unusable> {
         let kind = self.required_text("kty")?;
+        if !KINDS.contains(&kind) {
+            return Err(self.unknown_kind());
+        }
         if kind != "oct"
             && let Some(name) = PRIVATE.iter().find(|name| self.members.contains_key(**name))
         {
@@ -77,7 +83,7 @@ impl Jwk<'_> {
             "EC" => self.elliptic()?,
             "OKP" => self.edwards()?,
             "oct" => self.symmetric(declared)?,
-            _ => return Err(self.unknown("kty", "expected RSA, EC, OKP or oct")),
+            _ => return Err(self.unknown_kind()),
         };
         // RFC 8725 §3.1: one algorithm for a key. For RSA keys without `alg`, of which there are many, it is the one that their
         // issuers sign with nearly always; others must be named in the policy (`Key::restricted_to`).
@@ -185,6 +191,10 @@ impl Jwk<'_> {
     fn bytes(&self, name: &str) -> Result<Vec<u8>, JwkError> {
         let text = self.required_text(name)?;
         URL_SAFE_NO_PAD.decode(text).map_err(|_| self.error(name, "expected base64url"))
+    }
+
+    fn unknown_kind(&self) -> Unusable {
+        self.unknown("kty", &format!("expected {}", KINDS.join(", ")))
     }
 
     fn unknown(&self, name: &str, expected: &str) -> Unusable {
