@@ -97,7 +97,9 @@ impl Bundle {
         let Document { identity, assertion, .. } = self.document();
         let pepper = identity.api_keys.iter().map(|keys| keys.pepper.env.as_str());
         let assertion = assertion.iter().map(|section| section.key.env.as_str());
-        let names = self.key_set_secrets().chain(pepper).chain(assertion);
+        let dpop = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
+        let nonce = dpop.filter_map(|dpop| dpop.nonce_key.as_ref()).map(|key| key.env.as_str());
+        let names = self.key_set_secrets().chain(pepper).chain(nonce).chain(assertion);
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 

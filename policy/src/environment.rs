@@ -43,6 +43,13 @@ pub trait Environment {
         value: &[u8],
     ) -> Result<Swap, Unavailable>;
 
+    /// The SHA-256 digest of the client certificate's DER, as [`RequestHead::client_certificate`](crate::RequestHead) has it,
+    /// of the request that is being decided. Asked only where a token is bound to one and the request's head does not tell, so
+    /// that finding out costs nothing elsewhere. `None` means that the client has shown none: the token is refused.
+    fn client_certificate(&mut self) -> Option<[u8; 32]> {
+        None
+    }
+
     /// Verifies a signature with the host's native cryptography, where there is any: `None` means that the host
     /// cannot, and the policy will do it itself. `Some(true)` for a bad signature would let a forged
     /// token in; `Some(false)` for a good one only costs a retry.

@@ -67,6 +67,7 @@ pub struct Exchange {
     route: Option<usize>,
     headers: Vec<Header>,
     edits: Vec<HeaderEdit>,
+    response_edits: Vec<HeaderEdit>,
     standing: Option<Standing>,
     record: Record,
 }
@@ -83,6 +84,7 @@ impl Exchange {
             route: None,
             headers: Vec::new(),
             edits: Vec::new(),
+            response_edits: Vec::new(),
             standing: None,
             record: Record::new(now),
         }
@@ -167,6 +169,7 @@ impl Exchange {
         if self.policy.stages.contains(Stage::Output) {
             edits = self.policy.output.edits(headers);
         }
+        edits.extend(self.response_edits.iter().cloned());
         if let (Some(standing), None) = (&self.standing, &self.record.refused) {
             let fields = standing.fields();
             edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
@@ -280,6 +283,7 @@ impl Exchange {
             self.principal = caller.principal;
             self.claims = caller.claims;
             self.edits.extend(caller.edits);
+            self.response_edits = caller.response_edits;
         }
         Ok(())
     }

@@ -137,6 +137,16 @@ reasons! {
     TokenBindingMissing = "token-binding-missing", Identity, 401, "The token must be bound to you";
     /// Bound to somebody else.
     TokenBindingMismatch = "token-binding-mismatch", Identity, 401, "The token is bound to somebody else";
+    /// A token that is bound to a key, without a proof that the key is the client's (RFC 9449).
+    DpopProofMissing = "dpop-proof-missing", Identity, 401, "A proof of possession is required";
+    /// A proof that is malformed, or about something else.
+    DpopProofInvalid = "dpop-proof-invalid", Identity, 401, "The proof of possession is not valid";
+    /// A proof that was used before.
+    DpopProofReplayed = "dpop-proof-replayed", Identity, 401, "The proof of possession was used before";
+    /// A proof without a nonce of the gate's, or with one that is too old.
+    DpopNonceRequired = "dpop-nonce-required", Identity, 401, "The proof of possession needs a new nonce";
+    /// Whether a proof was used before cannot be told: too many by this client, or the shared store does not answer.
+    DpopReplaysUnavailable = "dpop-replays-unavailable", Identity, 503, "The proof of possession cannot be checked now, try again";
     /// The keys or lists that are needed cannot be had.
     IdentityUnavailable = "identity-unavailable", Identity, 503, "Credentials cannot be checked now, try again";
     /// An API key that nobody has.

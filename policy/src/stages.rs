@@ -95,6 +95,8 @@ pub(crate) struct Caller {
     pub(crate) claims: Option<Arc<Claims>>,
     /// Header fields for the upstream.
     pub(crate) edits: Vec<HeaderEdit>,
+    /// Header fields for the client.
+    pub(crate) response_edits: Vec<HeaderEdit>,
 }
 
 /// Why there is no answer.

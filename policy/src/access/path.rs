@@ -68,6 +68,11 @@ impl Target {
         })
     }
 
+    /// A path as it would stand in [`Self::path`]; none where it has no single reading.
+    pub(crate) fn normal_path(path: &str) -> Option<String> {
+        normalise(path).ok()
+    }
+
     /// Takes a parameter out of the query; the others stay as they were written.
     pub(crate) fn remove_parameter(&mut self, name: &str) {
         let Some(query) = &self.query else { return };

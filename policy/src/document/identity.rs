@@ -188,19 +188,23 @@ pub enum JwksSource {
     Discovery(Discovery),
 }
 
-/// Proofs of possession (RFC 9449).
+/// Proofs of possession (RFC 9449): a token that is bound to a key (`cnf.jkt`) comes in the authorization field after `DPoP`, and
+/// with it, in the `DPoP` field, a proof of the key that is about this request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DpopSection {
-    /// How old a proof may be, in seconds. Default 60, at most 300. Each is accepted once.
+    /// How old a proof may be, in seconds. Default 60, at most 300. Each is accepted once, on all workers of a machine together. There
+    /// is room for some 4800 proofs of one key within this time: 80 requests in every second at 60 seconds, 16 at 300. Beyond
+    /// it requests are refused (`dpop-replays-unavailable`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
-    /// With it, proofs must hold a nonce that the gate has given out (RFC 9449 §9), made with this key.
+    /// With it, proofs must hold a nonce that the gate has given out (RFC 9449 §9), made with this key: at least 32 bytes in
+    /// base64url, the same on all gates that clients see as one. A nonce is good for `max_age_seconds` to twice as long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce_key: Option<SecretSource>,
     /// The scheme and authority that clients use, such as `https://api.example`, where a proxy in front makes the gate see
-    /// another. Default: https and the request's own authority.
+    /// another, or where clients come by http. Default: https and the request's own authority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
 }

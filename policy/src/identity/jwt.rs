@@ -8,6 +8,7 @@ use super::cache::TokenCache;
 use super::claim::Claims;
 use super::claims::{ClaimRules, Validity, header_name};
 use super::confirmation::Confirmation;
+use super::dpop::DpopRules;
 use super::jwk::KeySet;
 use super::keys::KeySource;
 use super::source::Source;
@@ -32,7 +33,7 @@ const MAXIMUM_ISSUERS: usize = 64;
 pub(crate) struct JwtRules {
     pub(super) sources: Vec<Source>,
     issuers: Vec<IssuerRules>,
-    takes_dpop: bool,
+    dpop: Option<DpopRules>,
     remembered: Mutex<TokenCache>,
 }
 
@@ -96,10 +97,17 @@ impl JwtRules {
             }
             issuers.push(compiled);
         }
+        let sources = Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?;
+        if section.dpop.is_some() && !sources.iter().any(Source::takes_dpop) {
+            let message = "expected the authorization field, with a prefix, among `identity.jwt.sources` (RFC 9449 §7.1)";
+            return Err(CompileError::new(format!("{FIELD}.dpop"), message));
+        }
+        let dpop = section.dpop.as_ref();
+        let dpop = dpop.map(|dpop| DpopRules::compile(dpop, &format!("{FIELD}.dpop"), secrets));
         Ok(Self {
-            sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?,
+            sources,
             issuers,
-            takes_dpop: section.dpop.is_some(),
+            dpop: dpop.transpose()?,
             remembered: Mutex::new(TokenCache::new(section.remembered_tokens as usize)),
         })
     }
@@ -163,9 +171,19 @@ impl JwtRules {
         self.issuers.iter().position(|issuer| issuer.name == name)
     }
 
-    /// Whether tokens may be presented as RFC 9449 has it.
-    pub(super) fn takes_dpop(&self) -> bool {
-        self.takes_dpop
+    /// What proofs must be like, where tokens may be presented as RFC 9449 has it.
+    pub(super) fn dpop(&self) -> Option<&DpopRules> {
+        self.dpop.as_ref()
+    }
+
+    /// Whether the upstream sees tokens that are presented so.
+    pub(super) fn forwards_dpop(&self) -> bool {
+        self.sources.iter().any(|source| source.takes_dpop() && source.forwards())
+    }
+
+    /// Whether there are tokens that are good without a proof.
+    pub(super) fn takes_bearer(&self) -> bool {
+        self.issuers.iter().any(|issuer| issuer.binding != Some(TokenBinding::Dpop))
     }
 
     /// What an issuer's tokens must be bound to.

@@ -2,9 +2,11 @@
 
 mod api_key;
 mod cache;
+mod challenge;
 mod claim;
 mod claims;
 mod confirmation;
+mod dpop;
 mod jwk;
 mod jwt;
 mod keys;
@@ -35,7 +37,9 @@ use crate::remote::Refreshed;
 use crate::stages::{Caller, Identify, Interruption, Question};
 use crate::{Environment, Secrets};
 
+use challenge::challenge;
 use confirmation::Confirmation;
+use dpop::{DpopRules, Proved};
 use jwt::Verified;
 use requirement::Provider;
 use revocation::RevocationRules;
@@ -87,7 +91,7 @@ impl IdentityRules {
         let mut presented = Vec::new();
         if let Some(jwt) = &self.jwt {
             for source in &jwt.sources {
-                let found = source.find(headers, target, jwt.takes_dpop())?;
+                let found = source.find(headers, target, jwt.dpop().is_some())?;
                 let found = found.filter(|found| {
                     !(self.takes_keys_at(source) && ApiKeyRules::is_key(&found.text))
                 });
@@ -132,81 +136,78 @@ impl IdentityRules {
         self.jwt.iter().flat_map(|jwt| &jwt.sources).any(|other| other.is_same_place(source))
     }
 
-    fn identify_one(
+    /// Who is calling by one credential. What proves that it is the caller's is added to `proofs`: to be recorded in the end.
+    fn identify_one<'a>(
         &self,
-        presented: &Presented<'_>,
+        presented: &Presented<'a>,
         question: &Question<'_>,
         environment: &mut dyn Environment,
+        proofs: &mut Vec<(&'a DpopRules, Proved)>,
     ) -> Result<(Provider, Caller), Interruption> {
         match presented {
             Presented::ApiKey(keys, found) => {
                 let principal = keys.verify(&found.text, question, environment)?;
-                Ok((Provider::ApiKey, Caller { principal, claims: None, edits: Vec::new() }))
+                let (edits, response_edits) = (Vec::new(), Vec::new());
+                Ok((Provider::ApiKey, Caller { principal, claims: None, edits, response_edits }))
             }
             Presented::Token(jwt, found) => {
                 let verified = jwt.verify(&found.text, question.since, environment)?;
-                self.check_binding(jwt, &verified, found, question)?;
+                let proof = Self::check_binding(jwt, &verified, found, question, environment)?;
                 if let Some(revocation) = &self.revocation {
                     revocation.check(&verified, question.since, environment)?;
                 }
+                let nonce = proof.as_ref().map(|(_, proved)| DpopRules::response_edits(proved));
+                proofs.extend(proof);
                 let caller = Caller {
                     principal: Arc::clone(&verified.principal),
                     claims: verified.claims.clone(),
                     edits: verified.edits.clone(),
+                    response_edits: nonce.unwrap_or_default(),
                 };
                 Ok((Provider::Issuer(verified.issuer), caller))
             }
         }
     }
 
-    /// Whether who presents a token is who may (RFC 8705, RFC 9449).
-    fn check_binding(
-        &self,
-        jwt: &JwtRules,
+    /// Whether who presents a token is who may (RFC 8705, RFC 9449). Answers the proof of it, if there must be one.
+    fn check_binding<'a>(
+        jwt: &'a JwtRules,
         verified: &Verified,
         found: &Found<'_>,
         question: &Question<'_>,
-    ) -> Result<(), Refusal> {
+        environment: &mut dyn Environment,
+    ) -> Result<Option<(&'a DpopRules, Proved)>, Refusal> {
         let confirmation = verified.confirmation.as_ref();
         if !Confirmation::satisfies(confirmation, jwt.binding(verified.issuer)) {
             let detail = "Get a token that is bound to you (RFC 8705, RFC 9449).";
             return Err(Refusal::new(Reason::TokenBindingMissing, detail));
         }
-        let has_key = confirmation.is_some_and(|confirmation| confirmation.key.is_some());
-        if found.is_dpop && !has_key {
+        let key = confirmation.and_then(|confirmation| confirmation.key);
+        if found.is_dpop && key.is_none() {
             let detail = "Present a token that is not bound to a key as a bearer token.";
             return Err(Refusal::new(Reason::TokenBindingMissing, detail));
         }
-        let Some(confirmation) = confirmation else { return Ok(()) };
-        if !confirmation.admits_certificate(question.client_certificate) {
-            let detail = "Connect with the client certificate that the token is bound to.";
-            return Err(Refusal::new(Reason::TokenBindingMismatch, detail));
+        if let Some(certificate) = confirmation.and_then(|confirmation| confirmation.certificate) {
+            let shown = question.client_certificate.copied();
+            // Certificates are public: no secret is compared.
+            if shown.or_else(|| environment.client_certificate()) != Some(certificate) {
+                let detail = "Connect with the client certificate that the token is bound to.";
+                return Err(Refusal::new(Reason::TokenBindingMismatch, detail));
+            }
         }
-        if confirmation.key.is_some() {
+        let Some(key) = key else { return Ok(None) };
+        let Some(dpop) = jwt.dpop() else {
             let detail = "Tokens that are bound to a DPoP key are not accepted here.";
             return Err(Refusal::new(Reason::TokenUnsupported, detail));
-        }
-        Ok(())
-    }
-
-    /// Adds the challenge that every 401 needs (RFC 9110 §11.6.1), as RFC 6750 §3 has it: without an error
-    /// code where no token was presented.
-    fn challenge(&self, refusal: Refusal) -> Refusal {
-        let has_challenge = refusal.headers.iter().any(|(name, _)| *name == "www-authenticate");
-        if refusal.reason.status() != 401 || has_challenge {
-            return refusal;
-        }
-        let challenge = match &self.jwt {
-            Some(_) => match refusal.reason {
-                Reason::CredentialMissing | Reason::ApiKeyInvalid => BEARER_CHALLENGE.to_owned(),
-                reason => format!(
-                    "{BEARER_CHALLENGE}, error=\"invalid_token\", error_description=\"{}\"",
-                    reason.title()
-                ),
-            },
-            None => "ApiKey realm=\"portcullis\"".to_owned(),
         };
-        refusal.header("www-authenticate", challenge)
+        // Who has stolen the token must not get by without the key by calling it another kind (RFC 9449 §7.2).
+        if !found.is_dpop {
+            let detail = "Present the token in the authorization field after `DPoP`, with a proof.";
+            return Err(Refusal::new(Reason::DpopProofMissing, detail)
+                .finding(found.at, "DPoP TOKEN (RFC 9449 §7.1)"));
+        }
+        let proved = dpop.check(&found.text, &key, question, environment)?;
+        Ok(Some((dpop, proved)))
     }
 
     fn identify_all(
@@ -221,10 +222,16 @@ impl IdentityRules {
             return Err(refusal.into());
         }
         let mut callers = Vec::with_capacity(presented.len());
+        let mut proofs = Vec::new();
         for presented in &presented {
-            callers.push(self.identify_one(presented, question, environment)?);
+            callers.push(self.identify_one(presented, question, environment, &mut proofs)?);
         }
-        Ok(question.required.choose(callers, || self.missing())?)
+        let caller = question.required.choose(callers, || self.missing())?;
+        // Last: a request that has to wait comes again with the same proof, and who may not come in anyway uses no room.
+        for (dpop, proved) in &proofs {
+            dpop.record(proved, environment)?;
+        }
+        Ok(caller)
     }
 }
 
@@ -236,7 +243,8 @@ impl Identify for IdentityRules {
     ) -> Result<Option<Caller>, Interruption> {
         self.identify_all(question, environment).map_err(|interruption| match interruption {
             Interruption::Refused(refusal) => {
-                Interruption::Refused(Box::new(self.challenge(*refusal)))
+                let used_dpop = DpopRules::is_used(question.headers);
+                Interruption::Refused(Box::new(challenge(self.jwt.as_ref(), used_dpop, *refusal)))
             }
             Interruption::Wait => Interruption::Wait,
         })
@@ -254,11 +262,17 @@ impl Identify for IdentityRules {
             (Some(one), None) | (None, Some(one)) => format!("Present {one}."),
             (Some(token), Some(key)) => format!("Present {token}, or {key}."),
         };
-        self.challenge(Refusal::new(Reason::CredentialMissing, detail))
+        challenge(self.jwt.as_ref(), false, Refusal::new(Reason::CredentialMissing, detail))
     }
 
     fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit> {
-        source::hide(self.sources(), headers, target)
+        let mut edits = source::hide(self.sources(), headers, target);
+        // A proof goes where the token goes.
+        let hides_proof = self.jwt.as_ref().is_some_and(|jwt| jwt.dpop().is_some() && !jwt.forwards_dpop());
+        if hides_proof && headers.iter().any(|(name, _)| name == dpop::FIELD) {
+            edits.push(HeaderEdit::Remove(dpop::FIELD.to_owned()));
+        }
+        edits
     }
 
     fn singular_fields(&self) -> Vec<&str> {
@@ -284,5 +298,3 @@ impl Identify for IdentityRules {
         jwt.chain(api_keys).chain(revocation).collect()
     }
 }
-
-const BEARER_CHALLENGE: &str = "Bearer realm=\"portcullis\"";

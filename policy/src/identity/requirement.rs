@@ -104,6 +104,7 @@ impl Required {
                         return Err(Refusal::new(Reason::CredentialConflict, detail));
                     }
                     chosen.edits.extend(caller.edits.iter().cloned());
+                    chosen.response_edits.extend(caller.response_edits.iter().cloned());
                 }
             }
         }

@@ -117,6 +117,16 @@ impl Source {
         }
     }
 
+    /// Whether a token may stand here as RFC 9449 §7.1 has it.
+    pub(crate) fn takes_dpop(&self) -> bool {
+        matches!(&self.place, Place::Header(name, Some(_)) if name == "authorization")
+    }
+
+    /// Whether the upstream sees what stands here.
+    pub(crate) fn forwards(&self) -> bool {
+        self.forward
+    }
+
     /// Whether what stands here stands where the other one looks too.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place
@@ -149,9 +159,8 @@ impl Source {
                     Some(prefix) => {
                         let (scheme, text) =
                             text.split_once(' ').ok_or_else(|| self.malformed())?;
-                        let is_dpop = takes_dpop
-                            && name == "authorization"
-                            && scheme.eq_ignore_ascii_case(DPOP);
+                        let is_dpop =
+                            takes_dpop && self.takes_dpop() && scheme.eq_ignore_ascii_case(DPOP);
                         if !is_dpop && !scheme.eq_ignore_ascii_case(prefix) {
                             return Ok(None);
                         }

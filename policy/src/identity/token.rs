@@ -32,6 +32,15 @@ pub struct Token<'a> {
 impl<'a> Token<'a> {
     /// Takes a token apart. Refuses everything that two implementations could read differently.
     pub fn parse(text: &'a str) -> Result<Self, Refusal> {
+        Self::read(text, false)
+    }
+
+    /// Takes apart a proof (RFC 9449 §4.2): a token with a key in its header, which is for the caller to judge.
+    pub(super) fn parse_proof(text: &'a str) -> Result<Self, Refusal> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &'a str, takes_key: bool) -> Result<Self, Refusal> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
             return Err(malformed("a token of at most 16384 bytes"));
         }
@@ -41,7 +50,7 @@ impl<'a> Token<'a> {
             return Err(not_compact());
         }
         let header = object(header, "header")?;
-        check_header(&header)?;
+        check_header(&header, takes_key)?;
         let signature = decode(signature).ok_or_else(|| malformed("a signature in base64url"))?;
         if signature.is_empty() {
             return Err(malformed("a signature that is not empty"));
@@ -78,7 +87,7 @@ pub(super) fn media_type(name: &str) -> String {
 }
 
 /// RFC 7515 §4.1 and RFC 8725 §3: what the header may say.
-fn check_header(header: &Map<String, Value>) -> Result<(), Refusal> {
+fn check_header(header: &Map<String, Value>, takes_key: bool) -> Result<(), Refusal> {
     let unsupported = |expected: &str| {
         Err(Refusal::new(Reason::TokenUnsupported, "Use a plain signed token.")
             .finding("authorization", expected))
@@ -97,7 +106,7 @@ fn check_header(header: &Map<String, Value>) -> Result<(), Refusal> {
     // Extensions that must be understood are not (RFC 7515 §4.1.11); what is signed is the text as it stands (RFC 7797); a
     // nested or encrypted token is not what the signature says; keys are never taken from a token (RFC 8725 §3.10).
     for name in ["crit", "b64", "enc", "zip", "jwk", "salt"] {
-        if header.contains_key(name) {
+        if header.contains_key(name) && !(takes_key && name == "jwk") {
             return unsupported(&format!("no header parameter {name}"));
         }
     }
