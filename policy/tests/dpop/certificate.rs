@@ -48,7 +48,10 @@ fn the_runtime_is_asked_only_where_it_matters() {
     assert_eq!(gate.reason(&Request::bearer(&bound())), Err(Reason::TokenBindingMismatch));
     // What the request's head tells goes first, and there is no second chance.
     gate.host.certificate = Some(OWN);
-    assert_eq!(gate.reason(&Request::bearer(&bound()).on(OTHER)), Err(Reason::TokenBindingMismatch));
+    assert_eq!(
+        gate.reason(&Request::bearer(&bound()).on(OTHER)),
+        Err(Reason::TokenBindingMismatch)
+    );
 }
 
 #[test]
@@ -86,7 +89,9 @@ fn an_issuer_can_ask_for_a_certificate() {
     assert_eq!(gate.reason(&unbound), Err(Reason::TokenBindingMissing));
     assert_eq!(gate.reason(&Request::bearer(&bound()).on(OWN)), Ok(()));
     // RFC 8705 §3.1 knows one digest; what cannot be checked is not let pass.
-    for cnf in [json!({"x5t": encode(OWN)}), json!({}), json!({"x5t#S256": encode(OWN), "kid": "a"})] {
+    for cnf in
+        [json!({"x5t": encode(OWN)}), json!({}), json!({"x5t#S256": encode(OWN), "kid": "a"})]
+    {
         let request = Request::bearer(&Holder::token(cnf.clone())).on(OWN);
         assert_eq!(gate.reason(&request), Err(Reason::TokenUnsupported), "{cnf}");
     }

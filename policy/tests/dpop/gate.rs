@@ -47,7 +47,8 @@ impl Holder {
 
     /// A token of the issuer's with this `cnf`.
     pub fn token(cnf: Value) -> String {
-        let claims = json!({"iss": ISSUER, "aud": "api", "sub": "alice", "exp": NOW + 100_000, "cnf": cnf});
+        let claims =
+            json!({"iss": ISSUER, "aud": "api", "sub": "alice", "exp": NOW + 100_000, "cnf": cnf});
         let mut claims: Map<String, Value> = claims.as_object().unwrap().clone();
         claims.retain(|_, value| !value.is_null());
         Self::new(1).sign(&json!({"alg": "ES256", "typ": "at+jwt"}), &Value::Object(claims))
@@ -89,7 +90,8 @@ pub struct Request {
 
 impl Request {
     pub fn new(fields: &[(&str, &str)]) -> Self {
-        let standard = [(":method", "POST"), (":path", "/v1/predict"), (":authority", "api.example")];
+        let standard =
+            [(":method", "POST"), (":path", "/v1/predict"), (":authority", "api.example")];
         let fields = standard.iter().chain(fields);
         let headers = fields.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
         Self { headers: headers.collect(), certificate: None }

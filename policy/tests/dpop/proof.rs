@@ -31,7 +31,11 @@ fn a_good_proof_gets_through_and_goes_no_further() {
     for name in ["authorization", "dpop"] {
         assert!(edits.contains(&HeaderEdit::Remove(name.to_owned())), "{name}");
     }
-    assert!(!response.iter().any(|edit| matches!(edit, HeaderEdit::Set(name, _) if name == "dpop-nonce")));
+    assert!(
+        !response
+            .iter()
+            .any(|edit| matches!(edit, HeaderEdit::Set(name, _) if name == "dpop-nonce"))
+    );
     // Also one that nobody has looked at.
     let bearer = Request::bearer(&Holder::token(Value::Null)).with("dpop", "a.b.c");
     let (edits, _) = Gate::new(json!({})).send(&bearer).unwrap();
@@ -66,8 +70,14 @@ fn a_bound_token_is_no_bearer_token() {
     );
     assert_eq!(field(&reply, "www-authenticate"), Some(challenge.as_str()));
     // Not even with a proof: the scheme says how the token is meant.
-    assert_eq!(gate.reason(&Request::bearer(&token).with("dpop", &proof)), Err(Reason::DpopProofMissing));
-    assert_eq!(gate.reason(&Request::new(&[("authorization", &format!("DPoP {token}"))])), Err(Reason::DpopProofMissing));
+    assert_eq!(
+        gate.reason(&Request::bearer(&token).with("dpop", &proof)),
+        Err(Reason::DpopProofMissing)
+    );
+    assert_eq!(
+        gate.reason(&Request::new(&[("authorization", &format!("DPoP {token}"))])),
+        Err(Reason::DpopProofMissing)
+    );
     assert_eq!(gate.reason(&Request::dpop(&token, &proof)), Ok(()));
     // Nor elsewhere.
     let mut jwk = Holder::new(1).jwk();
@@ -89,10 +99,14 @@ fn a_bound_token_is_no_bearer_token() {
 fn a_token_that_is_not_bound_is_no_dpop_token() {
     let client = Holder::new(2);
     let token = Holder::token(Value::Null);
-    let reply = Gate::new(json!({})).send(&Request::dpop(&token, &client.proof(&token, "a"))).unwrap_err();
+    let reply =
+        Gate::new(json!({})).send(&Request::dpop(&token, &client.proof(&token, "a"))).unwrap_err();
     assert_eq!(reason(&reply), Reason::TokenBindingMissing);
     let challenge = field(&reply, "www-authenticate").unwrap();
-    assert!(challenge.starts_with("DPoP realm=\"portcullis\", algs=\"") && challenge.ends_with(", Bearer realm=\"portcullis\""));
+    assert!(
+        challenge.starts_with("DPoP realm=\"portcullis\", algs=\"")
+            && challenge.ends_with(", Bearer realm=\"portcullis\"")
+    );
 }
 
 #[test]
@@ -104,10 +118,16 @@ fn challenges_name_what_is_accepted() {
     let token = client.own_token();
     let mut both = Gate::new(json!({}));
     let missing = challenge(&mut both, &Request::new(&[]));
-    assert!(missing.starts_with("Bearer realm=\"portcullis\", DPoP realm=\"portcullis\", algs=\""), "{missing}");
+    assert!(
+        missing.starts_with("Bearer realm=\"portcullis\", DPoP realm=\"portcullis\", algs=\""),
+        "{missing}"
+    );
     assert!(!missing.contains("error"));
     let invalid = challenge(&mut both, &Request::dpop(&token, "a.b.c"));
-    assert!(invalid.starts_with("DPoP ") && invalid.contains("error=\"invalid_dpop_proof\""), "{invalid}");
+    assert!(
+        invalid.starts_with("DPoP ") && invalid.contains("error=\"invalid_dpop_proof\""),
+        "{invalid}"
+    );
     let mut jwk = Holder::new(1).jwk();
     jwk["alg"] = "ES256".into();
     let jwt = json!({"dpop": {}, "issuers": [{"issuer": "https://issuer.example", "audiences": ["api"],
@@ -115,7 +135,10 @@ fn challenges_name_what_is_accepted() {
     let mut bound = Gate::of(json!({}), json!({"jwt": jwt}));
     let missing = challenge(&mut bound, &Request::new(&[]));
     assert!(missing.starts_with("DPoP ") && !missing.contains("Bearer"), "{missing}");
-    assert_eq!(bound.reason(&Request::bearer(&Holder::token(Value::Null))), Err(Reason::TokenBindingMissing));
+    assert_eq!(
+        bound.reason(&Request::bearer(&Holder::token(Value::Null))),
+        Err(Reason::TokenBindingMissing)
+    );
 }
 
 #[test]
@@ -124,9 +147,18 @@ fn there_is_one_proof() {
     let token = client.own_token();
     let (one, other) = (client.proof(&token, "a"), client.proof(&token, "b"));
     let mut gate = Gate::new(json!({}));
-    assert_eq!(gate.reason(&Request::dpop(&token, &one).with("dpop", &other)), Err(Reason::CredentialConflict));
-    assert_eq!(gate.reason(&Request::dpop(&token, &one).with("dpop", &one)), Err(Reason::CredentialConflict));
-    assert_eq!(gate.reason(&Request::dpop(&token, &format!("{one},{other}"))), Err(Reason::CredentialConflict));
+    assert_eq!(
+        gate.reason(&Request::dpop(&token, &one).with("dpop", &other)),
+        Err(Reason::CredentialConflict)
+    );
+    assert_eq!(
+        gate.reason(&Request::dpop(&token, &one).with("dpop", &one)),
+        Err(Reason::CredentialConflict)
+    );
+    assert_eq!(
+        gate.reason(&Request::dpop(&token, &format!("{one},{other}"))),
+        Err(Reason::CredentialConflict)
+    );
     // Nothing of this has used it up.
     assert_eq!(gate.reason(&Request::dpop(&token, &one)), Ok(()));
 }
@@ -154,12 +186,18 @@ fn what_is_no_proof_is_refused() {
         token.clone(),
         r#"{"payload":"","signature":""}"#.replace(",", " "),
     ] {
-        assert_eq!(gate.reason(&Request::dpop(&token, &proof)), Err(Reason::DpopProofInvalid), "{proof:.80}");
+        assert_eq!(
+            gate.reason(&Request::dpop(&token, &proof)),
+            Err(Reason::DpopProofInvalid),
+            "{proof:.80}"
+        );
     }
     // A bit of the signature, and any other signature.
     let mut bytes = URL_SAFE_NO_PAD.decode(good.rsplit_once('.').unwrap().1).unwrap();
     bytes[40] ^= 1;
-    for signature in [bytes, vec![0; 64], vec![0xff; 64], vec![1; 63], vec![0x30, 6, 2, 1, 1, 2, 1, 1]] {
+    for signature in
+        [bytes, vec![0; 64], vec![0xff; 64], vec![1; 63], vec![0x30, 6, 2, 1, 1, 2, 1, 1]]
+    {
         let proof = format!("{signed}.{}", encode(signature));
         assert_eq!(gate.reason(&Request::dpop(&token, &proof)), Err(Reason::DpopProofInvalid));
     }
@@ -169,7 +207,10 @@ fn what_is_no_proof_is_refused() {
 #[test]
 fn the_header_is_that_of_a_proof() {
     let with_header = |header: Value| changed(json!({}), header);
-    assert_eq!(with_header(json!({"kid": "x", "x5c": ["AA"], "jku": "https://evil.example"})), Ok(()));
+    assert_eq!(
+        with_header(json!({"kid": "x", "x5c": ["AA"], "jku": "https://evil.example"})),
+        Ok(())
+    );
     for header in [
         json!({"typ": null}),
         json!({"typ": "jwt"}),
@@ -199,10 +240,19 @@ fn the_header_is_that_of_a_proof() {
     let mut jwk = Holder::new(2).jwk();
     jwk["d"] = encode([2; 32]).into();
     assert_eq!(with_header(json!({"jwk": jwk})), Err(Reason::DpopProofInvalid));
-    for (name, value) in [("use", json!("enc")), ("key_ops", json!(["sign"])), ("alg", json!("ES512")), ("alg", json!("none"))] {
+    for (name, value) in [
+        ("use", json!("enc")),
+        ("key_ops", json!(["sign"])),
+        ("alg", json!("ES512")),
+        ("alg", json!("none")),
+    ] {
         let mut jwk = Holder::new(2).jwk();
         jwk[name] = value.clone();
-        assert_eq!(with_header(json!({"jwk": jwk})), Err(Reason::DpopProofInvalid), "{name} {value}");
+        assert_eq!(
+            with_header(json!({"jwk": jwk})),
+            Err(Reason::DpopProofInvalid),
+            "{name} {value}"
+        );
     }
 }
 
@@ -210,8 +260,10 @@ fn the_header_is_that_of_a_proof() {
 fn nobody_signs_with_the_public_key() {
     // RFC 8725 §2.1: the public key as an HMAC secret, and a secret as the proof's key.
     let client = Holder::new(2);
-    let claims = |token: &str| json!({"jti": "a", "htm": "POST", "htu": "https://api.example/v1/predict",
-        "iat": NOW, "ath": encode(Sha256::digest(token))});
+    let claims = |token: &str| {
+        json!({"jti": "a", "htm": "POST", "htu": "https://api.example/v1/predict",
+        "iat": NOW, "ath": encode(Sha256::digest(token))})
+    };
     let hs256 = |secret: &[u8], header: Value, claims: Value| {
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
@@ -232,7 +284,8 @@ fn nobody_signs_with_the_public_key() {
 
     let header = json!({"typ": "dpop+jwt", "alg": "none", "jwk": client.jwk()});
     let token = client.own_token();
-    let unsigned = format!("{}.{}.", encode(header.to_string()), encode(claims(&token).to_string()));
+    let unsigned =
+        format!("{}.{}.", encode(header.to_string()), encode(claims(&token).to_string()));
     assert_eq!(gate.reason(&Request::dpop(&token, &unsigned)), Err(Reason::DpopProofInvalid));
 }
 
@@ -241,7 +294,10 @@ fn the_key_is_the_one_the_token_is_bound_to() {
     let (client, thief) = (Holder::new(2), Holder::new(3));
     let token = client.own_token();
     let mut gate = Gate::new(json!({}));
-    assert_eq!(gate.reason(&Request::dpop(&token, &thief.proof(&token, "a"))), Err(Reason::TokenBindingMismatch));
+    assert_eq!(
+        gate.reason(&Request::dpop(&token, &thief.proof(&token, "a"))),
+        Err(Reason::TokenBindingMismatch)
+    );
     // The thief's signature under the client's key, and the other way round.
     for (signer, jwk) in [(&thief, &client), (&client, &thief)] {
         let proof = signer.proof_with(&token, "a", json!({}), json!({"jwk": jwk.jwk()}));
@@ -249,7 +305,10 @@ fn the_key_is_the_one_the_token_is_bound_to() {
     }
     // A token of the thief's own with a proof of the client's, and a proof for one token with another.
     let own = thief.own_token();
-    assert_eq!(gate.reason(&Request::dpop(&own, &client.proof(&token, "a"))), Err(Reason::TokenBindingMismatch));
+    assert_eq!(
+        gate.reason(&Request::dpop(&own, &client.proof(&token, "a"))),
+        Err(Reason::TokenBindingMismatch)
+    );
     let second = Holder::token(json!({"jkt": client.thumbprint(), "x5t#S256": encode([1; 32])}));
     let request = Request::dpop(&second, &client.proof(&token, "a")).on([1; 32]);
     assert_eq!(gate.reason(&request), Err(Reason::DpopProofInvalid));
@@ -258,7 +317,15 @@ fn the_key_is_the_one_the_token_is_bound_to() {
 
 #[test]
 fn the_method_is_the_requests() {
-    for htm in [json!(null), json!("post"), json!("GET"), json!(" POST"), json!(""), json!(1), json!(["POST"])] {
+    for htm in [
+        json!(null),
+        json!("post"),
+        json!("GET"),
+        json!(" POST"),
+        json!(""),
+        json!(1),
+        json!(["POST"]),
+    ] {
         assert_eq!(with_claims(json!({"htm": htm})), Err(Reason::DpopProofInvalid), "{htm}");
     }
     let client = Holder::new(2);
@@ -319,8 +386,14 @@ fn the_requests_uri_is_what_was_judged() {
     assert_eq!(send("2", good, "api.example:8443", "/v1/predict"), Err(Reason::DpopProofInvalid));
     assert_eq!(send("3", good, "other.example", "/v1/predict"), Err(Reason::DpopProofInvalid));
     // What stands in the query is not the path.
-    assert_eq!(send("4", good, "api.example", "/v1/admin?/v1/predict"), Err(Reason::DpopProofInvalid));
-    assert_eq!(send("5", good, "api.example", "/v1/predict/../admin"), Err(Reason::DpopProofInvalid));
+    assert_eq!(
+        send("4", good, "api.example", "/v1/admin?/v1/predict"),
+        Err(Reason::DpopProofInvalid)
+    );
+    assert_eq!(
+        send("5", good, "api.example", "/v1/predict/../admin"),
+        Err(Reason::DpopProofInvalid)
+    );
     assert_eq!(send("6", good, "api.example", "/v1/predict%3Fx"), Err(Reason::DpopProofInvalid));
     assert_eq!(send("7", "https://api.example/a%2a", "api.example", "/a%2A"), Ok(()));
 }
@@ -334,13 +407,21 @@ fn behind_a_proxy_the_origin_is_the_policys() {
         ("https://public.example:443", "https://public.example/v1/predict", Ok(())),
         ("http://localhost:8080", "http://localhost:8080/v1/predict", Ok(())),
         ("https://public.example", "https://api.example/v1/predict", Err(Reason::DpopProofInvalid)),
-        ("https://public.example", "http://public.example/v1/predict", Err(Reason::DpopProofInvalid)),
+        (
+            "https://public.example",
+            "http://public.example/v1/predict",
+            Err(Reason::DpopProofInvalid),
+        ),
     ] {
         let proof = client.proof_with(&token, "a", json!({"htu": htu}), json!({}));
         let mut gate = Gate::new(json!({"origin": origin}));
         // A client cannot say otherwise.
         let request = Request::dpop(&token, &proof).with("x-forwarded-host", "api.example");
-        assert_eq!(gate.reason(&request.with("x-forwarded-proto", "https")), expected, "{origin} {htu}");
+        assert_eq!(
+            gate.reason(&request.with("x-forwarded-proto", "https")),
+            expected,
+            "{origin} {htu}"
+        );
     }
 }
 
@@ -366,7 +447,11 @@ fn a_proof_is_of_these_seconds() {
     // Other bounds hold where they are asked for.
     let client = Holder::new(2);
     let token = client.own_token();
-    for (iat, expected) in [(NOW - 5, Ok(())), (NOW - 6, Err(Reason::DpopProofInvalid)), (NOW + 6, Err(Reason::DpopProofInvalid))] {
+    for (iat, expected) in [
+        (NOW - 5, Ok(())),
+        (NOW - 6, Err(Reason::DpopProofInvalid)),
+        (NOW + 6, Err(Reason::DpopProofInvalid)),
+    ] {
         let proof = client.proof_with(&token, "a", json!({"iat": iat}), json!({}));
         let mut gate = Gate::new(json!({"max_age_seconds": 5}));
         assert_eq!(gate.reason(&Request::dpop(&token, &proof)), expected);
@@ -375,14 +460,23 @@ fn a_proof_is_of_these_seconds() {
 
 #[test]
 fn the_token_is_the_one_that_was_meant() {
-    for ath in [json!(null), json!(""), json!(encode(Sha256::digest("another"))), json!([]), json!(encode([0; 32]))] {
+    for ath in [
+        json!(null),
+        json!(""),
+        json!(encode(Sha256::digest("another"))),
+        json!([]),
+        json!(encode([0; 32])),
+    ] {
         assert_eq!(with_claims(json!({"ath": ath})), Err(Reason::DpopProofInvalid), "{ath}");
     }
     let client = Holder::new(2);
     let token = client.own_token();
     let padded = format!("{}=", encode(Sha256::digest(&token)));
     let proof = client.proof_with(&token, "a", json!({"ath": padded}), json!({}));
-    assert_eq!(Gate::new(json!({})).reason(&Request::dpop(&token, &proof)), Err(Reason::DpopProofInvalid));
+    assert_eq!(
+        Gate::new(json!({})).reason(&Request::dpop(&token, &proof)),
+        Err(Reason::DpopProofInvalid)
+    );
 }
 
 #[test]
@@ -406,7 +500,8 @@ fn other_kinds_of_keys_prove_as_well() {
     use ed25519_dalek::Signer as _;
     let mut gate = Gate::new(json!({}));
     let edwards = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
-    let jwk = json!({"crv": "Ed25519", "kty": "OKP", "x": encode(edwards.verifying_key().as_bytes())});
+    let jwk =
+        json!({"crv": "Ed25519", "kty": "OKP", "x": encode(edwards.verifying_key().as_bytes())});
     let token = Holder::token(json!({"jkt": encode(Sha256::digest(jwk.to_string()))}));
     let sign = |text: &str| edwards.sign(text.as_bytes()).to_bytes().to_vec();
     assert_eq!(gate.reason(&by(&token, &jwk, "EdDSA", sign)), Ok(()));
@@ -439,8 +534,19 @@ fn nonces_are_asked_for_given_out_and_renewed() {
     assert_eq!(next(&response), None, "the nonce is new");
     let mut other = nonce.clone().into_bytes();
     other[0] ^= 1;
-    for forged in ["", "A", &"A".repeat(22), std::str::from_utf8(&other).unwrap(), &nonce[..21], &format!("{nonce}A")] {
-        assert_eq!(gate.reason(&with_nonce("b", forged, NOW)), Err(Reason::DpopNonceRequired), "{forged}");
+    for forged in [
+        "",
+        "A",
+        &"A".repeat(22),
+        std::str::from_utf8(&other).unwrap(),
+        &nonce[..21],
+        &format!("{nonce}A"),
+    ] {
+        assert_eq!(
+            gate.reason(&with_nonce("b", forged, NOW)),
+            Err(Reason::DpopNonceRequired),
+            "{forged}"
+        );
     }
     // On any worker, and in the window after, which gives out the next one.
     gate.other_worker();

@@ -93,7 +93,11 @@ fn who_sends_too_many_proofs_has_to_wait_and_nobody_else() {
     // As if so many had come: signatures take their time.
     let request = Request::dpop(&token, &client.proof(&token, "first"));
     assert_eq!(gate.reason(&request), Ok(()));
-    let slots = gate.host.store.iter().filter(|(key, _)| key.starts_with("portcullis/dpop/") && !key.ends_with("salt"));
+    let slots = gate
+        .host
+        .store
+        .iter()
+        .filter(|(key, _)| key.starts_with("portcullis/dpop/") && !key.ends_with("salt"));
     let group = slots.map(|(key, _)| key.rsplit_once('/').unwrap().0.to_owned()).next().unwrap();
     let mut full = 0u32.to_le_bytes().to_vec();
     for number in 0..256u64 {
@@ -118,7 +122,8 @@ fn who_sends_too_many_proofs_has_to_wait_and_nobody_else() {
 fn a_request_that_waits_is_not_its_own_replay() {
     let client = Holder::new(2);
     let token = client.own_token();
-    let revocation = json!({"revocation": {"remote": {"uri": "https://issuer.example/denied.json"}}});
+    let revocation =
+        json!({"revocation": {"remote": {"uri": "https://issuer.example/denied.json"}}});
     let mut gate = Gate::of(json!({}), revocation);
     let request = Request::dpop(&token, &client.proof(&token, "a"));
     let mut exchange = gate.begin();

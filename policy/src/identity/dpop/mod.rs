@@ -78,9 +78,10 @@ impl DpopRules {
                 CompileError::new(format!("{field}.origin"), message)
             })
         });
-        let nonce_key = section.nonce_key.as_ref().map(|source| {
-            CompileError::secret(secrets, source, &format!("{field}.nonce_key"))
-        });
+        let nonce_key = section
+            .nonce_key
+            .as_ref()
+            .map(|source| CompileError::secret(secrets, source, &format!("{field}.nonce_key")));
         let max_age_seconds = u64::from(max_age_seconds);
         Ok(Self {
             max_age_seconds,
@@ -109,8 +110,10 @@ impl DpopRules {
         // Whose key it is comes before what was signed with it: nobody gets a signature verified by a key of their choice.
         if !proof.is_by(bound_to) {
             let detail = "Sign the proof with the key that the token is bound to.";
-            return Err(Refusal::new(Reason::TokenBindingMismatch, detail)
-                .finding(FIELD, "the jwk whose thumbprint is the token's cnf.jkt (RFC 9449 §6.1)"));
+            return Err(Refusal::new(Reason::TokenBindingMismatch, detail).finding(
+                FIELD,
+                "the jwk whose thumbprint is the token's cnf.jkt (RFC 9449 §6.1)",
+            ));
         }
         proof.verify_signature(environment)?;
         proof.check_method(&question.target.method)?;
@@ -149,7 +152,8 @@ impl DpopRules {
         let nonce = proved.next_nonce.iter();
         nonce
             .flat_map(|nonce| {
-                let set = |name: &str, value: &str| HeaderEdit::Set(name.to_owned(), value.to_owned());
+                let set =
+                    |name: &str, value: &str| HeaderEdit::Set(name.to_owned(), value.to_owned());
                 [set(NONCE_FIELD, nonce), set("cache-control", "no-store")]
             })
             .collect()
@@ -171,7 +175,8 @@ impl DpopRules {
             Freshness::Current => Ok(None),
             Freshness::Previous => Ok(Some(nonces.current(now))),
             Freshness::Stale => {
-                let detail = "Make a new proof with the nonce of the DPoP-Nonce field of this response.";
+                let detail =
+                    "Make a new proof with the nonce of the DPoP-Nonce field of this response.";
                 Err(Refusal::new(Reason::DpopNonceRequired, detail)
                     .finding(FIELD, "a nonce that was given out lately (RFC 9449 §9)")
                     .header(NONCE_FIELD, nonces.current(now))
@@ -231,7 +236,16 @@ mod tests {
         assert_eq!(field(serde_json::json!({"max_age_seconds": 0})), "dpop.max_age_seconds");
         assert_eq!(field(serde_json::json!({"max_age_seconds": 301})), "dpop.max_age_seconds");
         assert_eq!(field(serde_json::json!({"nonce_key": {"env": "NONE"}})), "dpop.nonce_key.env");
-        for origin in ["", "api.example", "https://", "https://a/", "https://a/b", "ftp://a", "https://u@a", "https://a?"] {
+        for origin in [
+            "",
+            "api.example",
+            "https://",
+            "https://a/",
+            "https://a/b",
+            "ftp://a",
+            "https://u@a",
+            "https://a?",
+        ] {
             assert_eq!(field(serde_json::json!({"origin": origin})), "dpop.origin", "{origin}");
         }
     }
@@ -245,7 +259,8 @@ mod tests {
         };
         assert_eq!(read(&["a.b.c"]), Ok("a.b.c".to_owned()));
         assert_eq!(read(&[]), Err(Reason::DpopProofMissing));
-        for twice in [["a.b.c", "a.b.c"].as_slice(), &["a.b.c", ""], &["a.b.c,a.b.c"], &["a.b.c, "]] {
+        for twice in [["a.b.c", "a.b.c"].as_slice(), &["a.b.c", ""], &["a.b.c,a.b.c"], &["a.b.c, "]]
+        {
             assert_eq!(read(twice), Err(Reason::CredentialConflict), "{twice:?}");
         }
     }
@@ -255,7 +270,13 @@ mod tests {
         let used = |value: &str| {
             DpopRules::is_used(&[("authorization".to_owned(), value.as_bytes().to_vec())])
         };
-        assert!(used("DPoP a") && used("dpop a") && !used("DPoPa") && !used("DPoP") && !used("Bearer a"));
+        assert!(
+            used("DPoP a")
+                && used("dpop a")
+                && !used("DPoPa")
+                && !used("DPoP")
+                && !used("Bearer a")
+        );
         assert!(!DpopRules::is_used(&[]));
     }
 }

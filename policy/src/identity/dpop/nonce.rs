@@ -100,7 +100,8 @@ mod tests {
     fn nobody_else_makes_them() {
         let forged = nonces(2).current(600);
         let own = nonces(1).current(600);
-        for nonce in [forged.as_str(), "", "AAAAAAAAAAAAAAAAAAAAAA", &own[..21], &format!("{own}=")] {
+        for nonce in [forged.as_str(), "", "AAAAAAAAAAAAAAAAAAAAAA", &own[..21], &format!("{own}=")]
+        {
             assert_eq!(nonces(1).check(nonce, 600), Freshness::Stale, "{nonce}");
         }
     }

@@ -54,14 +54,19 @@ impl<'a> Proof<'a> {
         self.key.thumbprint().is_some_and(|own| own == URL_SAFE_NO_PAD.encode(thumbprint))
     }
 
-    pub(super) fn verify_signature(&self, environment: &mut dyn Environment) -> Result<(), Refusal> {
+    pub(super) fn verify_signature(
+        &self,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
         let signature = JwsSignature {
             key_id: None,
             algorithm: self.token.algorithm(),
             signing_input: self.token.signed.as_bytes(),
             signature: &self.token.signature,
         };
-        self.key.verify_signature(&signature, environment).map_err(|error| invalid(&error.to_string()))
+        self.key
+            .verify_signature(&signature, environment)
+            .map_err(|error| invalid(&error.to_string()))
     }
 
     /// `htm`: the method, with its case.
@@ -164,11 +169,14 @@ mod tests {
     #[test]
     fn the_proof_of_the_rfc_holds() {
         let proof = Proof::parse(RFC).unwrap();
-        let thumbprint = URL_SAFE_NO_PAD.decode("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap();
+        let thumbprint =
+            URL_SAFE_NO_PAD.decode("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap();
         assert!(proof.is_by(&thumbprint.try_into().unwrap()) && !proof.is_by(&[7; 32]));
         proof.verify_signature(&mut TestEnvironment::new()).unwrap();
         proof.check_method("GET").unwrap();
-        proof.check_uri(&TargetUri::parse("https://resource.example.org/protectedresource").unwrap()).unwrap();
+        proof
+            .check_uri(&TargetUri::parse("https://resource.example.org/protectedresource").unwrap())
+            .unwrap();
         proof.check_token(RFC_TOKEN).unwrap();
         assert_eq!(proof.issued_at().unwrap(), 1_562_262_618);
         assert_eq!((proof.id().unwrap(), proof.nonce()), ("e1j3V_bKic8-LAEB", None));
@@ -187,14 +195,20 @@ mod tests {
             }
             ("jwk", jwk)
         };
-        assert!(Proof::parse(&header(&[("kid", "a".into()), ("x5c", serde_json::json!(["AA"]))])).is_ok());
+        assert!(
+            Proof::parse(&header(&[("kid", "a".into()), ("x5c", serde_json::json!(["AA"]))]))
+                .is_ok()
+        );
         for typ in ["jwt", "JWT", "DPoP+JWT", "application/dpop+jwt", "at+jwt", ""] {
             assert_eq!(expected(&header(&[("typ", typ.into())])), "typ dpop+jwt", "{typ}");
         }
         for name in ["crit", "b64", "enc", "zip"] {
             assert!(expected(&header(&[(name, Value::Null)])).contains(name), "{name}");
         }
-        assert_eq!(expected(&header(&[jwk(serde_json::json!({"d": "AA"}))])), "jwk.d: expected a public key, found a private one");
+        assert_eq!(
+            expected(&header(&[jwk(serde_json::json!({"d": "AA"}))])),
+            "jwk.d: expected a public key, found a private one"
+        );
         for bad in [
             serde_json::json!({"kty": "oct", "alg": "HS256", "k": "A".repeat(43)}),
             serde_json::json!({"crv": "secp256k1"}),
@@ -212,10 +226,14 @@ mod tests {
     fn the_algorithm_is_the_keys() {
         for algorithm in ["none", "HS256", "ES384", "RS256", "EdDSA", "es256", ""] {
             let text = header(&[("alg", algorithm.into())]);
-            let verified = Proof::parse(&text).unwrap().verify_signature(&mut TestEnvironment::new());
+            let verified =
+                Proof::parse(&text).unwrap().verify_signature(&mut TestEnvironment::new());
             assert_eq!(verified.unwrap_err().findings[0].expected, "alg ES256", "{algorithm}");
         }
-        assert_eq!(algorithm_names(), "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA");
+        assert_eq!(
+            algorithm_names(),
+            "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"
+        );
     }
 
     proptest! {

@@ -209,7 +209,12 @@ mod tests {
 
     const MAX_AGE: u64 = 60;
 
-    fn record(replays: &Replays, key: u8, id: &str, environment: &mut TestEnvironment) -> Result<(), NotRecorded> {
+    fn record(
+        replays: &Replays,
+        key: u8,
+        id: &str,
+        environment: &mut TestEnvironment,
+    ) -> Result<(), NotRecorded> {
         let now = environment.now().seconds();
         replays.record(&[key; 32], id, now, MAX_AGE, environment)
     }
@@ -258,7 +263,10 @@ mod tests {
             let now = environment.now().seconds();
             for (skew, age) in [0, 1, MAX_AGE].into_iter().enumerate() {
                 let id = format!("{round}/{skew}");
-                assert_eq!(replays.record(&[1; 32], &id, now - age, MAX_AGE, &mut environment), Ok(()));
+                assert_eq!(
+                    replays.record(&[1; 32], &id, now - age, MAX_AGE, &mut environment),
+                    Ok(())
+                );
             }
             environment.advance_seconds(1);
         }
@@ -318,7 +326,8 @@ mod tests {
 
     #[test]
     fn slots_are_read_as_they_were_written_or_not_at_all() {
-        let slot = Slot { floor: 7, entries: vec![Entry { fingerprint: u64::MAX - 1, issued_at: 9 }; 3] };
+        let slot =
+            Slot { floor: 7, entries: vec![Entry { fingerprint: u64::MAX - 1, issued_at: 9 }; 3] };
         let bytes = slot.write();
         assert_eq!(Slot::read(&bytes), Some(slot));
         for length in [0, 3, bytes.len() - 1] {

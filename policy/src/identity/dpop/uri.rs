@@ -59,7 +59,8 @@ impl Origin {
                     Some((host, port)) => (host, Some(port)),
                     None => (authority, None),
                 };
-                let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+                let is_host_byte =
+                    |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
                 if host.is_empty() || !host.bytes().all(is_host_byte) {
                     return None;
                 }
@@ -160,7 +161,10 @@ mod tests {
     use super::*;
 
     fn request(authority: &str, path: &str) -> TargetUri {
-        let headers = [(":authority".to_owned(), authority.as_bytes().to_vec()), (":path".to_owned(), path.into())];
+        let headers = [
+            (":authority".to_owned(), authority.as_bytes().to_vec()),
+            (":path".to_owned(), path.into()),
+        ];
         let path = Target::read(&headers).unwrap().path;
         TargetUri::new(Origin::of_request(&headers).unwrap(), &path)
     }
