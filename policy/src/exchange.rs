@@ -236,7 +236,11 @@ impl Exchange {
                 environment.note(|trace| {
                     let source = head.source.map_or("none".to_owned(), |source| source.to_string());
                     trace.passed(Stage::Access, "access.networks", format!("the address {source}"));
-                    trace.passed(Stage::Access, "access.methods", format!("the method {}", target.method));
+                    trace.passed(
+                        Stage::Access,
+                        "access.methods",
+                        format!("the method {}", target.method),
+                    );
                 });
             }
             self.strip(&policy, head.headers);
@@ -365,7 +369,9 @@ impl Exchange {
             environment.note(|trace| policy.note_no_route(target, trace));
             return Err(match anonymous {
                 true => missing(),
-                false => Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host."),
+                false => {
+                    Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host.")
+                }
             });
         };
         let Target { method, path, .. } = target;

@@ -93,14 +93,15 @@ impl PathMatcher {
         let before = parts.next().unwrap_or_default();
         let after = parts.next();
         let has_braces = |text: &str| text.contains(['{', '}']);
-        let is_whole_segment =
-            before.ends_with('/') && after.is_some_and(|after| after.is_empty() || after.starts_with('/'));
+        let is_whole_segment = before.ends_with('/')
+            && after.is_some_and(|after| after.is_empty() || after.starts_with('/'));
         if parts.next().is_some()
             || has_braces(before)
             || after.is_some_and(has_braces)
             || (after.is_some() && !is_whole_segment)
         {
-            let message = "expected no braces but those of one {tenant}, which is a segment of its own";
+            let message =
+                "expected no braces but those of one {tenant}, which is a segment of its own";
             return Err(CompileError::new(field, message));
         }
         check_path(&path.replace(TENANT, "tenant"), field)?;
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_tenant_is_one_segment_whatever_it_holds() {
-        let exact = |path: &str| tenant(serde_json::json!({"path": "/v1/tenants/{tenant}/predict"}), path);
+        let exact =
+            |path: &str| tenant(serde_json::json!({"path": "/v1/tenants/{tenant}/predict"}), path);
         for (path, segment) in [
             ("/v1/tenants/acme/predict", Some("acme")),
             ("/v1/tenants/%61cme/predict", Some("acme")),
@@ -194,7 +196,10 @@ mod tests {
         let prefix = |path: &str| tenant(serde_json::json!({"prefix": "/t/{tenant}/a/"}), path);
         assert_eq!(prefix("/t/acme/a/b/c").as_deref(), Some("acme"));
         assert_eq!(prefix("/t/acme/a/../../globex/a/").as_deref(), Some("globex"));
-        assert_eq!((prefix("/t/acme/a"), prefix("/t/acme/b/a/"), prefix("/t/a/")), (None, None, None));
+        assert_eq!(
+            (prefix("/t/acme/a"), prefix("/t/acme/b/a/"), prefix("/t/a/")),
+            (None, None, None)
+        );
         let first = |path: &str| tenant(serde_json::json!({"prefix": "/{tenant}/"}), path);
         assert_eq!(first("/acme/").as_deref(), Some("acme"));
         assert_eq!((first("/acme"), first("/")), (None, None));
@@ -203,7 +208,10 @@ mod tests {
 
     #[test]
     fn methods_and_hosts_are_a_routes_own() {
-        let matcher = matcher(serde_json::json!({"path": "/a", "methods": ["GET", "POST"], "hosts": ["a.EXAMPLE"]})).unwrap();
+        let matcher = matcher(
+            serde_json::json!({"path": "/a", "methods": ["GET", "POST"], "hosts": ["a.EXAMPLE"]}),
+        )
+        .unwrap();
         assert_eq!(matcher.mismatch(&target("POST", "/a")), None);
         for method in ["HEAD", "get", "DELETE", ""] {
             assert_eq!(matcher.mismatch(&target(method, "/a")), Some(Mismatch::Method));
@@ -214,8 +222,23 @@ mod tests {
     #[test]
     fn paths_that_are_misspelt_are_errors() {
         for path in [
-            "/{user}", "/{Tenant}", "/{tenant", "/tenant}", "/{}", "/{*}", "/{ tenant }", "/{{tenant}}", "/x{tenant}", "/{tenant}x",
-            "/{tenant}/{tenant}", "/{tenant};x", "{tenant}", "/a/../{tenant}", "//{tenant}", "/{tenant}/./", "/{tenant}?a",
+            "/{user}",
+            "/{Tenant}",
+            "/{tenant",
+            "/tenant}",
+            "/{}",
+            "/{*}",
+            "/{ tenant }",
+            "/{{tenant}}",
+            "/x{tenant}",
+            "/{tenant}x",
+            "/{tenant}/{tenant}",
+            "/{tenant};x",
+            "{tenant}",
+            "/a/../{tenant}",
+            "//{tenant}",
+            "/{tenant}/./",
+            "/{tenant}?a",
             "/%7Btenant}",
         ] {
             for kind in ["path", "prefix"] {

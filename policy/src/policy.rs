@@ -162,7 +162,11 @@ impl Policy {
             true => "check the path, or add a route for it".to_owned(),
             false => format!("the path is that of {}", close.join(", and of ")),
         };
-        trace.failed("routes", format!("no route is for {method} {path} on the host {host}"), change);
+        trace.failed(
+            "routes",
+            format!("no route is for {method} {path} on the host {host}"),
+            change,
+        );
     }
 
     /// The first route for a request.

@@ -69,7 +69,8 @@ impl Principal {
     #[cfg(feature = "engine")]
     pub(crate) fn describe(&self) -> String {
         let Self { subject, tenant, roles, scopes, .. } = self;
-        let tenant = tenant.as_ref().map_or("no tenant".to_owned(), |tenant| format!("tenant {tenant}"));
+        let tenant =
+            tenant.as_ref().map_or("no tenant".to_owned(), |tenant| format!("tenant {tenant}"));
         format!("{subject}, {tenant}, roles [{}], scopes [{}]", roles.join(", "), scopes.join(", "))
     }
 

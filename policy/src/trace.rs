@@ -86,7 +86,12 @@ impl Trace {
     }
 
     /// Something was looked at and found to be in order. `field` is empty where no policy can change the rule.
-    pub(crate) fn passed(&mut self, stage: Stage, field: impl Into<String>, found: impl Into<String>) {
+    pub(crate) fn passed(
+        &mut self,
+        stage: Stage,
+        field: impl Into<String>,
+        found: impl Into<String>,
+    ) {
         let field = self.field(field.into());
         self.entries.push(TraceEntry { stage, field, found: found.into(), refused: None });
     }
@@ -124,7 +129,9 @@ impl Trace {
             Some(Pending { field, found, change }) => (field, found, change),
             None => {
                 let field = self.field(self.field_of(*reason));
-                let findings = findings.iter().map(|finding| format!(" {}: {}.", finding.at, finding.expected));
+                let findings = findings
+                    .iter()
+                    .map(|finding| format!(" {}: {}.", finding.at, finding.expected));
                 let change = detail.chars().chain(findings.collect::<String>().chars()).collect();
                 (field, reason.title().to_owned(), change)
             }
@@ -150,7 +157,9 @@ impl Trace {
             Reason::HeadersTooLarge => "access.headers".to_owned(),
             Reason::HeaderInvalid | Reason::HeaderConflict | Reason::PathInvalid => String::new(),
             Reason::RouteUnknown => "routes".to_owned(),
-            Reason::CredentialMissing | Reason::CredentialConflict => "authorisation.require".to_owned(),
+            Reason::CredentialMissing | Reason::CredentialConflict => {
+                "authorisation.require".to_owned()
+            }
             Reason::TokenIssuerUnknown => issuers,
             Reason::TokenKeyUnknown | Reason::TokenSignatureInvalid => of_issuer("jwks"),
             Reason::TokenAudienceMismatch => of_issuer("audiences"),
@@ -247,7 +256,12 @@ mod tests {
             (Some(1), "limits[0]", "limits[0]", true),
             (Some(1), "access.methods", "access.methods", false),
             (Some(1), "routes[1].match", "routes[1].match", true),
-            (Some(1), "identity.jwt.issuers[0].leeway_seconds", "identity.jwt.issuers[0].leeway_seconds", false),
+            (
+                Some(1),
+                "identity.jwt.issuers[0].leeway_seconds",
+                "identity.jwt.issuers[0].leeway_seconds",
+                false,
+            ),
         ] {
             assert_eq!(located(route, path), (expected.to_owned(), is_written), "{path}");
         }

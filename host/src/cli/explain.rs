@@ -69,7 +69,8 @@ impl Args {
 
         let mut environment =
             NativeEnvironment { trace: Some(Trace::default()), ..NativeEnvironment::default() };
-        let Driven { step, exchange, answered } = drive(&policy, &request, &fetched, &mut environment);
+        let Driven { step, exchange, answered } =
+            drive(&policy, &request, &fetched, &mut environment);
         let trace = environment.trace.take().unwrap_or_default();
         let verdict = match (&step, exchange.refused()) {
             (Step::Continue(_), _) => Verdict::allow(),
@@ -193,7 +194,10 @@ impl Explanation<'_> {
     /// What would have to be otherwise.
     fn changes(&self) -> Vec<String> {
         let refusal = self.steps.last().and_then(Explained::change);
-        let files = self.missing.iter().map(|uri| format!("give what {uri} answers, with --fetched {uri}=FILE"));
+        let files = self
+            .missing
+            .iter()
+            .map(|uri| format!("give what {uri} answers, with --fetched {uri}=FILE"));
         refusal.map(str::to_owned).into_iter().chain(files).collect()
     }
 
@@ -205,7 +209,8 @@ impl Explanation<'_> {
     fn to_text(&self) -> String {
         let Self { request, verdict, .. } = self;
         let path = request.path.split('?').next().unwrap_or_default();
-        let mut text = format!("{} {} from {}\n", printable(&request.method), printable(path), request.source);
+        let mut text =
+            format!("{} {} from {}\n", printable(&request.method), printable(path), request.source);
         let mut stage = None;
         for step in &self.steps {
             let mut line = |arguments: std::fmt::Arguments<'_>| {
@@ -226,7 +231,9 @@ impl Explanation<'_> {
             (Some(reason), decisive) => {
                 text.push_str(&format!("refused: {} {reason}", verdict.status));
                 match decisive.and_then(|step| step.place.as_ref()) {
-                    Some(place) => text.push_str(&format!(", by {}\n", printable(&place.to_string()))),
+                    Some(place) => {
+                        text.push_str(&format!(", by {}\n", printable(&place.to_string())))
+                    }
                     None => text.push_str(", by a rule that holds under every policy\n"),
                 }
             }
@@ -242,7 +249,8 @@ impl Explanation<'_> {
     }
 
     fn to_json(&self) -> Value {
-        let Principal { issuer, subject, tenant, plan, roles, scopes, via, credential_id } = self.principal;
+        let Principal { issuer, subject, tenant, plan, roles, scopes, via, credential_id } =
+            self.principal;
         json!({
             "id": self.request.id,
             "decision": self.verdict.decision,

@@ -42,7 +42,9 @@ pub struct Answered {
 
 impl Answered {
     pub(crate) fn extend(&mut self, later: Self) {
-        for (all, later) in [(&mut self.missing, later.missing), (&mut self.warnings, later.warnings)] {
+        for (all, later) in
+            [(&mut self.missing, later.missing), (&mut self.warnings, later.warnings)]
+        {
             for text in later {
                 if !all.contains(&text) {
                     all.push(text);
@@ -63,7 +65,9 @@ impl FetchedArgs {
         for (endpoint, path) in &self.files {
             if fetched.find(endpoint).is_some() {
                 let uri = uri(endpoint);
-                return Err(Failure::input(format_args!("--fetched {uri}: expected each URI once")));
+                return Err(Failure::input(format_args!(
+                    "--fetched {uri}: expected each URI once"
+                )));
             }
             fetched.files.push((endpoint.clone(), super::input_file(path)?));
         }

@@ -40,9 +40,9 @@ impl Request {
                 field => format!("{place}: {field}: {message}"),
             })
         })?;
-        deserializer
-            .end()
-            .map_err(|_| ReadError(format!("{name}: expected one JSON object, and nothing after it")))?;
+        deserializer.end().map_err(|_| {
+            ReadError(format!("{name}: expected one JSON object, and nothing after it"))
+        })?;
         Ok(request)
     }
 }
@@ -75,16 +75,17 @@ impl<R: BufRead> RequestReader<R> {
 
     fn parse(&self) -> Result<Request, ReadError> {
         let mut deserializer = serde_json::Deserializer::from_slice(self.line.trim_ascii_end());
-        let request: Request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let message = error.inner().to_string();
-            // The line that serde_json counts is always the first.
-            let message = match message.split_once(" at line 1 column ") {
-                Some((message, column)) => format!("{message} (column {column})"),
-                None => message,
-            };
-            self.error(if matches!(field.as_str(), "." | "?") { "" } else { &field }, message)
-        })?;
+        let request: Request =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let field = error.path().to_string();
+                let message = error.inner().to_string();
+                // The line that serde_json counts is always the first.
+                let message = match message.split_once(" at line 1 column ") {
+                    Some((message, column)) => format!("{message} (column {column})"),
+                    None => message,
+                };
+                self.error(if matches!(field.as_str(), "." | "?") { "" } else { &field }, message)
+            })?;
         deserializer.end().map_err(|_| self.error("", "expected one JSON object in a line"))?;
         if request.id.is_null() {
             return Err(self.error("", "missing field `id`"));

@@ -53,7 +53,8 @@ impl AuthorisationRules {
         hierarchy.check_known(&roles, &format!("{field}.roles"))?;
         let scopes = section.scopes.clone().unwrap_or_default();
         if let Some(index) = scopes.iter().position(|scope| !is_scope_token(scope)) {
-            let message = "expected a scope (RFC 6749 §3.3): visible ASCII without quotes and backslashes";
+            let message =
+                "expected a scope (RFC 6749 §3.3): visible ASCII without quotes and backslashes";
             return Err(CompileError::new(format!("{field}.scopes[{index}]"), message));
         }
         let tenants = section.tenants.clone().unwrap_or_default();
@@ -90,7 +91,9 @@ impl AuthorisationRules {
                 let message = "anonymous callers have no tenant: expected `authenticated`, or a path without {tenant}";
                 Err(CompileError::new(format!("{field}.require"), message))
             }
-            Requirement::Authenticated | Requirement::Any(_) | Requirement::All(_) if !can_authenticate => {
+            Requirement::Authenticated | Requirement::Any(_) | Requirement::All(_)
+                if !can_authenticate =>
+            {
                 let message = "callers cannot be authenticated without `identity.jwt` or \
                                `identity.api_keys`: expected one of them, or `anonymous`";
                 Err(CompileError::new(format!("{field}.require"), message))
@@ -105,7 +108,11 @@ impl AuthorisationRules {
     }
 
     /// Says what is missing, in the words of RFC 6750 §3.1 for scopes; roles, tenants and claims are not told.
-    pub(crate) fn check(&self, asked: Asked<'_>, mut trace: Option<&mut Trace>) -> Result<(), Refusal> {
+    pub(crate) fn check(
+        &self,
+        asked: Asked<'_>,
+        mut trace: Option<&mut Trace>,
+    ) -> Result<(), Refusal> {
         self.check_tenant(asked, trace.as_deref_mut())?;
         self.check_roles(asked.principal, trace.as_deref_mut())?;
         self.check_scopes(asked.principal, trace.as_deref_mut())?;
@@ -141,8 +148,15 @@ impl AuthorisationRules {
         if let Some(trace) = trace {
             trace.judged(Stage::Authorisation, "authorisation.tenants", is_listed, || {
                 let wanted = list(&self.tenants);
-                let change = format!("come as a caller of one of the tenants {wanted}, or add the caller's");
-                (format!("one of the tenants {wanted}; the caller's is {}", own.unwrap_or("none")), change)
+                let change =
+                    format!("come as a caller of one of the tenants {wanted}, or add the caller's");
+                (
+                    format!(
+                        "one of the tenants {wanted}; the caller's is {}",
+                        own.unwrap_or("none")
+                    ),
+                    change,
+                )
             });
         }
         match is_listed {
@@ -173,7 +187,11 @@ impl AuthorisationRules {
         }
     }
 
-    fn check_scopes(&self, principal: &Principal, trace: Option<&mut Trace>) -> Result<(), Refusal> {
+    fn check_scopes(
+        &self,
+        principal: &Principal,
+        trace: Option<&mut Trace>,
+    ) -> Result<(), Refusal> {
         if self.scopes.is_empty() {
             return Ok(());
         }
@@ -182,7 +200,13 @@ impl AuthorisationRules {
             trace.judged(Stage::Authorisation, "authorisation.scopes", has_all, || {
                 let wanted = list(&self.scopes);
                 let change = format!("get a token with the scopes {wanted}");
-                (format!("all of the scopes {wanted}; the caller's are {}", list(&principal.scopes)), change)
+                (
+                    format!(
+                        "all of the scopes {wanted}; the caller's are {}",
+                        list(&principal.scopes)
+                    ),
+                    change,
+                )
             });
         }
         if has_all {
@@ -196,22 +220,32 @@ impl AuthorisationRules {
         Err(refusal.header("www-authenticate", challenge))
     }
 
-    fn check_claims(&self, claims: Option<&Claims>, mut trace: Option<&mut Trace>) -> Result<(), Refusal> {
+    fn check_claims(
+        &self,
+        claims: Option<&Claims>,
+        mut trace: Option<&mut Trace>,
+    ) -> Result<(), Refusal> {
         for (index, condition) in self.claims.iter().enumerate() {
             let holds = claims.is_some_and(|claims| condition.holds(claims));
             if let Some(trace) = trace.as_deref_mut() {
-                trace.judged(Stage::Authorisation, format!("authorisation.claims[{index}]"), holds, || {
-                    let claim = condition.path.as_str();
-                    // What a token says beyond the principal may be private.
-                    let found = match claims.map(|claims| condition.path.find(claims)) {
-                        None => "the caller has no token",
-                        Some(None) => "the token has none",
-                        Some(Some(_)) if holds => "the token's is that",
-                        Some(Some(_)) => "the token's is another",
-                    };
-                    let change = format!("get a token whose claim {claim} is as this condition has it");
-                    (format!("the claim {claim}; {found}"), change)
-                });
+                trace.judged(
+                    Stage::Authorisation,
+                    format!("authorisation.claims[{index}]"),
+                    holds,
+                    || {
+                        let claim = condition.path.as_str();
+                        // What a token says beyond the principal may be private.
+                        let found = match claims.map(|claims| condition.path.find(claims)) {
+                            None => "the caller has no token",
+                            Some(None) => "the token has none",
+                            Some(Some(_)) if holds => "the token's is that",
+                            Some(Some(_)) => "the token's is another",
+                        };
+                        let change =
+                            format!("get a token whose claim {claim} is as this condition has it");
+                        (format!("the claim {claim}; {found}"), change)
+                    },
+                );
             }
             if !holds {
                 return Err(Refusal::new(Reason::ClaimDenied, ASK_FOR_ACCESS));
@@ -266,7 +300,13 @@ mod tests {
         tenant_in_path: bool,
     ) -> Result<AuthorisationRules, CompileError> {
         let hierarchy = Arc::new(Roles::default());
-        AuthorisationRules::compile(section, "authorisation", can_authenticate, tenant_in_path, &hierarchy)
+        AuthorisationRules::compile(
+            section,
+            "authorisation",
+            can_authenticate,
+            tenant_in_path,
+            &hierarchy,
+        )
     }
 
     fn principal() -> Principal {
@@ -278,8 +318,14 @@ mod tests {
         }
     }
 
-    fn check(rules: &AuthorisationRules, principal: &Principal, tenant: Option<&str>) -> Result<(), Reason> {
-        rules.check(Asked { principal, claims: None, tenant }, None).map_err(|refusal| refusal.reason)
+    fn check(
+        rules: &AuthorisationRules,
+        principal: &Principal,
+        tenant: Option<&str>,
+    ) -> Result<(), Reason> {
+        rules
+            .check(Asked { principal, claims: None, tenant }, None)
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -290,21 +336,33 @@ mod tests {
         assert_eq!(check(rules(&["call"], &[], &[])), Err(Reason::RoleMissing));
         assert_eq!(check(rules(&[], &["a", "c"], &[])), Err(Reason::ScopeMissing));
         assert_eq!(check(rules(&[], &[], &["globex"])), Err(Reason::TenantDenied));
-        let stateless = super::tests::check(&rules(&[], &[], &["acme"]), &Principal::anonymous(), None);
+        let stateless =
+            super::tests::check(&rules(&[], &[], &["acme"]), &Principal::anonymous(), None);
         assert_eq!(stateless, Err(Reason::TenantDenied));
     }
 
     #[test]
     fn a_path_is_for_the_tenant_that_it_names() {
         let rules = compile(&AuthorisationSection::default(), true, true).unwrap();
-        let of = |tenant: Option<&str>| Principal { tenant: tenant.map(str::to_owned), ..principal() };
+        let of =
+            |tenant: Option<&str>| Principal { tenant: tenant.map(str::to_owned), ..principal() };
         assert_eq!(check(&rules, &principal(), Some("acme")), Ok(()));
-        for segment in ["globex", "ACME", "acm", "acme2", "acme;x=1", "%61cme", "acme%20", "", "acme,globex"] {
-            assert_eq!(check(&rules, &principal(), Some(segment)), Err(Reason::TenantDenied), "{segment}");
+        for segment in
+            ["globex", "ACME", "acm", "acme2", "acme;x=1", "%61cme", "acme%20", "", "acme,globex"]
+        {
+            assert_eq!(
+                check(&rules, &principal(), Some(segment)),
+                Err(Reason::TenantDenied),
+                "{segment}"
+            );
         }
         // Whose own name has two readings has no path of their own.
         for name in ["acme;x=1", "ac%6de", "a+b", "a b", "", "a/b", "å"] {
-            assert_eq!(check(&rules, &of(Some(name)), Some(name)), Err(Reason::TenantDenied), "{name}");
+            assert_eq!(
+                check(&rules, &of(Some(name)), Some(name)),
+                Err(Reason::TenantDenied),
+                "{name}"
+            );
         }
         assert_eq!(check(&rules, &of(None), Some("acme")), Err(Reason::TenantDenied));
         assert_eq!(check(&rules, &of(None), Some("")), Err(Reason::TenantDenied));
@@ -322,7 +380,11 @@ mod tests {
             rules.check(asked, None).map_err(|refusal| refusal.reason)
         };
         assert_eq!(check(Some(serde_json::json!({"org": {"level": 3}}))), Ok(()));
-        for claims in [serde_json::json!({"org": {"level": "3"}}), serde_json::json!({"/org/level": 3}), serde_json::json!({})] {
+        for claims in [
+            serde_json::json!({"org": {"level": "3"}}),
+            serde_json::json!({"/org/level": 3}),
+            serde_json::json!({}),
+        ] {
             assert_eq!(check(Some(claims)), Err(Reason::ClaimDenied));
         }
         // Who comes with an API key has no claims.
@@ -343,10 +405,22 @@ mod tests {
         ] {
             assert_eq!(field(section, true, false), "authorisation.require");
         }
-        assert_eq!(field(serde_json::json!({"require": "anonymous"}), true, true), "authorisation.require");
+        assert_eq!(
+            field(serde_json::json!({"require": "anonymous"}), true, true),
+            "authorisation.require"
+        );
         assert_eq!(field(serde_json::json!({}), false, false), "authorisation.require");
-        assert_eq!(field(serde_json::json!({"scopes": ["a", "b\" c"]}), true, false), "authorisation.scopes[1]");
-        assert_eq!(field(serde_json::json!({"tenants": [""]}), true, false), "authorisation.tenants[0]");
-        assert_eq!(field(serde_json::json!({"roles": [""]}), true, false), "authorisation.roles[0]");
+        assert_eq!(
+            field(serde_json::json!({"scopes": ["a", "b\" c"]}), true, false),
+            "authorisation.scopes[1]"
+        );
+        assert_eq!(
+            field(serde_json::json!({"tenants": [""]}), true, false),
+            "authorisation.tenants[0]"
+        );
+        assert_eq!(
+            field(serde_json::json!({"roles": [""]}), true, false),
+            "authorisation.roles[0]"
+        );
     }
 }

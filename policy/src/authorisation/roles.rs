@@ -28,7 +28,10 @@ pub(crate) struct Roles {
 impl Roles {
     pub(crate) fn compile(section: &RolesSection) -> Result<Self, CompileError> {
         if section.len() > MAXIMUM_ROLES {
-            return Err(CompileError::new("roles", format!("expected at most {MAXIMUM_ROLES} roles")));
+            return Err(CompileError::new(
+                "roles",
+                format!("expected at most {MAXIMUM_ROLES} roles"),
+            ));
         }
         for (name, role) in section {
             check_name(name, &format!("roles.{name}"))?;
@@ -39,12 +42,19 @@ impl Roles {
                     return Err(CompileError::new(field, message));
                 }
                 if role.inherits.iter().take(index).any(|other| other == parent) {
-                    return Err(CompileError::new(field, "expected a role that is not listed before"));
+                    return Err(CompileError::new(
+                        field,
+                        "expected a role that is not listed before",
+                    ));
                 }
             }
         }
-        let mut resolver =
-            Resolver { section, path: Vec::new(), included: BTreeMap::new(), depths: BTreeMap::new() };
+        let mut resolver = Resolver {
+            section,
+            path: Vec::new(),
+            included: BTreeMap::new(),
+            depths: BTreeMap::new(),
+        };
         for name in section.keys() {
             resolver.resolve(name, &format!("roles.{name}"))?;
         }
@@ -55,7 +65,8 @@ impl Roles {
 
     /// The roles that satisfy a wish for one of `wanted`: these, and all that include one of them.
     pub(super) fn that_include(&self, wanted: &[String]) -> BTreeSet<String> {
-        let heirs = self.included.iter().filter(|(_, all)| wanted.iter().any(|role| all.contains(role)));
+        let heirs =
+            self.included.iter().filter(|(_, all)| wanted.iter().any(|role| all.contains(role)));
         heirs.map(|(name, _)| name).chain(wanted).cloned().collect()
     }
 
@@ -156,7 +167,9 @@ mod tests {
 
     fn roles(section: &[(&str, &[&str])]) -> Result<Roles, CompileError> {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let section = section.iter().map(|(name, inherits)| ((*name).to_owned(), Role { inherits: names(inherits) }));
+        let section = section
+            .iter()
+            .map(|(name, inherits)| ((*name).to_owned(), Role { inherits: names(inherits) }));
         Roles::compile(&section.collect())
     }
 
@@ -207,7 +220,8 @@ mod tests {
         );
         assert!(error(&[("a", &[]), ("b", &["a", "a"])]).starts_with("roles.b.inherits[1]: "));
         assert!(error(&[("", &[])]).contains("expected a role's name"));
-        let error = roles(&[("a", &[])]).unwrap().check_known(&["A".to_owned()], "authorisation.roles");
+        let error =
+            roles(&[("a", &[])]).unwrap().check_known(&["A".to_owned()], "authorisation.roles");
         assert_eq!(error.unwrap_err().field, "authorisation.roles[0]");
     }
 
@@ -219,11 +233,17 @@ mod tests {
                 // Each inherits all before it that the bound allows: 2^length ways lead to the first.
                 _ => Role { inherits: (0..index).map(|index| format!("r{index:03}")).collect() },
             };
-            Roles::compile(&(0..length).map(|index| (format!("r{index:03}"), role(index))).collect())
+            Roles::compile(
+                &(0..length).map(|index| (format!("r{index:03}"), role(index))).collect(),
+            )
         };
         assert!(chain(MAXIMUM_DEPTH).is_ok());
         assert!(chain(MAXIMUM_DEPTH + 1).unwrap_err().message.contains("at most 16"));
-        let flat = |count| Roles::compile(&(0..count).map(|index| (format!("r{index}"), Role::default())).collect());
+        let flat = |count| {
+            Roles::compile(
+                &(0..count).map(|index| (format!("r{index}"), Role::default())).collect(),
+            )
+        };
         assert!(flat(MAXIMUM_ROLES).is_ok());
         assert_eq!(flat(MAXIMUM_ROLES + 1).unwrap_err().field, "roles");
     }

@@ -165,7 +165,9 @@ impl JwtRules {
         let Verified { issuer, key_id, .. } = verified;
         trace.issuer(*issuer);
         let name = self.issuers.get(*issuer).map_or("", |rules| rules.claims.issuer.as_str());
-        let key = key_id.as_deref().map_or("the issuer's only key".to_owned(), |id| format!("the key {id}"));
+        let key = key_id
+            .as_deref()
+            .map_or("the issuer's only key".to_owned(), |id| format!("the key {id}"));
         let found = format!("a token of {name}, verified with {key}");
         trace.passed(Stage::Identity, format!("identity.jwt.issuers[{issuer}]"), found);
     }

@@ -173,10 +173,15 @@ impl Limit {
                 trace.passed(Stage::Limits, field, format!("{rule}: {} left", decision.remaining));
             }
             Outcome::Decided(decision) => {
-                let change = format!("wait {} seconds, or raise the limit", decision.next_token_seconds().max(1));
+                let change = format!(
+                    "wait {} seconds, or raise the limit",
+                    decision.next_token_seconds().max(1)
+                );
                 trace.failed(field, format!("{rule}: none left"), change);
             }
-            Outcome::Unavailable => trace.failed(field, format!("{rule}: the store does not answer"), "try again"),
+            Outcome::Unavailable => {
+                trace.failed(field, format!("{rule}: the store does not answer"), "try again")
+            }
         }
     }
 

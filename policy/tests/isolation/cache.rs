@@ -32,7 +32,8 @@ impl Gate {
             "routes": [{"name": "own", "match": {"path": "/t/{tenant}"}}],
         });
         let document = serde_json::from_value(document).unwrap();
-        let policy = Policy::compile(&document, &BTreeMap::<String, String>::new(), Stages::ALL).unwrap();
+        let policy =
+            Policy::compile(&document, &BTreeMap::<String, String>::new(), Stages::ALL).unwrap();
         Self { policy: Arc::new(policy), keys, runtime: Runtime::new() }
     }
 
@@ -56,7 +57,12 @@ impl Gate {
                 ("authorization", format!("Bearer {token}")),
             ]
             .map(|(name, value)| (name.to_owned(), value.into_bytes()));
-            let head = RequestHead { headers: &headers, source: None, has_body: false, client_certificate: None };
+            let head = RequestHead {
+                headers: &headers,
+                source: None,
+                has_body: false,
+                client_certificate: None,
+            };
             let mut exchange = self.policy.begin(self.runtime.now);
             let step = exchange.request_head(&head, &mut self.runtime);
             assert_eq!(matches!(step, Step::Continue(_)), is_open, "{step:?}");
@@ -72,7 +78,11 @@ fn a_flood_of_one_tenant_pushes_out_nobody_elses_token() {
     let mut gate = Gate::new();
     let token = gate.token("globex", "bob");
     assert_eq!(gate.call(&token, "globex", "acme"), ("bob".to_owned(), true));
-    assert_eq!(gate.call(&token, "globex", "acme"), ("bob".to_owned(), false), "it is not remembered");
+    assert_eq!(
+        gate.call(&token, "globex", "acme"),
+        ("bob".to_owned(), false),
+        "it is not remembered"
+    );
     for number in 0..REMEMBERED * 4 {
         let flood = gate.token("acme", &format!("mallory{number}"));
         for _ in 0..3 {

@@ -166,8 +166,17 @@ fn the_generator_makes_all_kinds_of_requests() {
         }
     }
     for kind in [
-        "allowed", "allowed to its own path", "tenant-denied", "token-tenant-denied", "role-missing", "scope-missing",
-        "rate-exceeded", "route-unknown", "credential-missing", "token-signature-invalid", "api-key-invalid",
+        "allowed",
+        "allowed to its own path",
+        "tenant-denied",
+        "token-tenant-denied",
+        "role-missing",
+        "scope-missing",
+        "rate-exceeded",
+        "route-unknown",
+        "credential-missing",
+        "token-signature-invalid",
+        "api-key-invalid",
     ] {
         assert!(seen.get(kind).is_some_and(|count| *count >= 5), "{kind}: {seen:?}");
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_policy::{CompileError, Policy, RequestHead, Stages, Step};
 use portcullis_policy::document::ApiKeyEntry;
 use portcullis_policy::identity::ApiKey;
+use portcullis_policy::{CompileError, Policy, RequestHead, Stages, Step};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -34,15 +34,23 @@ fn closure(edges: &[(usize, usize)]) -> [[bool; COUNT]; COUNT] {
 }
 
 /// A policy with one route that wants `wanted`, and a key that has `held`.
-fn policy(edges: &[(usize, usize)], wanted: &[usize], held: &[usize]) -> Result<Arc<Policy>, CompileError> {
+fn policy(
+    edges: &[(usize, usize)],
+    wanted: &[usize],
+    held: &[usize],
+) -> Result<Arc<Policy>, CompileError> {
     let names = |roles: &[usize]| roles.iter().map(|role| name(*role)).collect::<Vec<_>>();
     let roles = (0..COUNT).map(|role| {
-        let parents: Vec<usize> = edges.iter().filter(|(from, _)| *from == role).map(|(_, to)| *to).collect();
+        let parents: Vec<usize> =
+            edges.iter().filter(|(from, _)| *from == role).map(|(_, to)| *to).collect();
         (name(role), json!({"inherits": names(&parents)}))
     });
     let key = key();
     let pepper = portcullis_policy::Secret::from_bytes(vec![0; 32].into()).unwrap();
-    let entry = ApiKeyEntry { roles: names(held), ..ApiKeyEntry::new(key.id(), key.digest(&pepper), "batch") };
+    let entry = ApiKeyEntry {
+        roles: names(held),
+        ..ApiKeyEntry::new(key.id(), key.digest(&pepper), "batch")
+    };
     let document = json!({
         "version": 1,
         "identity": {"api_keys": {"pepper": {"env": "PEPPER"}, "keys": [serde_json::to_value(entry).unwrap()]}},
@@ -59,9 +67,11 @@ fn key() -> ApiKey {
 
 fn is_admitted(policy: &Arc<Policy>) -> bool {
     let mut runtime = Runtime::new();
-    let headers = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-api-key", key().expose())]
-        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let head = RequestHead { headers: &headers, source: None, has_body: false, client_certificate: None };
+    let headers =
+        [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-api-key", key().expose())]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let head =
+        RequestHead { headers: &headers, source: None, has_body: false, client_certificate: None };
     matches!(policy.begin(runtime.now).request_head(&head, &mut runtime), Step::Continue(_))
 }
 
@@ -94,6 +104,12 @@ proptest! {
 #[test]
 fn roles_that_are_not_listed_are_errors_everywhere() {
     assert_eq!(policy(&[(0, COUNT)], &[0], &[0]).unwrap_err().field, "roles.r0.inherits[0]");
-    assert_eq!(policy(&[], &[0, COUNT], &[0]).unwrap_err().field, "routes[0].authorisation.roles[1]");
-    assert_eq!(policy(&[], &[0], &[COUNT]).unwrap_err().field, "identity.api_keys.keys[0].roles[0]");
+    assert_eq!(
+        policy(&[], &[0, COUNT], &[0]).unwrap_err().field,
+        "routes[0].authorisation.roles[1]"
+    );
+    assert_eq!(
+        policy(&[], &[0], &[COUNT]).unwrap_err().field,
+        "identity.api_keys.keys[0].roles[0]"
+    );
 }

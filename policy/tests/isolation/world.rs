@@ -98,7 +98,9 @@ impl Route {
             "{tenant}" => !found.is_empty(),
             literal => literal == *found,
         });
-        long_enough && alike && (self.methods.is_empty() || self.methods.iter().any(|own| own == method))
+        long_enough
+            && alike
+            && (self.methods.is_empty() || self.methods.iter().any(|own| own == method))
     }
 }
 
@@ -125,7 +127,10 @@ enum Credential {
         scopes: Vec<&'static str>,
         forged: bool,
     },
-    ApiKey { tenant: Option<&'static str>, wrong: bool },
+    ApiKey {
+        tenant: Option<&'static str>,
+        wrong: bool,
+    },
 }
 
 /// The tenant that a token names.
@@ -221,7 +226,13 @@ pub(crate) fn acts() -> impl Strategy<Value = Vec<Act>> {
         credential(),
         prop_oneof![6 => Just(0u64), 1 => 0u64..40],
     );
-    let act = act.prop_map(|(method, path, target, credential, pause)| Act { method, path, target, credential, pause });
+    let act = act.prop_map(|(method, path, target, credential, pause)| Act {
+        method,
+        path,
+        target,
+        credential,
+        pause,
+    });
     proptest::collection::vec(act, 1..40)
 }
 
@@ -248,7 +259,10 @@ impl World {
             json!({"issuer": issuer(index), "audiences": ["a"], "tenants": tenants,
                 "jwks": {"env": format!("KEYS{index}")}})
         });
-        let roles = self.hierarchy.iter().map(|(name, parents)| (name.clone(), json!({"inherits": parents})));
+        let roles = self
+            .hierarchy
+            .iter()
+            .map(|(name, parents)| (name.clone(), json!({"inherits": parents})));
         let routes = self.routes.iter().map(|route| {
             let kind = if route.pattern.ends_with('/') { "prefix" } else { "path" };
             let limits = route.limits.iter().map(|(key, burst)| {
@@ -348,9 +362,10 @@ impl World {
         let Act { method, path, target, credential, .. } = &self.acts[act];
         let own = self.owner(act);
         let sent = path.replace('T', target.or(own.as_deref()).unwrap_or(TENANTS[0]));
-        let mut headers: Vec<Header> = [(":method", *method), (":path", &sent), (":authority", "api.example")]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-            .into();
+        let mut headers: Vec<Header> =
+            [(":method", *method), (":path", &sent), (":authority", "api.example")]
+                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+                .into();
         if let Some(text) = self.credential(act) {
             headers.push(match credential {
                 Credential::ApiKey { .. } => ("x-api-key".to_owned(), text.into_bytes()),
@@ -432,7 +447,13 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn new() -> Self {
-        Self { now: Timestamp(START * 1_000_000_000), trace: None, store: BTreeMap::new(), versions: 0, signatures: 0 }
+        Self {
+            now: Timestamp(START * 1_000_000_000),
+            trace: None,
+            store: BTreeMap::new(),
+            versions: 0,
+            signatures: 0,
+        }
     }
 
     pub(crate) fn traced() -> Self {
