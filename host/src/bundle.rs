@@ -66,6 +66,11 @@ impl Bundle {
         &self.located.document
     }
 
+    /// Where a field stands: the file, the line and the column.
+    pub fn place(&self, field: &str) -> (&str, usize, usize) {
+        self.located.place(field)
+    }
+
     /// The document as filters are given it.
     pub fn json(&self) -> String {
         self.json.clone()

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use portcullis_policy::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version};
+use portcullis_policy::{
+    Environment, NativeSignature, Swap, Timestamp, Trace, Unavailable, Version,
+};
 use ring::rand::SecureRandom as _;
 
 use crate::proxy_wasm::{Clock as _, SystemClock, verifies};
@@ -12,6 +14,8 @@ use crate::proxy_wasm::{Clock as _, SystemClock, verifies};
 pub(crate) struct NativeEnvironment {
     /// The time in place of the machine's clock.
     pub(crate) now: Option<Timestamp>,
+    /// Where to write down why things are decided.
+    pub(crate) trace: Option<Trace>,
     store: HashMap<String, (Vec<u8>, Version)>,
     writes: u32,
 }
@@ -51,5 +55,9 @@ impl Environment for NativeEnvironment {
     fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {
         let NativeSignature { hash, public_key, signature, message } = *signature;
         verifies(hash.as_bytes(), public_key, signature, message).ok().flatten()
+    }
+
+    fn trace(&mut self) -> Option<&mut Trace> {
+        self.trace.as_mut()
     }
 }

@@ -1,5 +1,7 @@
 //! What the policy needs from where it runs.
 
+use crate::trace::Trace;
+
 /// Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
@@ -54,6 +56,20 @@ pub trait Environment {
     /// cannot, and the policy will do it itself. `Some(true)` for a bad signature would let a forged
     /// token in; `Some(false)` for a good one only costs a retry.
     fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool>;
+
+    /// Where the stages write down why they decide as they do, for an operator who asks. Default: nowhere, which costs nothing.
+    fn trace(&mut self) -> Option<&mut Trace> {
+        None
+    }
+}
+
+impl dyn Environment + '_ {
+    /// Writes down why something was decided, if anybody wants to know.
+    pub(crate) fn note(&mut self, note: impl FnOnce(&mut Trace)) {
+        if let Some(trace) = self.trace() {
+            note(trace);
+        }
+    }
 }
 
 /// Tells whether a stored value is still the one that was read.

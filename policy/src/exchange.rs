@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Header, Target, single};
 use crate::audit::Record;
+use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
@@ -12,6 +13,7 @@ use crate::limits::{self, Standing};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
 use crate::stages::{Identify, Inspect, Interruption, Question};
+use crate::trace::Trace;
 use crate::{CredentialKind, Principal};
 
 /// A request's header section, as the runtime has it.
@@ -124,18 +126,20 @@ impl Exchange {
         head: &RequestHead<'_>,
         environment: &mut dyn Environment,
     ) -> Step {
-        match self.judge_head(head, environment) {
+        let refusal = match self.judge_head(head, environment) {
             Ok(step) => {
                 self.record.allowed = matches!(step, Step::Continue(_));
-                step
+                return step;
             }
-            Err(Interruption::Wait) if self.may_wait => Step::Wait,
-            Err(Interruption::Wait) => self.refuse(
+            Err(Interruption::Wait) if self.may_wait => return Step::Wait,
+            Err(Interruption::Wait) => {
                 Refusal::new(Reason::IdentityUnavailable, "Try again in a moment.")
-                    .header("retry-after", "1"),
-            ),
-            Err(Interruption::Refused(refusal)) => self.refuse(*refusal),
-        }
+                    .header("retry-after", "1")
+            }
+            Err(Interruption::Refused(refusal)) => *refusal,
+        };
+        environment.note(|trace| trace.refused(&refusal));
+        self.refuse(refusal)
     }
 
     /// The whole body, after [`Step::NeedBody`].
@@ -145,7 +149,10 @@ impl Exchange {
                 self.record.allowed = true;
                 Step::Continue(edits)
             }
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => {
+                environment.note(|trace| trace.refused(&refusal));
+                self.refuse(refusal)
+            }
         }
     }
 
@@ -206,11 +213,16 @@ impl Exchange {
         let stages = policy.stages;
         // A request that has waited comes a second time.
         self.edits.clear();
+        environment.note(Trace::begin);
         self.record.source = head.source;
         self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
 
         if stages.contains(Stage::Access) {
             policy.headers.check(head.headers)?;
+            environment.note(|trace| {
+                let found = format!("{} well-formed header fields", head.headers.len());
+                trace.passed(Stage::Access, "access.headers", found);
+            });
         }
         let mut target = Target::read(head.headers)?;
         self.record.method.clone_from(&target.method);
@@ -219,10 +231,20 @@ impl Exchange {
         self.route = policy.route(&target);
         let route = self.route(&policy);
         self.record.route = route.map(|route| route.name.clone());
+        environment.note(|trace| trace.follow(self.route));
 
         if stages.contains(Stage::Access) {
             if let Some(route) = route {
                 route.access.check(head.source, &target.method)?;
+                environment.note(|trace| {
+                    let source = head.source.map_or("none".to_owned(), |source| source.to_string());
+                    trace.passed(Stage::Access, "access.networks", format!("the address {source}"));
+                    trace.passed(
+                        Stage::Access,
+                        "access.methods",
+                        format!("the method {}", target.method),
+                    );
+                });
             }
             self.strip(&policy, head.headers);
         } else {
@@ -237,7 +259,7 @@ impl Exchange {
             self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
         }
         if stages.contains(Stage::Authorisation) {
-            self.authorise(&policy, route)?;
+            self.authorise(&policy, route, &target, environment)?;
         }
         // Filters without authorisation let pass what no route is for: another one decides.
         let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
@@ -279,7 +301,13 @@ impl Exchange {
             route: route.map(|route| route.name.as_str()),
             since: self.begun,
         };
-        if let Some(caller) = identity.identify(&question, environment)? {
+        let caller = identity.identify(&question, environment)?;
+        environment.note(|trace| {
+            let found = caller.as_ref().map(|caller| caller.principal.describe());
+            let found = found.unwrap_or_else(|| "no credential".to_owned());
+            trace.passed(Stage::Identity, "", format!("the caller: {found}"));
+        });
+        if let Some(caller) = caller {
             self.principal = caller.principal;
             self.claims = caller.claims;
             self.edits.extend(caller.edits);
@@ -298,6 +326,11 @@ impl Exchange {
         let route = self.route(&policy);
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
             input.check_body(&self.headers, body)?;
+            let found = || match body.len() {
+                0 => "no body".to_owned(),
+                length => format!("a body of {length} bytes that the route takes"),
+            };
+            environment.note(|trace| trace.passed(Stage::Input, "input", found()));
         }
         let mut edits = std::mem::take(&mut self.edits);
         if let (Some(signer), Some(target)) = (&policy.signer, &self.target) {
@@ -315,6 +348,8 @@ impl Exchange {
                 environment.now().seconds(),
                 &nonce,
             );
+            let found = "the upstream is told who is calling, signed";
+            environment.note(|trace| trace.passed(Stage::Assertion, "assertion", found));
             let fields = fields.into_iter();
             edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
         }
@@ -322,20 +357,41 @@ impl Exchange {
     }
 
     /// Callers who have not proved who they are learn nothing about routes, not even which there are.
-    fn authorise(&self, policy: &Policy, route: Option<&CompiledRoute>) -> Result<(), Refusal> {
+    fn authorise(
+        &self,
+        policy: &Policy,
+        route: Option<&CompiledRoute>,
+        target: &Target,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
         let anonymous = self.principal.via == CredentialKind::Anonymous;
         let missing = || match &policy.identity {
             Some(identity) => identity.missing(),
             None => Refusal::new(Reason::CredentialMissing, "Present a credential."),
         };
-        match route {
-            Some(route) if route.authorisation.needs_credential() && anonymous => Err(missing()),
-            Some(route) => route.authorisation.check(&self.principal, self.claims.as_deref()),
-            None if anonymous => Err(missing()),
-            None => {
-                Err(Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host."))
-            }
+        let Some(route) = route else {
+            environment.note(|trace| policy.note_no_route(target, trace));
+            return Err(match anonymous {
+                true => missing(),
+                false => {
+                    Refusal::new(Reason::RouteUnknown, "Check the path, the method and the host.")
+                }
+            });
+        };
+        let Target { method, path, .. } = target;
+        environment.note(|trace| {
+            let found = format!("the route `{}`, for {method} {path}", route.name);
+            trace.passed(Stage::Authorisation, trace.route_field("match"), found);
+        });
+        if route.authorisation.needs_credential() && anonymous {
+            return Err(missing());
         }
+        let asked = Asked {
+            principal: &self.principal,
+            claims: self.claims.as_deref(),
+            tenant: route.matcher.tenant(path),
+        };
+        route.authorisation.check(asked, environment.trace())
     }
 
     /// Removes what only Portcullis may say.

@@ -33,6 +33,8 @@ mod input;
 #[cfg(feature = "engine")]
 mod limits;
 #[cfg(feature = "engine")]
+mod matcher;
+#[cfg(feature = "engine")]
 mod output;
 #[cfg(feature = "engine")]
 mod policy;
@@ -44,6 +46,8 @@ mod remote;
 mod stages;
 #[cfg(all(test, feature = "engine"))]
 mod testing;
+#[cfg(feature = "engine")]
+mod trace;
 
 pub use principal::{CredentialKind, Principal};
 pub use secret::{MINIMUM_SECRET_BYTES, Secret, SecretError, Secrets};
@@ -58,4 +62,5 @@ pub use self::{
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
     remote::{Answer, Fetch, Outcome},
     stages::Stages,
+    trace::{LocatedField, PolicyField, Trace, TraceEntry},
 };

@@ -7,18 +7,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::Environment;
-use crate::access::{AccessRules, HeaderRules, Target, check_method};
+use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
-use crate::authorisation::AuthorisationRules;
+use crate::authorisation::{AuthorisationRules, Roles};
 use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::Required;
 use crate::limits::Limit;
+use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
 use crate::stages::{Identify, Inspect, Stages};
+use crate::trace::Trace;
 use crate::{Secret, Secrets};
 
 /// The longest list of routes.
@@ -43,25 +45,12 @@ pub struct Policy {
 #[derive(Debug)]
 pub(crate) struct CompiledRoute {
     pub(crate) name: String,
-    matcher: Matcher,
+    pub(crate) matcher: Matcher,
     pub(crate) access: AccessRules,
     pub(crate) required: Required,
     pub(crate) authorisation: AuthorisationRules,
     pub(crate) limits: Vec<Limit>,
     pub(crate) input: Option<Box<dyn Inspect>>,
-}
-
-#[derive(Debug)]
-struct Matcher {
-    path: PathMatcher,
-    methods: Vec<String>,
-    hosts: Vec<String>,
-}
-
-#[derive(Debug)]
-enum PathMatcher {
-    Exact(String),
-    Prefix(String),
 }
 
 impl Policy {
@@ -78,6 +67,10 @@ impl Policy {
             &identity.as_ref().map(|identity| identity.claim_fields()).unwrap_or_default(),
         );
         let remotes = identity.as_ref().map(|identity| identity.remotes()).unwrap_or_default();
+        let roles = Arc::new(Roles::compile(&document.roles)?);
+        if let Some(section) = &document.identity.api_keys {
+            roles.check_api_keys(section)?;
+        }
         let signer = match &document.assertion {
             Some(section) if stages.contains(Stage::Assertion) => {
                 let key = CompileError::secret(secrets, &section.key, "assertion.key")?;
@@ -98,7 +91,7 @@ impl Policy {
         Ok(Self {
             stages,
             headers,
-            routes: routes(document, stages, identity.as_deref())?,
+            routes: routes(document, stages, identity.as_deref(), &roles)?,
             identity,
             remotes,
             signer,
@@ -156,6 +149,26 @@ impl Policy {
         Outcome { next, ..outcome }
     }
 
+    /// Why no route is for a request: those whose path is its path are named.
+    pub(crate) fn note_no_route(&self, target: &Target, trace: &mut Trace) {
+        let Target { method, path, host, .. } = target;
+        let close = self.routes.iter().filter_map(|route| match route.matcher.mismatch(target) {
+            Some(Mismatch::Method) => Some(format!("`{}`, which is for other methods", route.name)),
+            Some(Mismatch::Host) => Some(format!("`{}`, which is for other hosts", route.name)),
+            Some(Mismatch::Path) | None => None,
+        });
+        let close: Vec<String> = close.collect();
+        let change = match close.is_empty() {
+            true => "check the path, or add a route for it".to_owned(),
+            false => format!("the path is that of {}", close.join(", and of ")),
+        };
+        trace.failed(
+            "routes",
+            format!("no route is for {method} {path} on the host {host}"),
+            change,
+        );
+    }
+
     /// The first route for a request.
     pub(crate) fn route(&self, target: &Target) -> Option<usize> {
         self.routes.iter().position(|route| route.matcher.matches(target))
@@ -173,60 +186,11 @@ pub struct Upkeep {
     pub warnings: Vec<String>,
 }
 
-impl Matcher {
-    fn compile(route: &Route, field: &str) -> Result<Self, CompileError> {
-        let matches = &route.matches;
-        let path = match (&matches.path, &matches.prefix) {
-            (Some(path), None) => {
-                check_path(path, &format!("{field}.path"))?;
-                PathMatcher::Exact(path.clone())
-            }
-            (None, Some(prefix)) => {
-                check_path(prefix, &format!("{field}.prefix"))?;
-                if !prefix.ends_with('/') {
-                    let message = "expected a slash at the end: /v1 would also match /v10";
-                    return Err(CompileError::new(format!("{field}.prefix"), message));
-                }
-                PathMatcher::Prefix(prefix.clone())
-            }
-            _ => return Err(CompileError::new(field, "expected either `path` or `prefix`")),
-        };
-        for (index, method) in matches.methods.iter().enumerate() {
-            check_method(method, &format!("{field}.methods[{index}]"))?;
-        }
-        let hosts = matches.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Ok(Self { path, methods: matches.methods.clone(), hosts })
-    }
-
-    fn matches(&self, target: &Target) -> bool {
-        let path = match &self.path {
-            PathMatcher::Exact(path) => target.path == *path,
-            PathMatcher::Prefix(prefix) => target.path.starts_with(prefix),
-        };
-        let any =
-            |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
-        path && any(&self.methods, &target.method) && any(&self.hosts, &target.host)
-    }
-}
-
-/// A path that no normalised request path can equal would make a route that never applies.
-fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
-    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-    match Target::read(&[header(":path", path)]) {
-        Ok(target) if target.path == path && target.query.is_none() => Ok(()),
-        Ok(target) => {
-            let message =
-                format!("expected a normalised path without a query, such as {}", target.path);
-            Err(CompileError::new(field, message))
-        }
-        Err(_) => Err(CompileError::new(field, "expected a path such as /v1/predict")),
-    }
-}
-
 fn routes(
     document: &Document,
     stages: Stages,
     identity: Option<&dyn Identify>,
+    roles: &Arc<Roles>,
 ) -> Result<Vec<CompiledRoute>, CompileError> {
     if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
         let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
@@ -235,7 +199,7 @@ fn routes(
     let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
     for (index, route) in document.routes.iter().enumerate() {
         let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, stages, identity)?;
+        let compiled = compile_route(document, route, &field, stages, identity, roles)?;
         if routes.iter().any(|other| other.name == compiled.name) {
             let message = "expected a name that no other route has";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -258,6 +222,7 @@ fn compile_route(
     field: &str,
     stages: Stages,
     identity: Option<&dyn Identify>,
+    roles: &Arc<Roles>,
 ) -> Result<CompiledRoute, CompileError> {
     if route.name.is_empty() || route.name.len() > 64 {
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
@@ -284,9 +249,9 @@ fn compile_route(
         .unwrap_or_default();
     let limits_field = section("limits", route.limits.is_some());
     let limits = route.limits.as_deref().unwrap_or(&document.limits);
+    let matcher = Matcher::compile(route, &format!("{field}.match"))?;
     Ok(CompiledRoute {
         name: route.name.clone(),
-        matcher: Matcher::compile(route, &format!("{field}.match"))?,
         access: AccessRules::compile(
             &route.access.over(&document.access),
             &section("access", route.access != Default::default()),
@@ -296,7 +261,10 @@ fn compile_route(
             &authorisation,
             &authorisation_field,
             can_authenticate,
+            matcher.has_tenant(),
+            roles,
         )?,
+        matcher,
         limits: compile_limits(limits, &limits_field)?,
         input: stages.compile_input(
             &route.input.over(&document.input),

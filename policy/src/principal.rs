@@ -65,6 +65,15 @@ impl Principal {
         }
     }
 
+    /// In words, for operators.
+    #[cfg(feature = "engine")]
+    pub(crate) fn describe(&self) -> String {
+        let Self { subject, tenant, roles, scopes, .. } = self;
+        let tenant =
+            tenant.as_ref().map_or("no tenant".to_owned(), |tenant| format!("tenant {tenant}"));
+        format!("{subject}, {tenant}, roles [{}], scopes [{}]", roles.join(", "), scopes.join(", "))
+    }
+
     /// The value of the `Portcullis-Principal` field.
     pub fn to_field(&self) -> String {
         let mut members = Dictionary::new();

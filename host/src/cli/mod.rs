@@ -9,6 +9,8 @@ pub mod check;
 pub mod completions;
 pub mod dev_credentials;
 pub mod envoy;
+pub mod explain;
+pub mod fetched;
 pub mod function;
 pub mod key;
 pub mod replay;
@@ -31,6 +33,7 @@ enum Command {
     Check(check::Args),
     Schema(check::SchemaArgs),
     Replay(replay::Args),
+    Explain(explain::Args),
     Token(token::Args),
     Key(key::Args),
     DevCredentials(dev_credentials::Args),
@@ -48,6 +51,7 @@ impl Cli {
             Command::Check(args) => args.run(),
             Command::Schema(args) => args.run(),
             Command::Replay(args) => args.run(),
+            Command::Explain(args) => args.run(),
             Command::Token(args) => args.run(),
             Command::Key(args) => args.run(),
             Command::DevCredentials(args) => args.run(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use portcullis_policy::Stages;
 
 use super::Failure;
+use super::fetched::FetchedArgs;
 use crate::bundle::Bundle;
 use crate::compile_cache::CompileCache;
 use crate::envoy::Sizes;
@@ -17,8 +18,8 @@ use crate::secrets::{EnvironmentSecrets, SecretArgs};
 /// Try recorded requests against a policy
 ///
 /// Each line of the file is a JSON object with id, method, path and, as far as there are any, headers (an array of
-/// [name, value], where a value is a string or {"base64": "…"}), body or body_base64, source (the client's address)
-/// and time (RFC 3339). For each, a line of JSON tells the verdict. Limits are counted across lines. The backends
+/// [name, value], where a value is a string or {"base64": "…"}), body or body_base64, source (the client's address),
+/// time (RFC 3339) and client_certificate_sha256 (in hexadecimal, for the backend policy). For each, a line of JSON tells the verdict. Limits are counted across lines. The backends
 /// reach the same verdicts.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,6 +33,9 @@ pub struct Args {
 
     #[command(flatten)]
     secrets: SecretArgs,
+
+    #[command(flatten)]
+    fetched: FetchedArgs,
 
     /// The gate filter, for the backends wasm and envoy
     #[arg(long, value_name = "FILE", default_value = "target/portcullis/gate.wasm")]
@@ -74,7 +78,10 @@ impl Args {
         let name = self.requests.display().to_string();
         let input = self.open()?;
         let mut backend: Box<dyn Backend> = match self.backend {
-            BackendKind::Policy => Box::new(PolicyBackend::new(policy)),
+            BackendKind::Policy => Box::new(PolicyBackend::new(policy, self.fetched.load()?)),
+            _ if !self.fetched.is_empty() => {
+                return Err(Failure::input("--fetched: expected it with --backend policy only"));
+            }
             BackendKind::Wasm => Box::new(self.wasm(&bundle, &secrets)?),
             BackendKind::Envoy => Box::new(self.envoy(&bundle, &secrets)?),
         };

@@ -109,6 +109,7 @@ impl EnvoyBackend {
 
 impl Backend for EnvoyBackend {
     fn decide(&mut self, request: &Request) -> Result<Verdict, BackendError> {
+        super::without_certificate(request)?;
         let Some(wire) = Wire::new(request, &self.clock_header) else {
             // A line break in a field would be another request: there is none to send.
             return Ok(Verdict::refused_by_proxy(400));
@@ -266,6 +267,7 @@ mod tests {
             body: body.as_bytes().to_vec(),
             source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
             time: Timestamp(7),
+            client_certificate: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod wasm_backend;
 
 pub use envoy_backend::EnvoyBackend;
 pub use policy_backend::PolicyBackend;
+pub(crate) use policy_backend::{Driven, drive};
 pub use reader::{ReadError, RequestReader};
 pub use request::Request;
 pub use wasm_backend::WasmBackend;
@@ -26,6 +27,17 @@ pub trait Backend {
     ///
     /// The backend does not work. What a request is like is never an error.
     fn decide(&mut self, request: &Request) -> Result<Verdict, BackendError>;
+}
+
+/// Which proxy would vouch for a client's certificate is not for a backend to make up.
+fn without_certificate(request: &Request) -> Result<(), BackendError> {
+    match request.client_certificate {
+        None => Ok(()),
+        Some(_) => {
+            let message = "client_certificate_sha256 is for the backend policy: here the client would have to connect with it";
+            Err(BackendError(message.to_owned()))
+        }
+    }
 }
 
 /// A backend that does not work, and why.

@@ -2,47 +2,33 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{Header, Policy, RequestHead, Step};
+use portcullis_policy::{Exchange, Header, Policy, RequestHead, Step, Timestamp};
 
 use super::{Backend, BackendError, FoundIssue, Request, Verdict};
+use crate::cli::fetched::{Answered, Fetched};
 use crate::native::NativeEnvironment;
 
 /// Asks the policy in this process, without a proxy.
 #[derive(Debug)]
 pub struct PolicyBackend {
     policy: Arc<Policy>,
+    fetched: Fetched,
     environment: NativeEnvironment,
 }
 
 impl PolicyBackend {
-    /// Decides by `policy`, with buckets of its own.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy: Arc::new(policy), environment: NativeEnvironment::default() }
+    /// Decides by `policy`, with buckets of its own and with `fetched` in place of the network.
+    pub fn new(policy: Policy, fetched: Fetched) -> Self {
+        Self { policy: Arc::new(policy), fetched, environment: NativeEnvironment::default() }
     }
 }
 
 impl Backend for PolicyBackend {
     fn decide(&mut self, request: &Request) -> Result<Verdict, BackendError> {
-        self.environment.now = Some(request.time);
-        let headers: Vec<Header> = request
-            .header_map()
-            .iter()
-            // Names are text from the start.
-            .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
-            .collect();
-        let head = RequestHead {
-            headers: &headers,
-            source: Some(request.source),
-            has_body: !request.body.is_empty(),
-            client_certificate: None,
-        };
-        let mut exchange = self.policy.begin(request.time);
-        let mut step = exchange.request_head(&head, &mut self.environment);
-        if step == Step::NeedBody {
-            step = match request.body.len() > exchange.max_body_bytes() {
-                true => exchange.body_too_large(),
-                false => exchange.request_body(&request.body, &mut self.environment),
-            };
+        let Driven { step, exchange, answered } =
+            drive(&self.policy, request, &self.fetched, &mut self.environment);
+        for warning in answered.warnings {
+            eprintln!("portcullis: {warning}");
         }
         match (step, exchange.refused()) {
             (Step::Continue(_), _) => Ok(Verdict::allow()),
@@ -52,4 +38,58 @@ impl Backend for PolicyBackend {
             (step, _) => Err(BackendError(format!("the policy ended with {step:?}"))),
         }
     }
+}
+
+/// How a request ended.
+pub(crate) struct Driven {
+    pub(crate) step: Step,
+    pub(crate) exchange: Exchange,
+    /// What was asked of the servers meanwhile.
+    pub(crate) answered: Answered,
+}
+
+/// Longer than any request waits, in seconds.
+const MAXIMUM_WAIT: u64 = 60;
+
+/// Brings a request before the policy at the request's own time. While it waits, seconds go by on its clock and files are given
+/// for what is fetched.
+pub(crate) fn drive(
+    policy: &Arc<Policy>,
+    request: &Request,
+    fetched: &Fetched,
+    environment: &mut NativeEnvironment,
+) -> Driven {
+    environment.now = Some(request.time);
+    let mut answered = fetched.answer(policy, environment);
+    let headers: Vec<Header> = request
+        .header_map()
+        .iter()
+        // Names are text from the start.
+        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
+        .collect();
+    let head = RequestHead {
+        headers: &headers,
+        source: Some(request.source),
+        has_body: !request.body.is_empty(),
+        client_certificate: request.client_certificate,
+    };
+    let mut exchange = policy.begin(request.time);
+    let mut step = exchange.request_head(&head, environment);
+    for second in 1..=MAXIMUM_WAIT {
+        if step != Step::Wait {
+            break;
+        }
+        environment.now = Some(Timestamp(request.time.0.saturating_add(second * 1_000_000_000)));
+        answered.extend(fetched.answer(policy, environment));
+        step = exchange.request_head(&head, environment);
+    }
+    if step == Step::Wait {
+        exchange.cannot_wait();
+        step = exchange.request_head(&head, environment);
+    }
+    if step == Step::NeedBody {
+        // One that is too long is refused as `body_too_large` would.
+        step = exchange.request_body(&request.body, environment);
+    }
+    Driven { step, exchange, answered }
 }

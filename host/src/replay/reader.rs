@@ -21,6 +21,32 @@ pub struct RequestReader<R> {
 #[error("{0}")]
 pub struct ReadError(String);
 
+impl Request {
+    /// Reads one request from a text that holds nothing else. It needs no id, and may have any number of lines.
+    ///
+    /// # Errors
+    ///
+    /// The text is no request. Names the line and the field.
+    pub fn read(name: &str, text: &[u8]) -> Result<Self, ReadError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let field = error.path().to_string();
+            let inner = error.inner();
+            let message = inner.to_string();
+            let message = message.split(" at line ").next().unwrap_or(&message);
+            let place = format!("{name}:{}:{}", inner.line(), inner.column());
+            ReadError(match field.as_str() {
+                "." | "?" => format!("{place}: {message}"),
+                field => format!("{place}: {field}: {message}"),
+            })
+        })?;
+        deserializer.end().map_err(|_| {
+            ReadError(format!("{name}: expected one JSON object, and nothing after it"))
+        })?;
+        Ok(request)
+    }
+}
+
 impl<R: BufRead> RequestReader<R> {
     /// `name` is the file's, for error messages.
     pub fn new(name: impl Into<String>, input: R) -> Self {
@@ -49,17 +75,21 @@ impl<R: BufRead> RequestReader<R> {
 
     fn parse(&self) -> Result<Request, ReadError> {
         let mut deserializer = serde_json::Deserializer::from_slice(self.line.trim_ascii_end());
-        let request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let message = error.inner().to_string();
-            // The line that serde_json counts is always the first.
-            let message = match message.split_once(" at line 1 column ") {
-                Some((message, column)) => format!("{message} (column {column})"),
-                None => message,
-            };
-            self.error(if matches!(field.as_str(), "." | "?") { "" } else { &field }, message)
-        })?;
+        let request: Request =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let field = error.path().to_string();
+                let message = error.inner().to_string();
+                // The line that serde_json counts is always the first.
+                let message = match message.split_once(" at line 1 column ") {
+                    Some((message, column)) => format!("{message} (column {column})"),
+                    None => message,
+                };
+                self.error(if matches!(field.as_str(), "." | "?") { "" } else { &field }, message)
+            })?;
         deserializer.end().map_err(|_| self.error("", "expected one JSON object in a line"))?;
+        if request.id.is_null() {
+            return Err(self.error("", "missing field `id`"));
+        }
         Ok(request)
     }
 

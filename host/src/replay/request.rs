@@ -17,7 +17,7 @@ use crate::proxy_wasm::HeaderMap;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Line")]
 pub struct Request {
-    /// A string or number by which the verdict is found again.
+    /// A string or number by which the verdict is found again; null where there is none.
     pub id: Value,
     /// The method, as it came.
     pub method: String,
@@ -31,6 +31,8 @@ pub struct Request {
     pub source: IpAddr,
     /// When it came; where the record does not say, when it was read.
     pub time: Timestamp,
+    /// The SHA-256 digest of the certificate that the client has shown and that the proxy has verified.
+    pub client_certificate: Option<[u8; 32]>,
 }
 
 impl Request {
@@ -66,7 +68,7 @@ impl Request {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    id: Id,
+    id: Option<Id>,
     method: String,
     path: String,
     #[serde(default)]
@@ -75,6 +77,7 @@ struct Line {
     body_base64: Option<Base64>,
     source: Option<IpAddr>,
     time: Option<Time>,
+    client_certificate_sha256: Option<CertificateDigest>,
 }
 
 impl TryFrom<Line> for Request {
@@ -89,13 +92,14 @@ impl TryFrom<Line> for Request {
         };
         let headers = line.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
         Ok(Self {
-            id: line.id.0,
+            id: line.id.map_or(Value::Null, |id| id.0),
             method: line.method,
             path: line.path,
             headers,
             body,
             source: line.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             time: line.time.map_or_else(clock, |time| time.0),
+            client_certificate: line.client_certificate_sha256.map(|digest| digest.0),
         })
     }
 }
@@ -147,6 +151,31 @@ impl TryFrom<String> for Base64 {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         STANDARD.decode(text).map(Self).map_err(|_| "expected base64 with padding (RFC 4648 §4)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct CertificateDigest([u8; 32]);
+
+impl TryFrom<String> for CertificateDigest {
+    type Error = &'static str;
+
+    /// As `openssl x509 -fingerprint -sha256` has it, with or without colons.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const EXPECTED: &str = "expected the 64 hexadecimal digits of a SHA-256 digest";
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|character| *character != ':')
+            .map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()
+            .ok_or(EXPECTED)?;
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| (high << 4) | low).collect();
+        match <[u8; 32]>::try_from(bytes) {
+            Ok(digest) if rest.is_empty() => Ok(Self(digest)),
+            _ => Err(EXPECTED),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ impl WasmBackend {
 
 impl Backend for WasmBackend {
     fn decide(&mut self, request: &Request) -> Result<Verdict, BackendError> {
+        super::without_certificate(request)?;
         self.clock.set(request.time.0);
         let source = SocketAddr::new(request.source, 40_000);
         let destination = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);

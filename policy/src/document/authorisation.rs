@@ -13,7 +13,7 @@ pub struct AuthorisationSection {
     /// Which credentials: `authenticated` (the default), `anonymous`, or those that are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require: Option<Requirement>,
-    /// At least one of these roles; empty: any.
+    /// At least one of these roles, or a role that inherits one of them; empty: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<String>>,
     /// All of these OAuth 2 scopes.

@@ -33,10 +33,12 @@ pub struct Route {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteMatch {
-    /// The whole path, after normalisation (RFC 3986 §6.2.2), case-sensitive.
+    /// The whole path, after normalisation (RFC 3986 §6.2.2), case-sensitive. The segment `{tenant}` stands for the caller's own
+    /// tenant, as in `/v1/tenants/{tenant}/predict`: whoever asks for another tenant's path is refused. Only letters, digits and
+    /// `-._~` can stand there: a tenant of another name has no such path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The beginning of the path: it ends with a slash.
+    /// The beginning of the path: it ends with a slash. May have `{tenant}` as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// Methods; empty: any that `access` lets through.

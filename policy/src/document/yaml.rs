@@ -46,6 +46,12 @@ impl LocatedDocument {
         let (line, column) = place_of(&self.places, field);
         DocumentError::new(&self.name, field, message).at(line, column)
     }
+
+    /// The file's name, and the line and column (from 1) where a field stands, or the nearest thing around it that is in the text.
+    pub fn place(&self, field: &str) -> (&str, usize, usize) {
+        let (line, column) = place_of(&self.places, field);
+        (&self.name, line, column)
+    }
 }
 
 /// The place of a field, or of the nearest thing around it that is in the text; (0, 0) where there is none.

@@ -17,9 +17,10 @@ use crate::document::{Issuer, JwtSection, TokenBinding};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
-use crate::problem::{Reason, Refusal};
+use crate::problem::{Reason, Refusal, Stage};
 use crate::remote::{Hope, Refreshed};
 use crate::stages::Interruption;
+use crate::trace::Trace;
 use crate::{Environment, Principal, Secrets};
 
 /// The most tokens that each worker remembers.
@@ -136,6 +137,7 @@ impl JwtRules {
             let detail = "Get a token from an issuer that is accepted here.";
             return Err(Refusal::new(Reason::TokenIssuerUnknown, detail).into());
         };
+        environment.note(|trace| trace.issuer(index));
         let verified = Arc::new(rules.verify(index, token, since, now, environment)?);
         if let Some(digest) = digest {
             self.with_remembered(|cache| cache.remember(digest, Arc::clone(&verified)));
@@ -164,6 +166,18 @@ impl JwtRules {
 
     fn with_remembered<T>(&self, action: impl FnOnce(&mut TokenCache) -> T) -> T {
         action(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes down whose token was verified, and with which key.
+    pub(super) fn note(&self, verified: &Verified, trace: &mut Trace) {
+        let Verified { issuer, key_id, .. } = verified;
+        trace.issuer(*issuer);
+        let name = self.issuers.get(*issuer).map_or("", |rules| rules.claims.issuer.as_str());
+        let key = key_id
+            .as_deref()
+            .map_or("the issuer's only key".to_owned(), |id| format!("the key {id}"));
+        let found = format!("a token of {name}, verified with {key}");
+        trace.passed(Stage::Identity, format!("identity.jwt.issuers[{issuer}]"), found);
     }
 
     /// The place of the issuer of that name.

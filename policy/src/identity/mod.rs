@@ -32,7 +32,7 @@ use crate::access::{Header, Target};
 use crate::document::{IdentitySection, Requirement};
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
-use crate::problem::{Reason, Refusal};
+use crate::problem::{Reason, Refusal, Stage};
 use crate::remote::Refreshed;
 use crate::stages::{Caller, Identify, Interruption, Question};
 use crate::{Environment, Secrets};
@@ -147,11 +147,16 @@ impl IdentityRules {
         match presented {
             Presented::ApiKey(keys, found) => {
                 let principal = keys.verify(&found.text, question, environment)?;
+                environment.note(|trace| {
+                    let id = principal.credential_id.as_deref().unwrap_or_default();
+                    trace.passed(Stage::Identity, "identity.api_keys", format!("the API key {id}"));
+                });
                 let (edits, response_edits) = (Vec::new(), Vec::new());
                 Ok((Provider::ApiKey, Caller { principal, claims: None, edits, response_edits }))
             }
             Presented::Token(jwt, found) => {
                 let verified = jwt.verify(&found.text, question.since, environment)?;
+                environment.note(|trace| jwt.note(&verified, trace));
                 let proof = Self::check_binding(jwt, &verified, found, question, environment)?;
                 if let Some(revocation) = &self.revocation {
                     revocation.check(&verified, question.since, environment)?;

@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 use crate::document::{LimitKey, LimitRule};
 use crate::environment::{Environment, Timestamp};
 use crate::policy::CompileError;
-use crate::problem::{Reason, Refusal};
+use crate::problem::{Reason, Refusal, Stage};
+use crate::trace::Trace;
 use crate::{CredentialKind, Principal};
 
 use bucket::{Bucket, Decision};
@@ -130,9 +131,10 @@ pub(crate) fn take(
     let now = environment.now();
     let mut tightest: Option<Standing> = None;
     let mut taken: Vec<(&Limit, Fingerprint)> = Vec::new();
-    for limit in limits {
+    for (index, limit) in limits.iter().enumerate() {
         let fingerprint = limit.fingerprint(principal, source);
         let outcome = table::take(environment, fingerprint, limit.bucket, now);
+        environment.note(|trace| limit.note(index, outcome, trace));
         let decision = match outcome {
             Outcome::Decided(decision) if decision.admitted => decision,
             refused => {
@@ -157,6 +159,32 @@ pub(crate) fn take(
 }
 
 impl Limit {
+    fn note(&self, index: usize, outcome: Outcome, trace: &mut Trace) {
+        let Self { name, requests, per_seconds, .. } = self;
+        let key = match self.key {
+            LimitKey::Principal => "caller",
+            LimitKey::Tenant => "tenant",
+            LimitKey::Address => "address",
+        };
+        let rule = format!("`{name}`, {requests} requests in {per_seconds} seconds for each {key}");
+        let field = format!("limits[{index}]");
+        match outcome {
+            Outcome::Decided(decision) if decision.admitted => {
+                trace.passed(Stage::Limits, field, format!("{rule}: {} left", decision.remaining));
+            }
+            Outcome::Decided(decision) => {
+                let change = format!(
+                    "wait {} seconds, or raise the limit",
+                    decision.next_token_seconds().max(1)
+                );
+                trace.failed(field, format!("{rule}: none left"), change);
+            }
+            Outcome::Unavailable => {
+                trace.failed(field, format!("{rule}: the store does not answer"), "try again")
+            }
+        }
+    }
+
     fn standing(&self, decision: Decision) -> Standing {
         Standing {
             name: self.name.clone(),
