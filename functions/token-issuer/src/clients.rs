@@ -96,7 +96,7 @@ impl Registry {
 }
 
 /// A salt and a digest of the usual lengths. No client has this hash, so it does not matter what it is of.
-const DECOY: &str = "cG9ydGN1bGxpcy1kZWNveQ$cG9ydGN1bGxpcy1kZWNveS1wb3J0Y3VsbGlzLWRlY295ISE";
+const DECOY: &str = "cG9ydGN1bGxpcy1kZWNveQ$cG9ydGN1bGxpcy1kZWNveXBvcnRjdWxsaXMtZGVjb3k";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

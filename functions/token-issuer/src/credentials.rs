@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_policy::form::{self, Form};
 use zeroize::Zeroizing;
 
-use crate::form::{self, Form};
+use crate::grant::parameter;
 use crate::oauth_error::OAuthError;
 
 /// The longest client id and secret that are looked at, in bytes.
@@ -32,21 +33,21 @@ impl Credentials {
         }
         // Assertions (RFC 7523) are not offered here; beside a secret they would be a second method.
         let asserted = ["client_assertion", "client_assertion_type"];
-        if asserted.into_iter().any(|name| form.value(name).is_some()) {
+        if asserted.into_iter().any(|name| parameter(form, name).is_some()) {
             return Err(OAuthError::invalid_client());
         }
-        let credentials = match (authorization, form.value("client_secret")) {
+        let credentials = match (authorization, parameter(form, "client_secret")) {
             (Some(_), Some(_)) => return Err(SEVERAL),
             (Some(value), None) => {
                 let credentials = Self::basic(value).ok_or(OAuthError::invalid_client())?;
                 // The form may name the client as well, but not another one.
-                if form.value("client_id").is_some_and(|id| id != credentials.id) {
+                if parameter(form, "client_id").is_some_and(|id| id != credentials.id) {
                     return Err(SEVERAL);
                 }
                 credentials
             }
             (None, Some(secret)) => {
-                let id = form.value("client_id").ok_or(OAuthError::invalid_client())?;
+                let id = parameter(form, "client_id").ok_or(OAuthError::invalid_client())?;
                 Self { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) }
             }
             (None, None) => return Err(OAuthError::invalid_client()),
@@ -69,8 +70,8 @@ impl Credentials {
         let colon = decoded.iter().position(|byte| *byte == b':')?;
         let (id, secret) = decoded.split_at_checked(colon)?;
         let (id, secret) = (form::decode(id)?, form::decode(secret.strip_prefix(b":")?)?);
-        let given = !id.is_empty() && !secret.is_empty();
-        given.then(|| Self { id: id.as_str().to_owned(), secret })
+        let is_given = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        (is_given(&id) && is_given(&secret)).then(|| Self { id: id.as_str().to_owned(), secret })
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
     fn of(authorization: &[&str], form: &str) -> Result<(String, String), ErrorCode> {
         let headers: Vec<(&str, &[u8])> =
             authorization.iter().map(|value| ("authorization", value.as_bytes())).collect();
-        let form = Form::parse(form.as_bytes()).unwrap();
+        let form = Form::parse(form.as_bytes(), 32).unwrap();
         Credentials::of(&headers, &form)
             .map(|found| (found.id, found.secret.as_str().to_owned()))
             .map_err(|error| error.code)
@@ -158,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(value in prop::collection::vec(any::<u8>(), 0..100)) {
-            let form = Form::parse(b"").unwrap();
+            let form = Form::parse(b"", 32).unwrap();
             let _ = Credentials::of(&[("authorization", &value)], &form);
             let value = format!("Basic {}", STANDARD.encode(&value));
             let _ = Credentials::of(&[("authorization", value.as_bytes())], &form);

@@ -1,7 +1,8 @@
 //! What a client asks for, against what it may have.
 
+use portcullis_policy::form::Form;
+
 use crate::clients::{Client, is_scope_token};
-use crate::form::Form;
 use crate::oauth_error::{ErrorCode, OAuthError};
 
 /// What is granted.
@@ -15,7 +16,7 @@ pub(crate) struct Grant<'a> {
 impl<'a> Grant<'a> {
     /// Checks what does not depend on the client. Before its secret is, which costs.
     pub(crate) fn check(form: &Form) -> Result<(), OAuthError> {
-        match form.value("grant_type") {
+        match parameter(form, "grant_type") {
             Some("client_credentials") => Ok(()),
             Some(_) => Err(OAuthError::new(
                 ErrorCode::UnsupportedGrantType,
@@ -33,7 +34,7 @@ impl<'a> Grant<'a> {
 
 /// The service that the token will be for: by its name (`audience`) or by its URI (`resource`, RFC 8707).
 fn audience<'a>(form: &Form, client: &'a Client) -> Result<&'a str, OAuthError> {
-    let target = match (form.value("audience"), form.value("resource")) {
+    let target = match (parameter(form, "audience"), parameter(form, "resource")) {
         (Some(_), Some(_)) => {
             return Err(OAuthError::invalid_request("Send either audience or resource."));
         }
@@ -62,7 +63,7 @@ fn audience<'a>(form: &Form, client: &'a Client) -> Result<&'a str, OAuthError> 
 
 /// The scopes asked for, or all that the client may have where it asks for none (RFC 6749 §3.3).
 fn scope(form: &Form, client: &Client) -> Result<String, OAuthError> {
-    let Some(asked) = form.value("scope") else {
+    let Some(asked) = parameter(form, "scope") else {
         return Ok(client.scopes.join(" "));
     };
     let asked: Vec<&str> = asked.split(' ').collect();
@@ -76,6 +77,11 @@ fn scope(form: &Form, client: &Client) -> Result<String, OAuthError> {
     }
     let granted = client.scopes.iter().map(String::as_str).filter(|scope| asked.contains(scope));
     Ok(granted.collect::<Vec<_>>().join(" "))
+}
+
+/// A parameter's value. One without a value counts as left out (RFC 6749 §3.2).
+pub(crate) fn parameter<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
+    form.value(name).filter(|value| !value.is_empty())
 }
 
 /// RFC 8707 §2: an absolute URI (RFC 3986 §4.3), which has no fragment.

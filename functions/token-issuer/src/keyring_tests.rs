@@ -118,7 +118,10 @@ fn a_race_to_rotate_loses_none_either() {
     let keyring = open(&store, due).unwrap();
     assert_eq!(current(&keyring), old);
     assert_eq!(states(&keyring), ["current", "next", "next"]);
+    // One second apart, as they were published.
     let then = open(&store, NOW + ROTATION).unwrap();
+    assert_eq!(states(&then), ["retired", "current", "next"]);
+    let then = open(&store, NOW + ROTATION + 1).unwrap();
     assert_eq!(states(&then), ["retired", "retired", "current"]);
 }
 
@@ -190,12 +193,11 @@ proptest! {
         let first = current(&run(Keyring::open(&store, &sealer(1), now, rotation)).unwrap());
         for (pause, rotate, racing) in steps {
             now += pause;
-            if racing {
-                let at = now;
-                *store.before_set.borrow_mut() = Some(Box::new(move |store| {
-                    run(Keyring::open(store, &sealer(1), at, rotation)).unwrap();
-                }));
-            }
+            let at = now;
+            let other: Box<dyn FnOnce(&MemoryStore)> = Box::new(move |store| {
+                run(Keyring::open(store, &sealer(1), at, rotation)).unwrap();
+            });
+            *store.before_set.borrow_mut() = racing.then_some(other);
             let mut keyring = run(Keyring::open(&store, &sealer(1), now, rotation)).unwrap();
             if rotate {
                 run(keyring.rotate(&store, &sealer(1))).unwrap();

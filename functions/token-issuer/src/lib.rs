@@ -17,7 +17,6 @@
 mod caller;
 mod clients;
 mod credentials;
-mod form;
 mod grant;
 mod keyring;
 mod metadata;

@@ -1,10 +1,10 @@
 //! From a request to a reply, without anything of Spin.
 
+use portcullis_policy::form::{Form, FormError};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::credentials::Credentials;
-use crate::form::{Form, FormError};
 use crate::grant::Grant;
 use crate::keyring::{Keyring, KeyringError, Rotation, Store};
 use crate::metadata::metadata;
@@ -15,6 +15,9 @@ use crate::token::AccessToken;
 
 /// Longest request body, in bytes.
 pub(crate) const BODY_LIMIT: usize = 8 * 1024;
+
+/// The most parameters of a token request. The grant knows eight.
+const MAXIMUM_PARAMETERS: usize = 32;
 
 /// The role that may rotate keys.
 const OPERATOR: &str = "operator";
@@ -183,13 +186,19 @@ impl<S: Store> Service<'_, S> {
             let description = "Send one Content-Type field: application/x-www-form-urlencoded.";
             return Err(OAuthError::invalid_request(description).into());
         }
-        let form = Form::parse(body).map_err(|error| {
+        let form = Form::parse(body, MAXIMUM_PARAMETERS).map_err(|error| {
             OAuthError::invalid_request(match error {
-                FormError::Malformed => "The form is not well encoded.",
                 FormError::Repeated => "Send each parameter once.",
                 FormError::TooMany => "Send fewer parameters.",
+                _ => "The form is not well encoded.",
             })
         })?;
+        if form
+            .iter()
+            .any(|(name, value)| [name, value].iter().any(|text| text.contains(char::is_control)))
+        {
+            return Err(OAuthError::invalid_request("Send no control characters.").into());
+        }
         Grant::check(&form)?;
         let credentials = Credentials::of(incoming.headers, &form)?;
         let client = settings.registry.authenticate(&credentials);

@@ -34,6 +34,8 @@ impl SigningKey {
 
     /// Takes the private number, 32 bytes.
     pub(crate) fn from_bytes(private: &[u8]) -> Option<Self> {
+        // The library also takes some that are shorter.
+        let private: &[u8; 32] = private.try_into().ok()?;
         let key = ecdsa::SigningKey::from_slice(private).ok()?;
         let point = key.verifying_key().to_sec1_point(false);
         let encode = |coordinate: &[u8]| URL_SAFE_NO_PAD.encode(coordinate);
