@@ -96,13 +96,15 @@ impl Issuer {
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, Value) {
-        let principal = Principal {
-            subject: role.unwrap_or_default().to_owned(),
-            tenant: None,
-            roles: role.map(str::to_owned).into_iter().collect(),
-            scopes: vec![],
-            via: role.map_or(CredentialKind::Anonymous, |_| CredentialKind::Jwt),
-            credential_id: None,
+        let nobody = Principal::anonymous();
+        let principal = match role {
+            None => nobody,
+            Some(role) => Principal {
+                subject: "olga".to_owned(),
+                roles: vec![role.to_owned()],
+                via: CredentialKind::Jwt,
+                ..nobody
+            },
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let signer = Signer::new("portcullis", Secret::from_base64url(ASSERTION_KEY).unwrap(), 30);
