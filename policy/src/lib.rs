@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod assertion;
+pub mod form;
 mod principal;
 mod secret;
 

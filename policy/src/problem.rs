@@ -175,6 +175,8 @@ reasons! {
     JsonInvalid = "json-invalid", Input, 400, "The body is not valid JSON";
     /// Nested too deeply or of too many values.
     JsonTooComplex = "json-too-complex", Input, 400, "The body is too deeply nested or has too many values";
+    /// Not a form, or a form with two meanings.
+    FormInvalid = "form-invalid", Input, 400, "The body is not a valid form";
     /// JSON that is not what the route takes.
     SchemaViolated = "schema-violated", Input, 422, "The body is not what this route takes";
     /// A string longer than allowed.

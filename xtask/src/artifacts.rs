@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 pub(crate) enum Part {
     /// The proxy-wasm filters: gate, jwt-auth, rate-limit, sanitize
     Filters,
-    /// The Spin components: scam-detector
+    /// The Spin components: scam-detector, token-issuer
     Functions,
     /// The `portcullis` command
     Native,
@@ -94,7 +94,10 @@ const FILTERS: [Artifact; 4] = [
     Artifact { package: "sanitize", callbacks: Some(&[]) },
 ];
 
-const FUNCTIONS: [Artifact; 1] = [Artifact { package: "scam-detector", callbacks: None }];
+const FUNCTIONS: [Artifact; 2] = [
+    Artifact { package: "scam-detector", callbacks: None },
+    Artifact { package: "token-issuer", callbacks: None },
+];
 
 /// The callbacks that the filters handle. All others are taken out of the .wasm: a filter that
 /// begins to handle one more must be given it here, or it will never be called.

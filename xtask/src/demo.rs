@@ -11,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::issuer::Issuer;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -18,21 +19,38 @@ use crate::workspace::Workspace;
 pub(crate) struct Demo {
     gate: SocketAddr,
     certificate_authority: PathBuf,
-    newcomer: String,
-    eager: String,
+    issuer: Issuer,
 }
 
+/// The tokens of a principal who behaves and of one who asks too often, and one under another signature.
+struct Tokens {
+    newcomer: String,
+    eager: String,
+    forged: String,
+}
+
+impl Tokens {
+    fn from(issuer: &Issuer) -> Result<Self> {
+        let newcomer = issuer.token(&issuer.newcomer)?;
+        let eager = issuer.token(&issuer.eager)?;
+        Ok(Self { forged: forged(&newcomer), newcomer, eager })
+    }
+
+    /// As variables of a shell.
+    fn variables() -> Self {
+        let [newcomer, eager, forged] = ["$TOKEN", "$EAGER", "$FORGED"].map(str::to_owned);
+        Self { newcomer, eager, forged }
+    }
+}
+
+/// What [`forged`] does, as a program for a shell.
+const FORGE: &str = r"sed -E 's/\.A([^.]*)$/.B\1/;t;s/\.[^.]([^.]*)$/.A\1/'";
+
 impl Demo {
-    /// The tokens are those of a principal who behaves and of one who asks too often.
-    pub(crate) fn prepare(
-        workspace: &Workspace,
-        gate: SocketAddr,
-        newcomer: String,
-        eager: String,
-    ) -> Self {
+    pub(crate) fn prepare(workspace: &Workspace, gate: SocketAddr, issuer: Issuer) -> Self {
         let certificate_authority =
             PathBuf::from(workspace.display(&workspace.dev().join("ca.pem")));
-        Self { gate, certificate_authority, newcomer, eager }
+        Self { gate, certificate_authority, issuer }
     }
 
     /// Sends every example and prints its answer. `healthy` is asked in between.
@@ -44,10 +62,13 @@ impl Demo {
         if process::find("curl").is_none() {
             bail!("`up --demo` sends its requests with curl. Remedy: `apt-get install curl`");
         }
+        let tokens = Tokens::from(&self.issuer)?;
+        println!("✔ a token from the issuer, for a client's id and secret");
+        println!("    200 {}", tokens.newcomer);
         let mut wrong = 0;
         for example in &EXAMPLES {
             healthy()?;
-            let answer = self.send(example)?;
+            let answer = self.send(example, &tokens)?;
             let mark = match example.judge(&answer) {
                 Ok(()) => "✔".to_owned(),
                 Err(expected) => {
@@ -65,7 +86,7 @@ impl Demo {
         Ok(())
     }
 
-    fn send(&self, example: &Example) -> Result<Answer> {
+    fn send(&self, example: &Example, tokens: &Tokens) -> Result<Answer> {
         let mut command = Command::new("curl");
         // A proxy from the environment must not come between us and loopback.
         command.args([
@@ -80,14 +101,14 @@ impl Demo {
         // Behind the body, on a line of its own.
         command.args(["--write-out", "\n%{http_code}\n"]);
         command.arg("--cacert").arg(&self.certificate_authority);
-        command.args(self.arguments(example));
+        command.args(self.arguments(example, tokens));
         Answer::parse(&process::text(&mut command)?)
     }
 
     /// curl's arguments, but for those about printing and trust.
-    fn arguments(&self, example: &Example) -> Vec<String> {
+    fn arguments(&self, example: &Example, tokens: &Tokens) -> Vec<String> {
         let mut arguments = Vec::new();
-        for header in self.headers(example) {
+        for header in Self::headers(example, tokens) {
             arguments.extend(["--header".to_owned(), header]);
         }
         if let Some(body) = example.body {
@@ -97,12 +118,12 @@ impl Demo {
         arguments
     }
 
-    fn headers(&self, example: &Example) -> Vec<String> {
+    fn headers(example: &Example, tokens: &Tokens) -> Vec<String> {
         let token = match example.credential {
             Credential::None => None,
-            Credential::Newcomer => Some(self.newcomer.clone()),
-            Credential::Eager => Some(self.eager.clone()),
-            Credential::Forged => Some(forged(&self.newcomer)),
+            Credential::Newcomer => Some(tokens.newcomer.clone()),
+            Credential::Eager => Some(tokens.eager.clone()),
+            Credential::Forged => Some(tokens.forged.clone()),
         };
         let mut headers: Vec<String> =
             token.iter().map(|token| format!("Authorization: Bearer {token}")).collect();
@@ -117,9 +138,11 @@ impl Demo {
 impl fmt::Display for Demo {
     /// The examples as lines for a shell.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let variables = [(self.newcomer.clone(), "$TOKEN"), (self.eager.clone(), "$EAGER")];
-        writeln!(formatter, "  TOKEN={}", self.newcomer)?;
-        writeln!(formatter, "  EAGER={}", self.eager)?;
+        let tokens = Tokens::variables();
+        let variables = ["$TOKEN", "$EAGER", "$FORGED"].map(|name| (name.to_owned(), name));
+        writeln!(formatter, "  TOKEN=$({})", self.issuer.line(&self.issuer.newcomer))?;
+        writeln!(formatter, "  EAGER=$({})", self.issuer.line(&self.issuer.eager))?;
+        writeln!(formatter, "  FORGED=$(echo \"$TOKEN\" | {FORGE})")?;
         let authority = self.certificate_authority.display();
         writeln!(
             formatter,
@@ -129,7 +152,7 @@ impl fmt::Display for Demo {
             writeln!(formatter)?;
             writeln!(formatter, "  # {}: {}", example.name, example.expected)?;
             write!(formatter, "  gate")?;
-            for argument in self.arguments(example) {
+            for argument in self.arguments(example, &tokens) {
                 write!(formatter, " {}", quoted(&argument, &variables))?;
             }
             writeln!(formatter)?;
@@ -140,7 +163,7 @@ impl fmt::Display for Demo {
 
 /// The gate refuses before the body has come, and over HTTP/2 the stream is then reset while curl is still
 /// sending: seen now and then, curl ends with an error (exit code 92) in place of the answer.
-const HTTP_VERSION: &str = "--http1.1";
+pub(crate) const HTTP_VERSION: &str = "--http1.1";
 
 /// A request and what becomes of it.
 struct Example {
@@ -329,6 +352,12 @@ mod tests {
     fn a_forged_token_differs_in_its_signature_alone() {
         assert_eq!(forged("head.claims.Abc"), "head.claims.Bbc");
         assert_eq!(forged("head.claims.xbc"), "head.claims.Abc");
+        // The shell's way comes to the same.
+        for token in ["head.claims.Abc", "head.claims.xbc", "AA.AA.AA"] {
+            let line = format!("echo {token} | {FORGE}");
+            let echoed = process::text(Command::new("sh").args(["-c", &line])).unwrap();
+            assert_eq!(echoed, forged(token));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod debian;
 mod demo;
 mod envoy;
 mod error;
+mod issuer;
 mod process;
 mod step;
 mod strip_exports;
@@ -39,7 +40,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build everything and run it: real Envoy with the gate, in front of the scam detector
+    /// Build everything and run it: real Envoy with the gate, in front of the scam detector, and a token issuer
     Up(up::Options),
     /// Build the filters and functions (target/portcullis/*.wasm) and the `portcullis` command
     Build {

@@ -1,7 +1,9 @@
 //! `cargo xtask up`: the whole gate on this machine, from one command.
 //!
 //! The scam detector runs in the component host, real Envoy with the gate filter stands in front of it
-//! and speaks TLS. Everything listens on loopback and ends with us.
+//! and speaks TLS. The token issuer runs behind a gate of its own, in the host that needs no Envoy: who
+//! asks for a token has none, so what holds there is another policy. Everything listens on loopback and
+//! ends with us.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,6 +19,7 @@ use crate::artifacts::{self, Part};
 use crate::demo::Demo;
 use crate::envoy;
 use crate::error::Interrupted;
+use crate::issuer::{self, Client, Issuer};
 use crate::process::{self, Group};
 use crate::step::Step;
 use crate::workspace::Workspace;
@@ -43,13 +46,14 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     let secrets = dev_credentials(workspace)?;
     let mut stage = Stage { workspace, secrets, services: Vec::new() };
     let function = stage.start_function()?;
+    let issuer = stage.start_issuer()?;
     let admin = reserve(0)?;
     // Again, as the builds may have taken long.
     let gate = reserve(gate.port())?;
     stage.start_envoy(gate, admin, function)?;
 
-    let demo =
-        Demo::prepare(workspace, gate, stage.mint_token(NEWCOMER)?, stage.mint_token(EAGER)?);
+    let issuer_address = issuer.address;
+    let demo = Demo::prepare(workspace, gate, issuer);
     if options.demo {
         return demo.run(|| stage.check());
     }
@@ -59,6 +63,9 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     println!("  gate      https://{gate}         real Envoy {}, TLS", envoy::VERSION);
     println!("  admin     http://{admin}         Envoy's own: statistics, configuration");
     println!("  function  http://{function}         the scam detector, behind the gate");
+    println!(
+        "  issuer    http://{issuer_address}         where clients get tokens, behind a gate as well"
+    );
     println!("  logs      {}", workspace.display(&workspace.dev().join("*.log")));
     println!();
     println!("{demo}");
@@ -66,8 +73,13 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     stage.watch()
 }
 
-/// The policy that `up` enforces.
+/// The policy that `up` enforces, and the one in front of the issuer.
 const POLICY: &str = "policy/default.yaml";
+const ISSUER_POLICY: &str = "policy/token-issuer.yaml";
+
+/// The key set that the policy names, and the one of the issuer that `up` starts.
+const KEY_SET: &str = "../target/portcullis/dev/issuer.jwks.json";
+const ISSUER_KEY_SET: &str = "token-issuer.jwks.json";
 
 /// What that policy accepts tokens from, and for.
 pub(crate) const ISSUER: &str = "https://issuer.portcullis.local";
@@ -122,14 +134,43 @@ impl Stage<'_> {
         // By the environment: other users of this machine can read arguments.
         command.env("PORTCULLIS_VARIABLE_ASSERTION_KEY", self.secret("PORTCULLIS_ASSERTION_KEY")?);
         let mut service = Service::start("function", &mut command, &self.workspace.dev())?;
-        let address = service.wait_for(FUNCTION_STARTS_WITHIN, |service| {
-            let log = fs::read_to_string(&service.log).unwrap_or_default();
-            let line = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
-            line.and_then(|address| address.trim().trim_end_matches('/').parse().ok())
-        })?;
+        let address = service.wait_for(FUNCTION_STARTS_WITHIN, Service::address)?;
         self.services.push(service);
         step.done(&format!("http://{address}"));
         Ok(address)
+    }
+
+    /// The token issuer behind its gate.
+    fn start_issuer(&mut self) -> Result<Issuer> {
+        let step = Step::begin("issuer", "starting the token issuer (20 seconds the first time)");
+        let client = |id| Client::new(self.portcullis(), id, AUDIENCE);
+        let clients = [client(NEWCOMER)?, client(EAGER)?];
+        let mut command = self.portcullis();
+        command.args(["serve", "--policy", ISSUER_POLICY, "--listen", "127.0.0.1:0"]);
+        command.arg("--filter").arg(self.workspace.artifacts().join("gate.wasm"));
+        command.arg("--function").arg(self.workspace.artifacts().join("token_issuer.wasm"));
+        command.envs(issuer::variables(ISSUER, &clients)?);
+        let mut service = Service::start("issuer", &mut command, &self.workspace.dev())?;
+        let address = service.wait_for(FUNCTION_STARTS_WITHIN, Service::address)?;
+        self.services.push(service);
+        let dev = self.workspace.dev();
+        issuer::save_key_set(address, &dev.join(ISSUER_KEY_SET))?;
+        step.done(&format!("http://{address}"));
+        let [newcomer, eager] = clients;
+        Ok(Issuer { address, newcomer, eager })
+    }
+
+    /// The policy with the keys of our issuer in place of those that `portcullis token mint` signs with.
+    fn write_policy(&self) -> Result<PathBuf> {
+        let text = fs::read_to_string(self.workspace.root().join(POLICY))
+            .with_context(|| format!("reading {POLICY}"))?;
+        if text.matches(KEY_SET).count() != 1 {
+            bail!("{POLICY}: expected the key set {KEY_SET} once");
+        }
+        let path = self.workspace.dev().join("policy.yaml");
+        fs::write(&path, text.replace(KEY_SET, ISSUER_KEY_SET))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
     }
 
     fn start_envoy(
@@ -142,7 +183,7 @@ impl Stage<'_> {
         let dev = self.workspace.dev();
         let bootstrap = dev.join("envoy.yaml");
         let mut command = self.portcullis();
-        command.args(["envoy", "--policy", POLICY]);
+        command.arg("envoy").arg("--policy").arg(self.write_policy()?);
         command.arg("--filter").arg(self.workspace.artifacts().join("gate.wasm"));
         command.arg("--certificate").arg(dev.join("server.pem"));
         command.arg("--key").arg(dev.join("server.key"));
@@ -163,14 +204,6 @@ impl Stage<'_> {
         self.services.push(service);
         step.done(&format!("https://{gate}"));
         Ok(())
-    }
-
-    fn mint_token(&self, subject: &str) -> Result<String> {
-        let mut command = self.portcullis();
-        command.args(["token", "mint", "--issuer", ISSUER, "--audience", AUDIENCE]);
-        command.args(["--subject", subject, "--role", "caller", "--ttl", "28800"]);
-        command.arg("--key").arg(self.workspace.dev().join("issuer.jwk.json"));
-        Ok(process::text(&mut command)?.trim().to_owned())
     }
 
     fn portcullis(&self) -> Command {
@@ -223,6 +256,13 @@ impl Service {
         let twin = file.try_clone().with_context(|| format!("opening {}", log.display()))?;
         let command = command.stdin(Stdio::null()).stdout(file).stderr(twin);
         Ok(Self { name, group: Group::spawn(command)?, log })
+    }
+
+    /// Where it listens, once it has said so.
+    fn address(&self) -> Option<SocketAddr> {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let line = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
+        line.and_then(|address| address.trim().trim_end_matches('/').parse().ok())
     }
 
     fn check(&mut self) -> Result<()> {

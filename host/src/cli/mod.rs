@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod client;
 pub mod completions;
 pub mod dev_credentials;
 pub mod envoy;
@@ -36,6 +37,7 @@ enum Command {
     Explain(explain::Args),
     Token(token::Args),
     Key(key::Args),
+    Client(client::Args),
     DevCredentials(dev_credentials::Args),
     Completions(completions::Args),
     Envoy(Box<envoy::Args>),
@@ -54,6 +56,7 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Token(args) => args.run(),
             Command::Key(args) => args.run(),
+            Command::Client(args) => args.run(),
             Command::DevCredentials(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Envoy(args) => args.run(),

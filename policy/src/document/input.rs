@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct InputSection {
-    /// Media types: `application/json`, any `…+json`, `text/plain`. Default: `application/json`. A type that
-    /// cannot be inspected cannot be allowed.
+    /// Media types: `application/json`, any `…+json`, `application/x-www-form-urlencoded`, `text/plain`. Default:
+    /// `application/json`. A type that cannot be inspected cannot be allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_types: Option<Vec<String>>,
     /// The longest body, in bytes. Default 65536, at most 1 MiB.

@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
+    Form,
     Text,
 }
 
@@ -42,6 +43,7 @@ impl MediaType {
         let kind = match (kind, subtype) {
             ("application", "json") => Kind::Json,
             ("application", subtype) if subtype.ends_with("+json") => Kind::Json,
+            ("application", "x-www-form-urlencoded") => Kind::Form,
             ("text", "plain") => Kind::Text,
             _ => return None,
         };

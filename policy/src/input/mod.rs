@@ -13,6 +13,7 @@ pub(crate) use json::{JsonLimits, parse as parse_json};
 
 use crate::access::{Header, single};
 use crate::document::InputSection;
+use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::stages::Inspect;
@@ -46,7 +47,8 @@ impl InputRules {
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
-                let message = "expected application/json, a +json type or text/plain: \
+                let message = "expected application/json, a +json type, \
+                               application/x-www-form-urlencoded or text/plain: \
                                other types cannot be inspected";
                 CompileError::new(format!("{field}.content_types[{index}]"), message)
             })
@@ -115,6 +117,16 @@ impl InputRules {
         self.schema.as_ref().map_or(Ok(()), |schema| schema.check(&value))
     }
 
+    /// Names and values must be what text may be, as if they stood in a JSON object.
+    fn check_form(&self, body: &[u8]) -> Result<(), Refusal> {
+        let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
+            Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
+                .finding("", error.to_string())
+        })?;
+        let members = form.iter().map(|(name, value)| (name.to_owned(), value.into()));
+        self.text.check_json(&Value::Object(members.collect()))
+    }
+
     fn check_text(&self, body: &[u8]) -> Result<(), Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
@@ -166,6 +178,7 @@ impl Inspect for InputRules {
         }
         match self.media_type(headers)?.kind {
             Kind::Json => self.check_json(body),
+            Kind::Form => self.check_form(body),
             Kind::Text => self.check_text(body),
         }
     }
@@ -243,6 +256,27 @@ mod tests {
         assert_eq!(body(br#"{"text":"a\u202eb"}"#), Err(Reason::InvisibleCharacter));
         assert_eq!(body(br#"{"te\u0000xt":"a"}"#), Err(Reason::ControlCharacter));
         assert_eq!(body("[".repeat(50).as_bytes()), Err(Reason::JsonTooComplex));
+    }
+
+    #[test]
+    fn forms_are_read_as_strictly() {
+        let form = "application/x-www-form-urlencoded";
+        let section = InputSection {
+            content_types: Some(vec![form.to_owned()]),
+            json: Some(crate::document::JsonSection { max_values: 4, ..Default::default() }),
+            ..Default::default()
+        };
+        let rules = InputRules::compile(&section, "input").unwrap();
+        let fields = headers(&[("content-type", form)]);
+        let body = |body: &[u8]| rules.check_body(&fields, body).map_err(|refusal| refusal.reason);
+        assert_eq!(body(b"grant_type=client_credentials&scope=a+b"), Ok(()));
+        assert_eq!(body(b"scope=a&sc%6fpe=b"), Err(Reason::FormInvalid));
+        assert_eq!(body(b"a=%zz"), Err(Reason::FormInvalid));
+        assert_eq!(body(br#"{"a":"b"}"#), Err(Reason::FormInvalid));
+        assert_eq!(body(b"a=1&b=2&c=3&d=4&e=5"), Err(Reason::FormInvalid));
+        assert_eq!(body(b"a=%00"), Err(Reason::ControlCharacter));
+        assert_eq!(body(b"a=%E2%80%AE"), Err(Reason::InvisibleCharacter));
+        assert_eq!(body(b"%00=a"), Err(Reason::ControlCharacter));
     }
 
     #[test]

@@ -1,0 +1,416 @@
+//! Who may have tokens: the registry of clients.
+
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, Params};
+use serde::Deserialize;
+use serde_json::error::Category;
+use zeroize::Zeroizing;
+
+use crate::credentials::{Credentials, MAXIMUM_ID_BYTES};
+use crate::token::{MAXIMUM_LIFETIME_SECONDS, MINIMUM_LIFETIME_SECONDS};
+
+/// The longest registry, and the most clients in it.
+const MAXIMUM_REGISTRY_BYTES: usize = 512 * 1024;
+const MAXIMUM_CLIENTS: usize = 1000;
+
+/// The most roles, scopes or audiences of one client, and the longest of each text, in bytes.
+const MAXIMUM_WORDS: usize = 64;
+const MAXIMUM_TEXT_BYTES: usize = 256;
+
+/// What a client's secret may cost to check: from OWASP's recommendation (19 MiB, 2 passes, 1 lane) up to what an
+/// instance can afford. A registry cannot ask for 4 GiB.
+const MEMORY_KIB: std::ops::RangeInclusive<u32> = Params::DEFAULT_M_COST..=64 * 1024;
+const PASSES: std::ops::RangeInclusive<u32> = Params::DEFAULT_T_COST..=4;
+
+/// All clients.
+pub(crate) struct Registry {
+    clients: Vec<Client>,
+    /// What the secrets of unknown clients are checked against, at the cost of the dearest known one.
+    decoy: PasswordHash,
+}
+
+/// Who may have tokens, and for what.
+pub(crate) struct Client {
+    pub(crate) id: String,
+    secret_hash: PasswordHash,
+    /// The `sub` of its tokens.
+    pub(crate) subject: String,
+    pub(crate) tenant: Option<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    enabled: bool,
+    pub(crate) token_lifetime_seconds: Option<u64>,
+}
+
+/// What is wrong with the registry. Quotes no value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{expected}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
+pub(crate) struct RegistryError {
+    /// Such as `[0].roles`; empty for the registry as a whole.
+    field: String,
+    expected: String,
+}
+
+impl Registry {
+    /// Reads the registry, a JSON array of clients.
+    pub(crate) fn parse(text: &str) -> Result<Self, RegistryError> {
+        let whole = |expected: String| RegistryError { field: String::new(), expected };
+        if text.len() > MAXIMUM_REGISTRY_BYTES {
+            return Err(whole(format!("expected at most {MAXIMUM_REGISTRY_BYTES} bytes")));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let entries: Vec<Entry> =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unread(&error))?;
+        deserializer.end().map_err(|error| {
+            whole(format!("line {}: expected one JSON array of clients", error.line()))
+        })?;
+        if entries.is_empty() || entries.len() > MAXIMUM_CLIENTS {
+            return Err(whole(format!("expected 1 to {MAXIMUM_CLIENTS} clients")));
+        }
+        let mut clients: Vec<Client> = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let client = entry.client(index)?;
+            if clients.iter().any(|known| known.id == client.id) {
+                return Err(wrong(index, "id", "expected an id that is not listed before"));
+            }
+            clients.push(client);
+        }
+        let costs = clients.iter().map(|client| cost(&client.secret_hash));
+        let (memory, passes) =
+            costs.max_by_key(|(memory, passes)| memory.saturating_mul(*passes)).unwrap_or_default();
+        let decoy = PasswordHash::new(&format!("$argon2id$v=19$m={memory},t={passes},p=1${DECOY}"))
+            .map_err(|_| whole("expected hashes of a known cost".to_owned()))?;
+        Ok(Self { clients, decoy })
+    }
+
+    /// The client that these credentials belong to, unless it is disabled. Takes as long where there is none.
+    pub(crate) fn authenticate(&self, credentials: &Credentials) -> Option<&Client> {
+        let client = self.clients.iter().find(|client| client.id == credentials.id);
+        let hash = client.map_or(&self.decoy, |client| &client.secret_hash);
+        let verified =
+            Argon2::default().verify_password(credentials.secret.as_bytes(), hash).is_ok();
+        client.filter(|client| verified && client.enabled)
+    }
+}
+
+/// A salt and a digest of the usual lengths. No client has this hash, so it does not matter what it is of.
+const DECOY: &str = "cG9ydGN1bGxpcy1kZWNveQ$cG9ydGN1bGxpcy1kZWNveXBvcnRjdWxsaXMtZGVjb3k";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    secret_hash: Zeroizing<String>,
+    subject: Option<String>,
+    tenant: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    audiences: Vec<String>,
+    #[serde(default = "enabled")]
+    enabled: bool,
+    token_lifetime_seconds: Option<u64>,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+impl Entry {
+    fn client(self, index: usize) -> Result<Client, RegistryError> {
+        let check = |holds: bool, field: &'static str| match holds {
+            true => Ok(()),
+            false => Err(wrong(index, field, expectation(field))),
+        };
+        // What no encoding touches, so that careless clients get in, too.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let id_length = 1..=MAXIMUM_ID_BYTES;
+        check(id_length.contains(&self.id.len()) && self.id.bytes().all(plain), "id")?;
+        check(self.subject.as_deref().is_none_or(is_text), "subject")?;
+        check(self.tenant.as_deref().is_none_or(is_text), "tenant")?;
+        check(is_list(&self.roles, is_text), "roles")?;
+        check(is_list(&self.scopes, is_scope_token), "scopes")?;
+        check(!self.audiences.is_empty() && is_list(&self.audiences, is_text), "audiences")?;
+        let lifetimes = MINIMUM_LIFETIME_SECONDS..=MAXIMUM_LIFETIME_SECONDS;
+        check(
+            self.token_lifetime_seconds.is_none_or(|lifetime| lifetimes.contains(&lifetime)),
+            "token_lifetime_seconds",
+        )?;
+        let secret_hash = PasswordHash::new(&self.secret_hash).ok().filter(is_affordable);
+        Ok(Client {
+            subject: self.subject.unwrap_or_else(|| self.id.clone()),
+            id: self.id,
+            secret_hash: secret_hash
+                .ok_or_else(|| wrong(index, "secret_hash", expectation("secret_hash")))?,
+            tenant: self.tenant,
+            roles: self.roles,
+            scopes: self.scopes,
+            audiences: self.audiences,
+            enabled: self.enabled,
+            token_lifetime_seconds: self.token_lifetime_seconds,
+        })
+    }
+}
+
+/// What each field must be, for the operator.
+fn expectation(field: &str) -> &'static str {
+    match field {
+        "id" => "expected 1 to 128 of the characters A-Z a-z 0-9 - . _ ~",
+        "secret_hash" => {
+            "expected an argon2id hash as `portcullis client new` prints it: $argon2id$v=19$ with m=19456 to 65536, t=2 \
+             to 4, p=1, a salt of 16 bytes or more and a digest of 32"
+        }
+        "subject" | "tenant" => "expected a text of 1 to 256 bytes without control characters",
+        "roles" => "expected at most 64 different texts of 1 to 256 bytes",
+        "scopes" => "expected at most 64 different scopes without spaces or quotes (RFC 6749 §3.3)",
+        "audiences" => "expected 1 to 64 different texts of 1 to 256 bytes",
+        "enabled" => "expected true or false",
+        "token_lifetime_seconds" => "expected 60 to 3600",
+        _ => {
+            "expected a client: id, secret_hash and audiences, and where needed subject, tenant, roles, scopes, \
+             enabled, token_lifetime_seconds, each once and nothing else"
+        }
+    }
+}
+
+fn wrong(index: usize, field: &str, expected: &str) -> RegistryError {
+    RegistryError { field: format!("[{index}].{field}"), expected: expected.to_owned() }
+}
+
+/// What serde found, without the values that its own messages quote.
+fn unread(error: &serde_path_to_error::Error<serde_json::Error>) -> RegistryError {
+    let inner = error.inner();
+    let place = format!("line {}, column {}", inner.line(), inner.column());
+    if inner.classify() != Category::Data {
+        let expected = format!("{place}: expected a JSON array of clients");
+        return RegistryError { field: String::new(), expected };
+    }
+    use serde_path_to_error::Segment;
+    let segments = || error.path().iter();
+    let index = segments().find_map(|segment| match segment {
+        Segment::Seq { index } => Some(*index),
+        _ => None,
+    });
+    // The first name is the field; an unknown one is not shown.
+    let field = segments().find_map(|segment| match segment {
+        Segment::Map { key } if FIELDS.contains(&key.as_str()) => Some(key.as_str()),
+        _ => None,
+    });
+    let expected = match (index, field) {
+        (None, _) => "expected a JSON array of clients",
+        (_, field) => expectation(field.unwrap_or_default()),
+    };
+    let index = index.map(|index| format!("[{index}]")).unwrap_or_default();
+    let field = field.map(|field| format!(".{field}")).unwrap_or_default();
+    RegistryError { field: format!("{index}{field}"), expected: format!("{expected} ({place})") }
+}
+
+const FIELDS: [&str; 9] = [
+    "id",
+    "secret_hash",
+    "subject",
+    "tenant",
+    "roles",
+    "scopes",
+    "audiences",
+    "enabled",
+    "token_lifetime_seconds",
+];
+
+fn is_text(text: &str) -> bool {
+    (1..=MAXIMUM_TEXT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// RFC 6749 §3.3.
+pub(crate) fn is_scope_token(text: &str) -> bool {
+    is_text(text) && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+}
+
+fn is_list(words: &[String], is_word: fn(&str) -> bool) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    words.len() <= MAXIMUM_WORDS && words.iter().all(|word| is_word(word) && seen.insert(word))
+}
+
+/// Argon2id, not weaker than the recommendation and not dearer than an instance can afford, and nothing beside.
+fn is_affordable(hash: &PasswordHash) -> bool {
+    let (memory, passes) = cost(hash);
+    let salted = hash.salt.as_ref().is_some_and(|salt| salt.as_ref().len() >= 16);
+    let digested = hash.hash.as_ref().is_some_and(|digest| digest.len() == 32);
+    hash.algorithm.as_str() == "argon2id"
+        && hash.version == Some(19)
+        && hash.params.as_str() == format!("m={memory},t={passes},p=1")
+        && MEMORY_KIB.contains(&memory)
+        && PASSES.contains(&passes)
+        && salted
+        && digested
+}
+
+/// Memory in KiB, and passes over it.
+fn cost(hash: &PasswordHash) -> (u32, u32) {
+    let value = |name| hash.params.get_decimal(name).unwrap_or(0);
+    (value("m"), value("t"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{CLIENT_ID, CLIENT_SECRET, clients, hash};
+
+    fn error(registry: &Value) -> String {
+        Registry::parse(&registry.to_string()).map(drop).unwrap_err().to_string()
+    }
+
+    fn changed(change: &Value) -> Value {
+        let mut registry = clients();
+        for (name, value) in change.as_object().unwrap() {
+            registry[0][name] = value.clone();
+        }
+        registry
+    }
+
+    fn authenticate<'a>(registry: &'a Registry, id: &str, secret: &str) -> Option<&'a Client> {
+        let secret = Zeroizing::new(secret.to_owned());
+        registry.authenticate(&Credentials { id: id.to_owned(), secret })
+    }
+
+    #[test]
+    fn only_the_right_secret_opens() {
+        let registry = Registry::parse(&clients().to_string()).unwrap();
+        assert_eq!(authenticate(&registry, CLIENT_ID, CLIENT_SECRET).unwrap().subject, "alice");
+        for (id, secret) in [
+            (CLIENT_ID, "wrong"),
+            (CLIENT_ID, ""),
+            (CLIENT_ID, &CLIENT_SECRET[1..]),
+            ("unknown", CLIENT_SECRET),
+            ("", CLIENT_SECRET),
+            ("disabled", CLIENT_SECRET),
+        ] {
+            assert!(authenticate(&registry, id, secret).is_none(), "{id} {secret}");
+        }
+    }
+
+    /// Which ids exist is not to be had by a stopwatch.
+    #[test]
+    fn unknown_clients_cost_what_the_dearest_known_one_costs() {
+        let mut registry = clients();
+        registry[1]["secret_hash"] = hash("x", 20_000, 3).into();
+        let registry = Registry::parse(&registry.to_string()).unwrap();
+        assert_eq!(cost(&registry.decoy), (20_000, 3));
+        assert!(is_affordable(&registry.decoy));
+
+        let registry = Registry::parse(&clients().to_string()).unwrap();
+        let fastest = |id: &str, secret: &str| -> Duration {
+            let once = || {
+                let begun = Instant::now();
+                let _ = authenticate(&registry, id, secret);
+                begun.elapsed()
+            };
+            (0..5).map(|_| once()).min().unwrap()
+        };
+        let known = fastest(CLIENT_ID, CLIENT_SECRET);
+        for (id, secret) in
+            [(CLIENT_ID, "wrong"), ("unknown", "wrong"), ("disabled", CLIENT_SECRET)]
+        {
+            let other = fastest(id, secret);
+            assert!(other > known / 2 && other < known * 2, "{id}: {other:?}, known {known:?}");
+        }
+    }
+
+    #[test]
+    fn hashes_that_are_weak_or_ruinous_are_refused() {
+        let expected = "[0].secret_hash: expected an argon2id hash";
+        let good = hash("x", 19_456, 2);
+        for bad in [
+            hash("x", 8, 2),
+            hash("x", 19_456, 1),
+            hash("x", 19_456, 5),
+            good.replace("m=19456", "m=4194304"),
+            good.replace("m=19456", "m=65537"),
+            good.replace("t=2", "t=4294967295"),
+            good.replace("p=1", "p=2"),
+            good.replace("m=19456,t=2,p=1", "t=2,m=19456,p=1"),
+            good.replace("p=1", "p=1,keyid=AAAA"),
+            good.replace("argon2id", "argon2d"),
+            good.replace("argon2id", "argon2i"),
+            good.replace("v=19", "v=16"),
+            good.replace("$v=19", ""),
+            good.rsplit_once('$').unwrap().0.to_owned(),
+            format!("{}$AAAAAAAAAAAAAAAA", good.rsplit_once('$').unwrap().0),
+            format!(
+                "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAA${}",
+                good.rsplit_once('$').unwrap().1
+            ),
+            "hunter2-in-plain-text".to_owned(),
+            String::new(),
+        ] {
+            let error = error(&changed(&json!({ "secret_hash": bad })));
+            assert!(error.starts_with(expected), "{bad}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(
+            Registry::parse(&changed(&json!({ "secret_hash": hash("x", 65_536, 4) })).to_string())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_and_its_value_is_not() {
+        for (change, place) in [
+            (json!({"id": ""}), "[0].id"),
+            (json!({"id": "a:b"}), "[0].id"),
+            (json!({"id": "a".repeat(129)}), "[0].id"),
+            (json!({"id": "disabled"}), "[1].id"),
+            (json!({"id": 5}), "[0].id"),
+            (json!({"subject": ""}), "[0].subject"),
+            (json!({"subject": "a\nb"}), "[0].subject"),
+            (json!({"tenant": ""}), "[0].tenant"),
+            (json!({"roles": "hunter2"}), "[0].roles"),
+            (json!({"roles": ["a", "a"]}), "[0].roles"),
+            (json!({"roles": ["a", 1]}), "[0].roles"),
+            (json!({"roles": vec!["a"; 65]}), "[0].roles"),
+            (json!({"scopes": ["a b"]}), "[0].scopes"),
+            (json!({"scopes": ["\""]}), "[0].scopes"),
+            (json!({"audiences": []}), "[0].audiences"),
+            (json!({"audiences": [""]}), "[0].audiences"),
+            (json!({"enabled": "hunter2"}), "[0].enabled"),
+            (json!({"token_lifetime_seconds": 59}), "[0].token_lifetime_seconds"),
+            (json!({"token_lifetime_seconds": 3601}), "[0].token_lifetime_seconds"),
+            (json!({"token_lifetime_seconds": -1}), "[0].token_lifetime_seconds"),
+            (json!({"secret": "hunter2"}), "[0]: expected a client"),
+        ] {
+            let error = error(&changed(&change));
+            assert!(error.starts_with(place), "{change}: {error}");
+            assert!(error.contains("expected") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_clients_is_refused() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "[1]",
+            "[{}]",
+            "hunter2",
+            "[{\"id\":\"hunter2\"}]",
+            "[[\"hunter2\"]]",
+        ] {
+            let error = Registry::parse(text).map(drop).unwrap_err().to_string();
+            assert!(error.contains("expected") && !error.contains("hunter2"), "{text}: {error}");
+        }
+        let twice = clients().to_string().replacen("\"id\":", "\"id\":\"hunter2\",\"id\":", 1);
+        let error = Registry::parse(&twice).map(drop).unwrap_err().to_string();
+        assert!(error.contains("each once") || error.contains("[0].id"), "{error}");
+        assert!(Registry::parse(&format!("{} x", clients())).is_err());
+        assert!(Registry::parse(&" ".repeat(MAXIMUM_REGISTRY_BYTES + 1)).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! Signing keys at rest: AES-256-GCM under a key derived from the operator's.
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use hkdf::Hkdf;
+use portcullis_policy::Secret;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::random::{NoRandomness, random};
+
+/// What the derived key is for (RFC 5869 §3.2): the operator's key may serve for other things as well.
+const INFO: &[u8] = b"portcullis token-issuer: signing keys at rest, AES-256-GCM";
+
+/// The form of what is sealed: this byte, a nonce, the ciphertext with its tag.
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 12;
+
+/// Seals and opens what is stored.
+pub(crate) struct Sealer(Aes256Gcm);
+
+/// It was sealed under another key, for another place, or has been changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotOpened;
+
+impl Sealer {
+    /// Derives the key (HKDF-SHA-256, RFC 5869). `None` cannot happen: the length asked for is a fixed one.
+    pub(crate) fn new(key_encryption_key: &Secret) -> Option<Self> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, key_encryption_key.expose())
+            .expand(INFO, key.as_mut_slice())
+            .ok()?;
+        Aes256Gcm::new_from_slice(key.as_slice()).ok().map(Self)
+    }
+
+    /// Seals `content` for `place`, where alone it opens again.
+    pub(crate) fn seal(&self, place: &str, content: &[u8]) -> Result<Vec<u8>, NoRandomness> {
+        // Random nonces are safe for 2^32 messages; there is one for each signing key.
+        let nonce = random::<NONCE_BYTES>()?;
+        let payload = Payload { msg: content, aad: place.as_bytes() };
+        // The only other reason to fail is a content of gigabytes.
+        let sealed = self.0.encrypt(&Nonce::from(*nonce), payload).map_err(|_| NoRandomness)?;
+        Ok([[VERSION].as_slice(), nonce.as_slice(), &sealed].concat())
+    }
+
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+        let rest = sealed.strip_prefix(&[VERSION]).ok_or(NotOpened)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(NotOpened)?;
+        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
+        let content = self.0.decrypt(&Nonce::from(*nonce), payload).map_err(|_| NotOpened)?;
+        Ok(Zeroizing::new(content))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&Secret::from_bytes(Zeroizing::new(vec![byte; 32])).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn opens_in_its_place_under_its_key_alone() {
+        let sealed = sealer(1).seal("a", b"content").unwrap();
+        assert_eq!(sealer(1).open("a", &sealed).unwrap().as_slice(), b"content");
+        assert_eq!(sealer(2).open("a", &sealed).unwrap_err(), NotOpened);
+        assert_eq!(sealer(1).open("b", &sealed).unwrap_err(), NotOpened);
+        assert!(!sealed.windows(7).any(|window| window == b"content"));
+        assert_ne!(sealed, sealer(1).seal("a", b"content").unwrap());
+    }
+
+    #[test]
+    fn no_byte_can_be_changed_or_cut_off() {
+        let sealed = sealer(1).seal("a", b"content").unwrap();
+        for index in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[index] ^= 1;
+            assert!(sealer(1).open("a", &changed).is_err(), "{index}");
+            assert!(sealer(1).open("a", &sealed[..index]).is_err(), "{index}");
+        }
+    }
+}
