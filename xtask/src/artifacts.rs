@@ -24,6 +24,9 @@ pub(crate) enum Part {
     Native,
     /// Envoy, which is downloaded; `up` and `test` see to it by themselves
     Envoy,
+    /// What `bench` compares the filters with. Not for the command line: it protects nothing.
+    #[value(skip)]
+    Yardsticks,
 }
 
 impl Part {
@@ -50,6 +53,14 @@ impl Part {
             ),
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
+            Self::Yardsticks => build_wasm(
+                workspace,
+                ensured(workspace, toolchain)?,
+                WasmTarget::Wasip1,
+                "yardsticks",
+                "compiling the filter that does nothing (some seconds)",
+                &YARDSTICKS,
+            ),
         }
     }
 }
@@ -93,6 +104,9 @@ const FILTERS: [Artifact; 4] = [
     Artifact { package: "rate-limit", callbacks: Some(&[]) },
     Artifact { package: "sanitize", callbacks: Some(&[]) },
 ];
+
+/// Stripped like jwt-auth, so that the difference is what jwt-auth does.
+const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", callbacks: FILTERS[1].callbacks }];
 
 const FUNCTIONS: [Artifact; 1] = [Artifact { package: "scam-detector", callbacks: None }];
 
@@ -199,6 +213,7 @@ mod tests {
     fn file_names_are_cargos() {
         assert_eq!(FUNCTIONS[0].file_name(), "scam_detector.wasm");
         assert_eq!(FILTERS[1].file_name(), "jwt_auth.wasm");
+        assert_eq!(YARDSTICKS[0].file_name(), "noop.wasm");
     }
 
     #[test]
