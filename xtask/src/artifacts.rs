@@ -111,13 +111,13 @@ const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", callbacks: FILTER
 const FUNCTIONS: [Artifact; 1] = [Artifact { package: "scam-detector", callbacks: None }];
 
 /// The callbacks that the filters handle. All others are taken out of the .wasm: a filter that
-/// begins to handle one more must be given it here, or it will never be called.
-const CALLBACKS: [&str; 13] = [
+/// begins to handle one more must be given it here, or it will never be called. `proxy_on_done` is not among them: the
+/// SDK's own answer, that there is nothing to wait for, is also what hosts take where there is none.
+const CALLBACKS: [&str; 12] = [
     "proxy_on_memory_allocate",
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
-    "proxy_on_done",
     "proxy_on_delete",
     "proxy_on_log",
     "proxy_on_tick",
