@@ -145,7 +145,7 @@ fn run(
 fn order(variants: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..variants).map(move |place| {
         let shifted = (place + round) % variants;
-        if round % 2 == 0 { shifted } else { variants - 1 - shifted }
+        if round.is_multiple_of(2) { shifted } else { variants - 1 - shifted }
     })
 }
 
