@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// Filters import their host's functions, which no native linker can find; the scenarios of the
 /// `portcullis-tests` package test them as .wasm.
-const ONLY_WASM: [&str; 4] = ["gate", "jwt-auth", "rate-limit", "sanitize"];
+const ONLY_WASM: [&str; 5] = ["gate", "jwt-auth", "noop", "rate-limit", "sanitize"];
 
 /// Installs and builds what the tests need, then runs them all. `arguments` go to `cargo test`.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {

@@ -46,6 +46,11 @@ impl Workspace {
         self.artifacts().join("dev")
     }
 
+    /// Configurations, logs and credentials of `cargo xtask bench`.
+    pub(crate) fn bench(&self) -> PathBuf {
+        self.target().join("bench")
+    }
+
     pub(crate) fn envoy_home(&self) -> PathBuf {
         self.target().join("envoy")
     }

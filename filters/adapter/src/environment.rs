@@ -6,6 +6,7 @@ use portcullis_policy::{
     Environment, Header, NativeSignature, Swap, Timestamp, Unavailable, Version,
 };
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
 
@@ -78,13 +79,7 @@ impl Environment for HostEnvironment {
     }
 
     fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {
-        let arguments = VerifySignatureArguments {
-            hash_function: signature.hash.to_owned(),
-            public_key: signature.public_key.to_vec(),
-            signature: signature.signature.to_vec(),
-            text: signature.message.to_vec(),
-        };
-        let arguments = arguments.encode_to_vec();
+        let arguments = verify_signature_arguments(signature);
         match hostcalls::call_foreign_function("verify_signature", Some(&arguments)) {
             // A false result is left off the wire, and with it perhaps all bytes.
             Ok(reply) => VerifySignatureResult::decode(reply.unwrap_or_default().as_slice())
@@ -95,21 +90,65 @@ impl Environment for HostEnvironment {
     }
 }
 
-/// envoy/source/extensions/common/wasm/ext/verify_signature.proto
-#[derive(prost::Message)]
-struct VerifySignatureArguments {
-    #[prost(string, tag = "1")]
-    hash_function: String,
-    #[prost(bytes = "vec", tag = "2")]
-    public_key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
+/// `VerifySignatureArguments` of envoy/source/extensions/common/wasm/ext/verify_signature.proto, written into one buffer:
+/// a message type would have to own a copy of each part first.
+fn verify_signature_arguments(signature: &NativeSignature<'_>) -> Vec<u8> {
+    let fields = [
+        (1, signature.hash.as_bytes()),
+        (2, signature.public_key),
+        (3, signature.signature),
+        (4, signature.message),
+    ];
+    let length = |bytes: &[u8]| bytes.len().saturating_add(MAXIMUM_FIELD_HEAD);
+    let mut arguments = Vec::with_capacity(fields.iter().map(|(_, bytes)| length(bytes)).sum());
+    for (tag, bytes) in fields {
+        encode_key(tag, WireType::LengthDelimited, &mut arguments);
+        encode_varint(bytes.len() as u64, &mut arguments);
+        arguments.extend_from_slice(bytes);
+    }
+    arguments
 }
 
+/// The longest key and length of a field, in bytes: a tag below 16, and a varint.
+const MAXIMUM_FIELD_HEAD: usize = 11;
+
+/// What the host answers, of the same file.
 #[derive(prost::Message)]
 struct VerifySignatureResult {
     #[prost(bool, tag = "1")]
     result: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(prost::Message)]
+    struct VerifySignatureArguments {
+        #[prost(string, tag = "1")]
+        hash_function: String,
+        #[prost(bytes = "vec", tag = "2")]
+        public_key: Vec<u8>,
+        #[prost(bytes = "vec", tag = "3")]
+        signature: Vec<u8>,
+        #[prost(bytes = "vec", tag = "4")]
+        text: Vec<u8>,
+    }
+
+    #[test]
+    fn arguments_are_the_message_that_hosts_read() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 70_000] {
+            let message = vec![b'm'; length];
+            let signature = NativeSignature {
+                hash: "sha256",
+                public_key: b"key",
+                signature: &[0xff; 256],
+                message: &message,
+            };
+            let arguments = verify_signature_arguments(&signature);
+            let read = VerifySignatureArguments::decode(arguments.as_slice()).unwrap();
+            assert_eq!((read.hash_function.as_str(), read.public_key), ("sha256", b"key".to_vec()));
+            assert_eq!((read.signature, read.text), (vec![0xff; 256], message));
+        }
+    }
 }

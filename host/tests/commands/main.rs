@@ -1,5 +1,6 @@
 //! The `portcullis` command as its users have it.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -141,6 +142,13 @@ fn tokens_are_minted_inspected_and_verified() {
         arguments.extend(options);
         desk.run(&arguments, &format!("{token}\n"))
     };
+    let several = fresh(&["--count", "3"]);
+    let claims: BTreeSet<_> = several.lines().map(|token| token.split('.').nth(1)).collect();
+    assert_eq!(claims.len(), 3, "{several}");
+    for token in several.lines() {
+        assert_eq!(verify(token, &[]).code, 0, "{token}");
+    }
+
     let good = fresh(&[]);
     let ended = verify(&good, &["--issuer", "https://issuer.portcullis.local"]);
     assert_eq!(ended.code, 0, "{}", ended.stdout);

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,45 +13,126 @@ const CONNECTIONS: u32 = 8;
 /// The longest head of a response.
 const MAXIMUM_HEAD: usize = 64 * 1024;
 
-pub(super) struct Load<'a> {
-    connections: Vec<TcpStream>,
-    request: &'a [u8],
-    expected_status: u16,
+/// The status of an answer to a request that was let through. A figure for refusals would say nothing.
+const EXPECTED_STATUS: u16 = 200;
+
+/// Requests that are alike but for the credential.
+pub(super) struct Load {
+    request: Request,
+    credentials: Arc<[String]>,
+    next: usize,
+    order: Order,
 }
 
-impl<'a> Load<'a> {
-    pub(super) fn connect(
-        address: SocketAddr,
-        request: &'a [u8],
-        expected_status: u16,
-    ) -> Result<Self> {
+/// How the credentials are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The first one for ever.
+    First,
+    /// One after the other, and again from the beginning.
+    Around,
+    /// Each once: nothing is sent that has been seen before.
+    Once,
+}
+
+/// What carries the credential.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Carrier {
+    Bearer,
+    ApiKey,
+}
+
+impl Load {
+    pub(super) fn get(carrier: Carrier, credentials: Arc<[String]>, order: Order) -> Self {
+        Self { request: Request::new(carrier, None), credentials, next: 0, order }
+    }
+
+    pub(super) fn post(body: &str, carrier: Carrier, credentials: Arc<[String]>) -> Self {
+        let request = Request::new(carrier, Some(body));
+        Self { request, credentials, next: 0, order: Order::First }
+    }
+
+    pub(super) fn connect(&self, address: SocketAddr) -> Result<Vec<TcpStream>> {
         let connect = |_| {
             let connection = TcpStream::connect(address)?;
             connection.set_nodelay(true)?;
             connection.set_read_timeout(Some(Duration::from_secs(10)))?;
             Ok::<_, std::io::Error>(connection)
         };
-        let connections = (0..CONNECTIONS).map(connect).collect::<Result<_, _>>()?;
-        Ok(Self { connections, request, expected_status })
+        (0..CONNECTIONS).map(connect).collect::<Result<_, _>>().context("connecting")
     }
 
-    /// Sends the request `count` times. Every answer must be the expected one: a figure for refusals would say
-    /// nothing.
-    pub(super) fn run(mut self, count: u32) -> Result<()> {
-        let mut buffer = Vec::new();
-        for _ in 0..count.div_ceil(CONNECTIONS) {
-            for connection in &mut self.connections {
-                connection.write_all(self.request)?;
+    /// How many requests [`Self::run`] sends when asked for `count`: whole turns over the connections.
+    pub(super) fn rounded(count: u32) -> u32 {
+        count.next_multiple_of(CONNECTIONS)
+    }
+
+    /// Sends at least `count` requests and answers how many they were.
+    pub(super) fn run(&mut self, mut connections: Vec<TcpStream>, count: u32) -> Result<u32> {
+        let (mut request, mut response) = (Vec::new(), Vec::new());
+        let count = Self::rounded(count);
+        for _ in 0..count / CONNECTIONS {
+            for connection in &mut connections {
+                let credential = self.credential()?;
+                self.request.write(&self.credentials[credential], &mut request);
+                connection.write_all(&request)?;
             }
-            for connection in &mut self.connections {
-                let status = read_response(connection, &mut buffer)?;
-                if status != self.expected_status {
-                    let text = String::from_utf8_lossy(&buffer);
-                    bail!("expected status {}, found {text}", self.expected_status);
+            for connection in &mut connections {
+                let status = read_response(connection, &mut response)?;
+                if status != EXPECTED_STATUS {
+                    let text = String::from_utf8_lossy(&response);
+                    bail!("expected status {EXPECTED_STATUS}, found {text}");
                 }
             }
         }
-        Ok(())
+        Ok(count)
+    }
+
+    /// The place of the credential that is next.
+    fn credential(&mut self) -> Result<usize> {
+        let place = self.next;
+        self.next += 1;
+        match self.order {
+            Order::First => Ok(0),
+            Order::Around => Ok(place % self.credentials.len()),
+            Order::Once if place < self.credentials.len() => Ok(place),
+            Order::Once => bail!("all {place} credentials have been used"),
+        }
+    }
+}
+
+/// A request with 11 header fields, as a browser or a client library sends them, cut where the credential goes.
+struct Request {
+    before: String,
+    after: String,
+}
+
+impl Request {
+    fn new(carrier: Carrier, body: Option<&str>) -> Self {
+        let (method, path) = match body {
+            Some(_) => ("POST", "/v1/predict"),
+            None => ("GET", "/v1/model"),
+        };
+        let field = match carrier {
+            Carrier::Bearer => "authorization: Bearer ",
+            Carrier::ApiKey => "x-api-key: ",
+        };
+        let body = body.unwrap_or_default();
+        let before = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench/1.0\r\n\
+             accept: application/json\r\naccept-language: en\r\naccept-encoding: identity\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nx-client-version: 1.2.3\r\n\
+             x-trace: 0123456789abcdef\r\norigin: https://app.example\r\n{field}",
+            body.len()
+        );
+        Self { before, after: format!("\r\n\r\n{body}") }
+    }
+
+    fn write(&self, credential: &str, to: &mut Vec<u8>) {
+        to.clear();
+        for part in [&self.before, credential, &self.after] {
+            to.extend_from_slice(part.as_bytes());
+        }
     }
 }
 
@@ -74,5 +156,35 @@ fn read_response(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<u16
             0 => bail!("Envoy closed the connection: {}", String::from_utf8_lossy(buffer)),
             read => buffer.extend_from_slice(&chunk[..read]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(order: Order, count: usize) -> Vec<Option<usize>> {
+        let credentials = ["a", "b", "c"].map(str::to_owned).into();
+        let mut load = Load::get(Carrier::Bearer, credentials, order);
+        (0..count).map(|_| load.credential().ok()).collect()
+    }
+
+    #[test]
+    fn credentials_are_used_in_the_order_asked_for() {
+        assert_eq!(places(Order::First, 2), [Some(0), Some(0)]);
+        assert_eq!(places(Order::Around, 4), [Some(0), Some(1), Some(2), Some(0)]);
+        assert_eq!(places(Order::Once, 4), [Some(0), Some(1), Some(2), None]);
+    }
+
+    #[test]
+    fn a_request_has_its_credential_and_body() {
+        let mut written = Vec::new();
+        Request::new(Carrier::ApiKey, Some("{}")).write("secret", &mut written);
+        let text = String::from_utf8(written).unwrap();
+        assert!(text.starts_with("POST /v1/predict HTTP/1.1\r\n"), "{text}");
+        assert!(text.contains("\r\ncontent-length: 2\r\n"), "{text}");
+        assert!(text.ends_with("\r\nx-api-key: secret\r\n\r\n{}"), "{text}");
+        let head = text.split_once("\r\n\r\n").unwrap().0;
+        assert_eq!(head.lines().skip(1).count(), 11);
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::START_TIMEOUT;
-use super::config::Variant;
+use super::envoy::Envoy;
 use crate::workspace::Workspace;
 
 /// Dropped, the Envoy ends.
@@ -37,14 +37,14 @@ pub(super) fn pin(core: usize) -> Result<()> {
 }
 
 impl Server {
-    pub(super) fn start(workspace: &Workspace, variant: &Variant) -> Result<Self> {
+    pub(super) fn start(workspace: &Workspace, envoy: &Envoy) -> Result<Self> {
         // The port is free for the moment between here and Envoy's own bind.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let folder = workspace.target().join("bench");
+        let folder = workspace.bench();
         fs::create_dir_all(&folder)?;
-        let config = folder.join(format!("{}.json", variant.file_name()));
-        fs::write(&config, variant.bootstrap(address.port()).to_string())?;
-        let log = folder.join(format!("{}.log", variant.file_name()));
+        let config = folder.join(format!("{}.json", envoy.file_name()));
+        fs::write(&config, envoy.bootstrap(address.port()).to_string())?;
+        let log = folder.join(format!("{}.log", envoy.file_name()));
         let child = Command::new(workspace.envoy())
             .args([
                 "--concurrency",
@@ -58,7 +58,7 @@ impl Server {
             .arg(&config)
             .arg("--log-path")
             .arg(&log)
-            .envs(variant.environment.iter().map(|(name, value)| (name, value)))
+            .envs(envoy.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -67,7 +67,7 @@ impl Server {
         let mut server = Self { child, address };
         server
             .wait_until_ready()
-            .with_context(|| format!("{}, see {}", variant.name, log.display()))?;
+            .with_context(|| format!("{}, see {}", envoy.name, log.display()))?;
         Ok(server)
     }
 
@@ -99,6 +99,18 @@ impl Server {
             nanoseconds += first.parse::<u64>().context("reading schedstat")?;
         }
         Ok(Duration::from_nanos(nanoseconds))
+    }
+}
+
+impl Server {
+    /// The memory that is resident, in bytes.
+    pub(super) fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = kibibytes.and_then(|text| text.split_ascii_whitespace().next());
+        let kibibytes: u64 =
+            kibibytes.context("reading VmRSS")?.parse().context("reading VmRSS")?;
+        Ok(kibibytes * 1024)
     }
 }
 

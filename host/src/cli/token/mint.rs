@@ -11,7 +11,8 @@ use super::private_key::PrivateKey;
 
 /// Sign a token with an issuer's private key
 ///
-/// For trying things out: in production, tokens come from the issuer. Prints the token and nothing else.
+/// For trying things out: in production, tokens come from the issuer. Prints the token and nothing else; with
+/// --count, one a line.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The issuer's private key, a JSON Web Key: P-256, P-384, P-521, Ed25519, RSA or symmetric. Its alg says what to sign
@@ -47,6 +48,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     ttl: u64,
 
+    /// How many tokens to make, one a line, alike but for their jti
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+
     /// A further claim, or another value for one of the above; may be repeated
     #[arg(long = "claim", value_name = "NAME=JSON", value_parser = claim)]
     claims: Vec<(String, Value)>,
@@ -59,11 +64,22 @@ impl Args {
         if let (Some(header), Some(id)) = (header.as_object_mut(), key.id()) {
             header.insert("kid".to_owned(), id.into());
         }
-        let claims = Value::Object(self.into_claims());
-        let signed =
-            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-        let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
-        super::super::print(&format!("{signed}.{signature}\n"))
+        let count = self.count;
+        let given_id = self.claims.iter().any(|(name, _)| name == "jti");
+        if count > 1 && given_id {
+            return Err(Failure::input("--count: expected 1 where --claim sets the jti"));
+        }
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let mut claims = Value::Object(self.into_claims());
+        for made in 0..count {
+            if made > 0 {
+                claims["jti"] = uuid::Uuid::new_v4().to_string().into();
+            }
+            let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+            let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
+            super::super::print(&format!("{signed}.{signature}\n"))?;
+        }
+        Ok(())
     }
 
     fn into_claims(self) -> Map<String, Value> {
