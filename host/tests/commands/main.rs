@@ -1,5 +1,7 @@
 //! The `portcullis` command as its users have it.
 
+mod dpop;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::private_key::PrivateKey;
+use crate::cli::input_file;
 
 /// Sign a token with an issuer's private key
 ///
@@ -52,6 +56,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: u32,
 
+    /// Bind it to the DPoP key with this thumbprint (RFC 7638): cnf.jkt
+    #[arg(long, value_name = "THUMBPRINT", value_parser = thumbprint, conflicts_with = "dpop_key")]
+    cnf_jkt: Option<String>,
+
+    /// Bind it to this DPoP key, a client's private JSON Web Key: cnf.jkt. `token proof` makes proofs with it
+    #[arg(long, value_name = "FILE")]
+    dpop_key: Option<PathBuf>,
+
+    /// Bind it to this client certificate, PEM: cnf.x5t#S256
+    #[arg(long, value_name = "FILE")]
+    cnf_certificate: Option<PathBuf>,
+
     /// A further claim, or another value for one of the above; may be repeated
     #[arg(long = "claim", value_name = "NAME=JSON", value_parser = claim)]
     claims: Vec<(String, Value)>,
@@ -69,20 +85,37 @@ impl Args {
         if count > 1 && given_id {
             return Err(Failure::input("--count: expected 1 where --claim sets the jti"));
         }
-        let header = URL_SAFE_NO_PAD.encode(header.to_string());
-        let mut claims = Value::Object(self.into_claims());
+        let confirmation = self.confirmation()?;
+        let mut claims = Value::Object(self.into_claims(confirmation));
         for made in 0..count {
             if made > 0 {
                 claims["jti"] = uuid::Uuid::new_v4().to_string().into();
             }
-            let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-            let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
-            super::super::print(&format!("{signed}.{signature}\n"))?;
+            let token = key.sign_token(&header, &claims)?;
+            super::super::print(&format!("{token}\n"))?;
         }
         Ok(())
     }
 
-    fn into_claims(self) -> Map<String, Value> {
+    /// Whom the token is bound to (RFC 7800 §3.1).
+    fn confirmation(&self) -> Result<Map<String, Value>, Failure> {
+        let mut members = Map::new();
+        let own = self.dpop_key.as_deref();
+        let own = own.map(|path| PrivateKey::read(path)?.thumbprint()).transpose()?;
+        if let Some(thumbprint) = own.or_else(|| self.cnf_jkt.clone()) {
+            members.insert("jkt".to_owned(), thumbprint.into());
+        }
+        if let Some(path) = &self.cnf_certificate {
+            let certificate = CertificateDer::from_pem_slice(&input_file(path)?).map_err(|_| {
+                Failure::input(format_args!("{}: expected a certificate, PEM", path.display()))
+            })?;
+            let digest = digest::digest(&digest::SHA256, &certificate);
+            members.insert("x5t#S256".to_owned(), URL_SAFE_NO_PAD.encode(digest).into());
+        }
+        Ok(members)
+    }
+
+    fn into_claims(self, confirmation: Map<String, Value>) -> Map<String, Value> {
         let now = crate::native::clock().seconds();
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
@@ -105,8 +138,18 @@ impl Args {
         if !self.scopes.is_empty() {
             set("scope", self.scopes.join(" ").into());
         }
+        if !confirmation.is_empty() {
+            claims.insert("cnf".to_owned(), confirmation.into());
+        }
         claims.extend(self.claims);
         claims
+    }
+}
+
+fn thumbprint(text: &str) -> Result<String, String> {
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(digest) if digest.len() == digest::SHA256_OUTPUT_LEN => Ok(text.to_owned()),
+        _ => Err("expected a SHA-256 digest in base64url, 43 characters".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `portcullis token`: JSON Web Tokens, made, looked at and verified.
+//! `portcullis token`: JSON Web Tokens and proofs for them, made, looked at and verified.
 
 use std::io::Read as _;
 
@@ -9,9 +9,10 @@ use super::Failure;
 
 mod mint;
 mod private_key;
+mod proof;
 mod verify;
 
-/// Make, look at and verify JSON Web Tokens
+/// Make, look at and verify JSON Web Tokens, and make proofs for them
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -21,6 +22,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Mint(Box<mint::Args>),
+    Proof(proof::Args),
     Inspect(InspectArgs),
     Verify(verify::Args),
 }
@@ -34,6 +36,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Mint(args) => args.run(),
+            Command::Proof(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Verify(args) => args.run(),
         }

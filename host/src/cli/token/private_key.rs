@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p521::ecdsa::signature::Signer as _;
-use portcullis_policy::identity::Algorithm;
+use portcullis_policy::identity::{Algorithm, Key};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::rsa::{KeyPairComponents, PublicKeyComponents};
 use ring::signature::{
@@ -15,6 +15,7 @@ use ring::signature::{
 };
 use ring::{digest, hmac};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -24,6 +25,8 @@ use crate::cli::input_file;
 pub(super) struct PrivateKey {
     id: Option<String>,
     algorithm: Algorithm,
+    /// The public key; a secret has none.
+    public: Option<Value>,
     material: Material,
 }
 
@@ -71,7 +74,7 @@ impl PrivateKey {
         let (algorithm, material) = jwk.material().map_err(|(field, expected)| {
             Failure::input(format_args!("{shown}: {field}: {expected}"))
         })?;
-        Ok(Self { id: jwk.kid, algorithm, material })
+        Ok(Self { public: jwk.public(), id: jwk.kid, algorithm, material })
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -83,7 +86,35 @@ impl PrivateKey {
         self.algorithm.as_str()
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// The public key, a JSON Web Key with its required members only.
+    ///
+    /// # Errors
+    ///
+    /// It is a secret.
+    pub(super) fn public(&self) -> Result<&Value, Failure> {
+        let expected = "expected a key for DPoP (RFC 9449), which is no secret that others share";
+        self.public.as_ref().ok_or_else(|| Failure::input(expected))
+    }
+
+    /// The public key's thumbprint (RFC 7638), in base64url.
+    ///
+    /// # Errors
+    ///
+    /// It is a secret, or no gate would take it.
+    pub(super) fn thumbprint(&self) -> Result<String, Failure> {
+        let key = Key::from_public_jwk(self.public()?).map_err(Failure::input)?;
+        key.thumbprint().ok_or_else(|| Failure::runtime("a public key without a thumbprint"))
+    }
+
+    /// Signs a JSON Web Token (RFC 7519 §7.1).
+    pub(super) fn sign_token(&self, header: &Value, claims: &Value) -> Result<String, Failure> {
+        let signed =
+            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signature = URL_SAFE_NO_PAD.encode(self.sign(signed.as_bytes())?);
+        Ok(format!("{signed}.{signature}"))
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Failure> {
         let random: &dyn SecureRandom = &SystemRandom::new();
         let failed = |_| Failure::runtime("the key does not sign");
         match &self.material {
@@ -142,6 +173,16 @@ impl Jwk {
             ("EC", _) => Err(("crv", "expected P-256, P-384 or P-521")),
             ("OKP", _) => Err(("crv", "expected Ed25519")),
             _ => Err(("kty", "expected EC, OKP, RSA or oct")),
+        }
+    }
+
+    fn public(&self) -> Option<Value> {
+        let Self { kty, crv, x, y, n, e, .. } = self;
+        match kty.as_str() {
+            "EC" => Some(json!({ "kty": kty, "crv": crv, "x": x, "y": y })),
+            "OKP" => Some(json!({ "kty": kty, "crv": crv, "x": x })),
+            "RSA" => Some(json!({ "kty": kty, "n": n, "e": e })),
+            _ => None,
         }
     }
 
