@@ -78,6 +78,15 @@ impl Environment for HostEnvironment {
         }
     }
 
+    fn client_certificate(&mut self) -> Option<[u8; 32]> {
+        // Set where the client has shown a certificate and the proxy has verified it: a digest alone says neither.
+        let mtls = property(&["connection", "mtls"])?;
+        if mtls != [1] {
+            return None;
+        }
+        sha256_in_hex(&property(&["connection", "sha256_peer_certificate_digest"])?)
+    }
+
     fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {
         let arguments = verify_signature_arguments(signature);
         match hostcalls::call_foreign_function("verify_signature", Some(&arguments)) {
@@ -117,6 +126,23 @@ const MAXIMUM_FIELD_HEAD: usize = 11;
 struct VerifySignatureResult {
     #[prost(bool, tag = "1")]
     result: bool,
+}
+
+fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+fn sha256_in_hex(text: &[u8]) -> Option<[u8; 32]> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut digest = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(text.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = (digit(high)? << 4) | digit(low)?;
+    }
+    Some(digest)
 }
 
 #[cfg(test)]
