@@ -1,13 +1,15 @@
 //! A policy document with the files it names put into it: what filters are given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::document::{Document, JwksSource, LocatedDocument, SchemaSource};
+use portcullis_policy::document::{Document, JwksSource, LocatedDocument, Remote, SchemaSource};
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use crate::clusters::Cluster;
 
 /// The longest document, also with its files in it: as much as a filter reads.
 const MAXIMUM_BYTES: usize = portcullis_policy::document::MAXIMUM_DOCUMENT_BYTES;
@@ -101,6 +103,20 @@ impl Bundle {
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 
+    /// What is fetched while the gate runs, in the document's order.
+    pub fn remotes(&self) -> Vec<Remote> {
+        self.document().remotes()
+    }
+
+    /// The clusters that what is fetched is fetched from, each once, by name.
+    ///
+    /// # Errors
+    ///
+    /// What is fetched has no usable URI, or one name is to lead to two places.
+    pub fn clusters(&self) -> Result<Vec<Cluster>, DocumentError> {
+        clusters(&self.remotes()).map_err(|message| self.located.error("", message))
+    }
+
     fn key_set_secrets(&self) -> impl Iterator<Item = &str> {
         let issuers = self.document().identity.jwt.iter().flat_map(|section| &section.issuers);
         issuers.filter_map(|issuer| match &issuer.jwks {
@@ -109,6 +125,37 @@ impl Bundle {
         })
     }
 }
+
+fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
+    let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
+    for remote in remotes {
+        let endpoint = remote.endpoint().map_err(|expected| format!("{}: {expected}", remote.uri))?;
+        let name = remote.cluster_name();
+        if name == RESERVED_CLUSTER {
+            return Err(format!(
+                "{}: expected another name than {name} as cluster, which is the protected service's",
+                remote.uri
+            ));
+        }
+        let cluster =
+            Cluster { name: name.clone(), tls: endpoint.tls, host: endpoint.host, port: endpoint.port };
+        match clusters.get(&name) {
+            Some(known) if *known != cluster => {
+                return Err(format!(
+                    "{}: expected one place for each cluster, found that {name} leads to {} and to {}",
+                    remote.uri,
+                    known.origin(),
+                    cluster.origin(),
+                ));
+            }
+            _ => clusters.insert(name, cluster),
+        };
+    }
+    Ok(clusters.into_values().collect())
+}
+
+/// What the bootstrap of `portcullis envoy` calls the cluster of the protected service.
+const RESERVED_CLUSTER: &str = "upstream";
 
 fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
     let issuers = located.document.identity.jwt.iter().flat_map(|section| &section.issuers);
@@ -305,6 +352,53 @@ routes:
         let bundle = files.with("schema.json", r#"{"type":"no such type"}"#).read().unwrap();
         let error = bundle.check(&BTreeMap::new()).unwrap_err();
         assert_eq!(error.place(), Some((11, 3)), "{error}");
+    }
+
+    fn remote(uri: &str, cluster: Option<&str>) -> Remote {
+        Remote {
+            uri: uri.to_owned(),
+            cluster: cluster.map(str::to_owned),
+            refresh_seconds: 300,
+            timeout_seconds: 5,
+            max_stale_seconds: 3600,
+        }
+    }
+
+    #[test]
+    fn a_server_is_one_cluster_however_much_is_fetched_from_it() {
+        let found = clusters(&[
+            remote("https://b.example/keys", None),
+            remote("https://a.example:8443/keys", None),
+            remote("https://b.example:443/denied", None),
+            remote("http://keys.internal/", Some("outbound|80||keys.internal")),
+        ]);
+        let found = found.unwrap();
+        let shown: Vec<_> =
+            found.iter().map(|cluster| (cluster.name.as_str(), cluster.origin())).collect();
+        let shown: Vec<_> = shown.iter().map(|(name, origin)| (*name, origin.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("outbound|80||keys.internal", "http://keys.internal:80"),
+                ("portcullis_https_a.example_8443", "https://a.example:8443"),
+                ("portcullis_https_b.example_443", "https://b.example:443"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cluster_leads_to_one_place() {
+        let error = clusters(&[
+            remote("https://a.example/", Some("keys")),
+            remote("https://b.example/", Some("keys")),
+        ]);
+        let error = error.unwrap_err();
+        assert!(error.contains("keys leads to https://a.example:443 and to https://b.example:443"), "{error}");
+        // Another scheme is another place: what is fetched over http can be changed on the way.
+        let both = [remote("https://a.example/", Some("k")), remote("http://a.example:443/", Some("k"))];
+        assert!(clusters(&both).is_err());
+        assert!(clusters(&[remote("https://a.example/", Some("upstream"))]).is_err());
+        assert!(clusters(&[remote("http://a.example/", None)]).is_err());
     }
 
     #[test]
