@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use self::client::{Answer, Client};
+use self::client::Client;
 use crate::gateway::AccessLog;
 use crate::proxy_wasm::{CallOut, CallOuts, Completion};
 
