@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::document::{Document, JwksSource, LocatedDocument, Remote, SchemaSource};
+use portcullis_policy::document::{
+    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, Remote, SchemaSource,
+};
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;
@@ -53,6 +55,8 @@ impl Bundle {
         let mut located = LocatedDocument::read(&name, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         inline_key_sets(&mut located, folder)?;
+        inline_api_keys(&mut located, folder)?;
+        inline_deny_list(&mut located, folder)?;
         inline_schemas(&mut located, folder)?;
         let json = serde_json::to_string(&located.document)
             .map_err(|error| located.error("", error.to_string()))?;
@@ -98,8 +102,11 @@ impl Bundle {
     pub fn secret_names(&self) -> Vec<String> {
         let Document { identity, assertion, .. } = self.document();
         let pepper = identity.api_keys.iter().map(|keys| keys.pepper.env.as_str());
+        let proofs = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
+        let nonces = proofs.filter_map(|section| section.nonce_key.as_ref());
+        let nonces = nonces.map(|key| key.env.as_str());
         let assertion = assertion.iter().map(|section| section.key.env.as_str());
-        let names = self.key_set_secrets().chain(pepper).chain(assertion);
+        let names = self.key_set_secrets().chain(nonces).chain(pepper).chain(assertion);
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 
@@ -185,6 +192,45 @@ fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), D
                 issuer.jwks = JwksSource::Inline(value);
             }
         }
+    }
+    Ok(())
+}
+
+fn inline_api_keys(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.api_keys.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let error = |message: String| {
+        located.error("identity.api_keys.file", format!("{}: {message}", path.display()))
+    };
+    let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let read: ApiKeyFile = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|why| error(format!("expected a file of API keys: {why}")))?;
+    deserializer
+        .end()
+        .map_err(|why| error(format!("expected a file of API keys and nothing after it: {why}")))?;
+    if let Some(section) = &mut located.document.identity.api_keys {
+        section.keys.extend(read.keys);
+        section.file = None;
+    }
+    Ok(())
+}
+
+fn inline_deny_list(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.revocation.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let error = |message: String| {
+        located.error("identity.revocation.file", format!("{}: {message}", path.display()))
+    };
+    let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
+    let list = DenyList::read(text.as_bytes()).map_err(error)?;
+    if let Some(section) = &mut located.document.identity.revocation {
+        section.inline.jti.extend(list.jti);
+        section.inline.sub.extend(list.sub);
+        section.inline.kid.extend(list.kid);
+        section.file = None;
     }
     Ok(())
 }
@@ -352,6 +398,33 @@ routes:
         let bundle = files.with("schema.json", r#"{"type":"no such type"}"#).read().unwrap();
         let error = bundle.check(&BTreeMap::new()).unwrap_err();
         assert_eq!(error.place(), Some((11, 3)), "{error}");
+    }
+
+    #[test]
+    fn keys_and_deny_lists_in_files_are_put_in_place() {
+        let policy = POLICY
+            .replace("keys: [] }", "file: api-keys.json }\n  revocation: { inline: { sub: [a] }, file: denied.json }")
+            .replace("jwks: { file: keys.json }", "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }");
+        let keys = r#"{"keys":[{"id":"k1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
+        let files = Files::new(&policy)
+            .with("schema.json", "{}")
+            .with("api-keys.json", keys)
+            .with("denied.json", r#"{"jti":["t"],"sub":["b"]}"#);
+        let bundle = files.read().unwrap();
+        assert_eq!(bundle.secret_names(), ["KEY", "NONCES", "PEPPER", "SET"]);
+        let identity = &bundle.document().identity;
+        assert_eq!(identity.api_keys.as_ref().unwrap().keys[0].id, "k1");
+        let denied = &identity.revocation.as_ref().unwrap().inline;
+        assert_eq!((denied.sub.len(), denied.jti.len()), (2, 1));
+        assert!(!bundle.json().contains("api-keys.json") && !bundle.json().contains("denied.json"));
+
+        // What is misspelt would let pass what it names.
+        let files = files.with("denied.json", r#"{"subs":["b"]}"#);
+        let error = files.error();
+        assert!(error.contains("identity.revocation.file: denied.json: ") && error.contains("subs"), "{error}");
+        let files = files.with("denied.json", "{}").with("api-keys.json", r#"{"keys":[{"id":"k"}]}"#);
+        let error = files.error();
+        assert!(error.contains("identity.api_keys.file: api-keys.json: ") && error.contains("digest"), "{error}");
     }
 
     fn remote(uri: &str, cluster: Option<&str>) -> Remote {
