@@ -136,7 +136,8 @@ impl Bundle {
 fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
     for remote in remotes {
-        let endpoint = remote.endpoint().map_err(|expected| format!("{}: {expected}", remote.uri))?;
+        let endpoint =
+            remote.endpoint().map_err(|expected| format!("{}: {expected}", remote.uri))?;
         let name = remote.cluster_name();
         if name == RESERVED_CLUSTER {
             return Err(format!(
@@ -144,8 +145,12 @@ fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
                 remote.uri
             ));
         }
-        let cluster =
-            Cluster { name: name.clone(), tls: endpoint.tls, host: endpoint.host, port: endpoint.port };
+        let cluster = Cluster {
+            name: name.clone(),
+            tls: endpoint.tls,
+            host: endpoint.host,
+            port: endpoint.port,
+        };
         match clusters.get(&name) {
             Some(known) if *known != cluster => {
                 return Err(format!(
@@ -403,8 +408,14 @@ routes:
     #[test]
     fn keys_and_deny_lists_in_files_are_put_in_place() {
         let policy = POLICY
-            .replace("keys: [] }", "file: api-keys.json }\n  revocation: { inline: { sub: [a] }, file: denied.json }")
-            .replace("jwks: { file: keys.json }", "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }");
+            .replace(
+                "keys: [] }",
+                "file: api-keys.json }\n  revocation: { inline: { sub: [a] }, file: denied.json }",
+            )
+            .replace(
+                "jwks: { file: keys.json }",
+                "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }",
+            );
         let keys = r#"{"keys":[{"id":"k1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
         let files = Files::new(&policy)
             .with("schema.json", "{}")
@@ -421,10 +432,17 @@ routes:
         // What is misspelt would let pass what it names.
         let files = files.with("denied.json", r#"{"subs":["b"]}"#);
         let error = files.error();
-        assert!(error.contains("identity.revocation.file: denied.json: ") && error.contains("subs"), "{error}");
-        let files = files.with("denied.json", "{}").with("api-keys.json", r#"{"keys":[{"id":"k"}]}"#);
+        assert!(
+            error.contains("identity.revocation.file: denied.json: ") && error.contains("subs"),
+            "{error}"
+        );
+        let files =
+            files.with("denied.json", "{}").with("api-keys.json", r#"{"keys":[{"id":"k"}]}"#);
         let error = files.error();
-        assert!(error.contains("identity.api_keys.file: api-keys.json: ") && error.contains("digest"), "{error}");
+        assert!(
+            error.contains("identity.api_keys.file: api-keys.json: ") && error.contains("digest"),
+            "{error}"
+        );
     }
 
     fn remote(uri: &str, cluster: Option<&str>) -> Remote {
@@ -466,9 +484,13 @@ routes:
             remote("https://b.example/", Some("keys")),
         ]);
         let error = error.unwrap_err();
-        assert!(error.contains("keys leads to https://a.example:443 and to https://b.example:443"), "{error}");
+        assert!(
+            error.contains("keys leads to https://a.example:443 and to https://b.example:443"),
+            "{error}"
+        );
         // Another scheme is another place: what is fetched over http can be changed on the way.
-        let both = [remote("https://a.example/", Some("k")), remote("http://a.example:443/", Some("k"))];
+        let both =
+            [remote("https://a.example/", Some("k")), remote("http://a.example:443/", Some("k"))];
         assert!(clusters(&both).is_err());
         assert!(clusters(&[remote("https://a.example/", Some("upstream"))]).is_err());
         assert!(clusters(&[remote("http://a.example/", None)]).is_err());

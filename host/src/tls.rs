@@ -102,8 +102,8 @@ pub fn client_config(trusted: &[PathBuf]) -> Result<Arc<ClientConfig>, TlsError>
         [] => system_authorities()?,
         trusted => authorities(trusted)?,
     };
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions();
+    let config =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.map_err(TlsError::Provider)?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -129,7 +129,8 @@ fn authorities(paths: &[PathBuf]) -> Result<RootCertStore, TlsError> {
 /// passed over: a machine's list has some.
 fn system_authorities() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (usable, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if usable == 0 { Err(TlsError::NoAuthorities) } else { Ok(roots) }
 }
 

@@ -180,8 +180,7 @@ fn acceptor(identity: Identity<'_>) -> Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(identity.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| shown(identity.certificate))?;
-    let key =
-        PrivateKeyDer::from_pem_file(identity.key).with_context(|| shown(identity.key))?;
+    let key = PrivateKeyDer::from_pem_file(identity.key).with_context(|| shown(identity.key))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

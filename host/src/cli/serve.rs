@@ -227,14 +227,14 @@ impl Args {
             (None, Some(path)) => {
                 let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
                 let names = names.filter(|name| name.starts_with("PORTCULLIS_")).collect();
-                let input = FilterInput { configuration: input_file(path)?, ..FilterInput::default() };
+                let input =
+                    FilterInput { configuration: input_file(path)?, ..FilterInput::default() };
                 (input, names)
             }
             (None, None) => return Err(Failure::input("expected --policy or --configuration")),
         };
         let environment = secrets.environment(&names).into_iter();
-        input.environment =
-            environment.map(|(name, value)| (name, value.to_string())).collect();
+        input.environment = environment.map(|(name, value)| (name, value.to_string())).collect();
         Ok(input)
     }
 }

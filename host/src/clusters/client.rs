@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use super::connector::Connector;
 use super::{Cluster, ClusterLimits};
-use crate::gateway::innermost;
 use crate::gateway::head::{fields, header_map};
+use crate::gateway::innermost;
 use crate::proxy_wasm::{CallOut, CallResponse, Completion, HeaderMap as Fields};
 
 type RequestBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
@@ -129,7 +129,8 @@ impl Client {
         if body.size_hint().lower() > limit as u64 {
             return Err(too_long());
         }
-        let mut response = CallResponse { headers: head_fields(head.status, &head.headers), ..Default::default() };
+        let mut response =
+            CallResponse { headers: head_fields(head.status, &head.headers), ..Default::default() };
         while let Some(frame) = body.frame().await {
             match frame.map_err(|error| innermost(&error))?.into_data() {
                 Ok(data) if data.len() > limit.saturating_sub(response.body.len()) => {

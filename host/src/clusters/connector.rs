@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,14 +15,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tower_service::Service;
 
 use super::{Cluster, server_name};
 
 /// Connects to one cluster, whatever authority a request names.
 #[derive(Clone)]
 pub(super) struct Connector {
-    host: String,
-    port: u16,
+    place: Uri,
+    tcp: HttpConnector,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
 }
@@ -43,14 +44,19 @@ impl Connector {
             }
             (true, None) => return Err("expected authorities to know servers by".to_owned()),
         };
-        Ok(Self { host: cluster.host.clone(), port: cluster.port, tls, timeout })
+        let place = cluster.origin().parse();
+        let place = place.map_err(|_| "expected a DNS name or an address as host".to_owned())?;
+        // Tries the addresses of a name as RFC 8305 has it.
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(timeout));
+        Ok(Self { place, tcp, tls, timeout })
     }
 
-    async fn connect(self) -> io::Result<TokioIo<Stream>> {
+    async fn connect(mut self) -> io::Result<TokioIo<Stream>> {
         let connect = async {
-            let socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            // Only a matter of latency.
-            let _ = socket.set_nodelay(true);
+            let socket = self.tcp.call(self.place).await.map_err(io::Error::other)?.into_inner();
             Ok(TokioIo::new(match self.tls {
                 Some((tls, name)) => Stream::Tls(Box::new(tls.connect(name, socket).await?)),
                 None => Stream::Plain(socket),
@@ -63,7 +69,7 @@ impl Connector {
     }
 }
 
-impl tower_service::Service<Uri> for Connector {
+impl Service<Uri> for Connector {
     type Response = TokioIo<Stream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;

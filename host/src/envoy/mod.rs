@@ -152,8 +152,11 @@ impl Bootstrap {
                 .section("action", "direct_response: { status: 200 }")
                 .section("upstream", ""),
         };
-        let remotes: String =
-            self.clusters.iter().map(|cluster| clusters::remote(cluster, &self.trusted_ca)).collect();
+        let remotes: String = self
+            .clusters
+            .iter()
+            .map(|cluster| clusters::remote(cluster, &self.trusted_ca))
+            .collect();
         template.literal("remotes", &remotes);
         match self.upstream == Upstream::Nothing && remotes.is_empty() {
             true => template.section("clusters", ""),

@@ -62,7 +62,12 @@ fn distinguished_name(name: &X509Name<'_>) -> String {
                 // A type without a name is written as its bytes, whatever it may be.
                 (short, _) => {
                     let der = der(attribute.attr_value());
-                    let _ = write!(text, "{}=#{}", short.unwrap_or(&identifier), hex(&der).to_uppercase());
+                    let _ = write!(
+                        text,
+                        "{}=#{}",
+                        short.unwrap_or(&identifier),
+                        hex(&der).to_uppercase()
+                    );
                 }
             }
         }
@@ -113,9 +118,9 @@ fn attribute_text(value: &Any<'_>) -> Option<Vec<u8>> {
         Tag::TeletexString => {
             Some(bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes())
         }
-        Tag::BmpString => BmpString::try_from(value.clone())
-            .ok()
-            .map(|text| text.string().into_bytes()),
+        Tag::BmpString => {
+            BmpString::try_from(value.clone()).ok().map(|text| text.string().into_bytes())
+        }
         _ => None,
     }
 }

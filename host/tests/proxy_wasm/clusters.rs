@@ -11,9 +11,7 @@ use portcullis::clusters::{Cluster, ClusterLimits, Clusters};
 use portcullis::gateway::{Handler, Peer, ResponseBody, Server, ServerLimits};
 use portcullis::proxy_wasm::{Host, RequestOutcome, block_on};
 use portcullis::tls;
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -161,7 +159,8 @@ fn redirects_are_not_followed_and_nothing_is_decoded() {
     assert_eq!(Calling::new(Raw::new(redirect, false).address).ask(), ("302".into(), 0));
     assert_eq!(elsewhere.connections(), 0);
 
-    let mut gzip = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 20\r\n\r\n".to_vec();
+    let mut gzip =
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 20\r\n\r\n".to_vec();
     gzip.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(Calling::new(Raw::new(gzip, false).address).ask(), ("200".into(), 20));
 }

@@ -235,7 +235,8 @@ fn a_vm_that_has_failed_ticks_no_more_and_its_waiting_streams_are_refused() {
       (func (export "proxy_on_tick") (param i32) (unreachable))"#;
     let log = Arc::new(MemoryLog::new(LogLevel::Info, 100));
     let host = Arc::new(Host::default().with_log(Arc::clone(&log) as _));
-    let plugin = portcullis::proxy_wasm::Plugin::start(&host, &module(text), PluginConfig::new("p", ""));
+    let plugin =
+        portcullis::proxy_wasm::Plugin::start(&host, &module(text), PluginConfig::new("p", ""));
     let chain = FilterChain::new(vec![plugin.unwrap()]);
     let mut exchange = chain.begin(info());
     exchange.send(Event::Headers(headers(&[]), true));
