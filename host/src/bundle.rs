@@ -1,13 +1,17 @@
 //! A policy document with the files it names put into it: what filters are given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::document::{Document, JwksSource, LocatedDocument, SchemaSource};
+use portcullis_policy::document::{
+    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, Remote, SchemaSource,
+};
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use crate::clusters::Cluster;
 
 /// The longest document, also with its files in it: as much as a filter reads.
 const MAXIMUM_BYTES: usize = portcullis_policy::document::MAXIMUM_DOCUMENT_BYTES;
@@ -51,6 +55,8 @@ impl Bundle {
         let mut located = LocatedDocument::read(&name, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         inline_key_sets(&mut located, folder)?;
+        inline_api_keys(&mut located, folder)?;
+        inline_deny_list(&mut located, folder)?;
         inline_schemas(&mut located, folder)?;
         let json = serde_json::to_string(&located.document)
             .map_err(|error| located.error("", error.to_string()))?;
@@ -101,11 +107,26 @@ impl Bundle {
     pub fn secret_names(&self) -> Vec<String> {
         let Document { identity, assertion, .. } = self.document();
         let pepper = identity.api_keys.iter().map(|keys| keys.pepper.env.as_str());
+        let proofs = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
+        let nonces = proofs.filter_map(|section| section.nonce_key.as_ref());
+        let nonces = nonces.map(|key| key.env.as_str());
         let assertion = assertion.iter().map(|section| section.key.env.as_str());
-        let dpop = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
-        let nonce = dpop.filter_map(|dpop| dpop.nonce_key.as_ref()).map(|key| key.env.as_str());
-        let names = self.key_set_secrets().chain(pepper).chain(nonce).chain(assertion);
+        let names = self.key_set_secrets().chain(nonces).chain(pepper).chain(assertion);
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+    }
+
+    /// What is fetched while the gate runs, in the document's order.
+    pub fn remotes(&self) -> Vec<Remote> {
+        self.document().remotes()
+    }
+
+    /// The clusters that what is fetched is fetched from, each once, by name.
+    ///
+    /// # Errors
+    ///
+    /// What is fetched has no usable URI, or one name is to lead to two places.
+    pub fn clusters(&self) -> Result<Vec<Cluster>, DocumentError> {
+        clusters(&self.remotes()).map_err(|message| self.located.error("", message))
     }
 
     fn key_set_secrets(&self) -> impl Iterator<Item = &str> {
@@ -116,6 +137,42 @@ impl Bundle {
         })
     }
 }
+
+fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
+    let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
+    for remote in remotes {
+        let endpoint =
+            remote.endpoint().map_err(|expected| format!("{}: {expected}", remote.uri))?;
+        let name = remote.cluster_name();
+        if name == RESERVED_CLUSTER {
+            return Err(format!(
+                "{}: expected another name than {name} as cluster, which is the protected service's",
+                remote.uri
+            ));
+        }
+        let cluster = Cluster {
+            name: name.clone(),
+            tls: endpoint.tls,
+            host: endpoint.host,
+            port: endpoint.port,
+        };
+        match clusters.get(&name) {
+            Some(known) if *known != cluster => {
+                return Err(format!(
+                    "{}: expected one place for each cluster, found that {name} leads to {} and to {}",
+                    remote.uri,
+                    known.origin(),
+                    cluster.origin(),
+                ));
+            }
+            _ => clusters.insert(name, cluster),
+        };
+    }
+    Ok(clusters.into_values().collect())
+}
+
+/// What the bootstrap of `portcullis envoy` calls the cluster of the protected service.
+const RESERVED_CLUSTER: &str = "upstream";
 
 fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
     let issuers = located.document.identity.jwt.iter().flat_map(|section| &section.issuers);
@@ -145,6 +202,45 @@ fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), D
                 issuer.jwks = JwksSource::Inline(value);
             }
         }
+    }
+    Ok(())
+}
+
+fn inline_api_keys(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.api_keys.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let error = |message: String| {
+        located.error("identity.api_keys.file", format!("{}: {message}", path.display()))
+    };
+    let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let read: ApiKeyFile = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|why| error(format!("expected a file of API keys: {why}")))?;
+    deserializer
+        .end()
+        .map_err(|why| error(format!("expected a file of API keys and nothing after it: {why}")))?;
+    if let Some(section) = &mut located.document.identity.api_keys {
+        section.keys.extend(read.keys);
+        section.file = None;
+    }
+    Ok(())
+}
+
+fn inline_deny_list(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.revocation.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let error = |message: String| {
+        located.error("identity.revocation.file", format!("{}: {message}", path.display()))
+    };
+    let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
+    let list = DenyList::read(text.as_bytes()).map_err(error)?;
+    if let Some(section) = &mut located.document.identity.revocation {
+        section.inline.jti.extend(list.jti);
+        section.inline.sub.extend(list.sub);
+        section.inline.kid.extend(list.kid);
+        section.file = None;
     }
     Ok(())
 }
@@ -312,6 +408,97 @@ routes:
         let bundle = files.with("schema.json", r#"{"type":"no such type"}"#).read().unwrap();
         let error = bundle.check(&BTreeMap::new()).unwrap_err();
         assert_eq!(error.place(), Some((11, 3)), "{error}");
+    }
+
+    #[test]
+    fn keys_and_deny_lists_in_files_are_put_in_place() {
+        let policy = POLICY
+            .replace(
+                "keys: [] }",
+                "file: api-keys.json }\n  revocation: { inline: { sub: [a] }, file: denied.json }",
+            )
+            .replace(
+                "jwks: { file: keys.json }",
+                "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }",
+            );
+        let keys = r#"{"keys":[{"id":"k1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
+        let files = Files::new(&policy)
+            .with("schema.json", "{}")
+            .with("api-keys.json", keys)
+            .with("denied.json", r#"{"jti":["t"],"sub":["b"]}"#);
+        let bundle = files.read().unwrap();
+        assert_eq!(bundle.secret_names(), ["KEY", "NONCES", "PEPPER", "SET"]);
+        let identity = &bundle.document().identity;
+        assert_eq!(identity.api_keys.as_ref().unwrap().keys[0].id, "k1");
+        let denied = &identity.revocation.as_ref().unwrap().inline;
+        assert_eq!((denied.sub.len(), denied.jti.len()), (2, 1));
+        assert!(!bundle.json().contains("api-keys.json") && !bundle.json().contains("denied.json"));
+
+        // What is misspelt would let pass what it names.
+        let files = files.with("denied.json", r#"{"subs":["b"]}"#);
+        let error = files.error();
+        assert!(
+            error.contains("identity.revocation.file: denied.json: ") && error.contains("subs"),
+            "{error}"
+        );
+        let files =
+            files.with("denied.json", "{}").with("api-keys.json", r#"{"keys":[{"id":"k"}]}"#);
+        let error = files.error();
+        assert!(
+            error.contains("identity.api_keys.file: api-keys.json: ") && error.contains("digest"),
+            "{error}"
+        );
+    }
+
+    fn remote(uri: &str, cluster: Option<&str>) -> Remote {
+        Remote {
+            uri: uri.to_owned(),
+            cluster: cluster.map(str::to_owned),
+            refresh_seconds: 300,
+            timeout_seconds: 5,
+            max_stale_seconds: 3600,
+        }
+    }
+
+    #[test]
+    fn a_server_is_one_cluster_however_much_is_fetched_from_it() {
+        let found = clusters(&[
+            remote("https://b.example/keys", None),
+            remote("https://a.example:8443/keys", None),
+            remote("https://b.example:443/denied", None),
+            remote("http://keys.internal/", Some("outbound|80||keys.internal")),
+        ]);
+        let found = found.unwrap();
+        let shown: Vec<_> =
+            found.iter().map(|cluster| (cluster.name.as_str(), cluster.origin())).collect();
+        let shown: Vec<_> = shown.iter().map(|(name, origin)| (*name, origin.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("outbound|80||keys.internal", "http://keys.internal:80"),
+                ("portcullis_https_a.example_8443", "https://a.example:8443"),
+                ("portcullis_https_b.example_443", "https://b.example:443"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cluster_leads_to_one_place() {
+        let error = clusters(&[
+            remote("https://a.example/", Some("keys")),
+            remote("https://b.example/", Some("keys")),
+        ]);
+        let error = error.unwrap_err();
+        assert!(
+            error.contains("keys leads to https://a.example:443 and to https://b.example:443"),
+            "{error}"
+        );
+        // Another scheme is another place: what is fetched over http can be changed on the way.
+        let both =
+            [remote("https://a.example/", Some("k")), remote("http://a.example:443/", Some("k"))];
+        assert!(clusters(&both).is_err());
+        assert!(clusters(&[remote("https://a.example/", Some("upstream"))]).is_err());
+        assert!(clusters(&[remote("http://a.example/", None)]).is_err());
     }
 
     #[test]

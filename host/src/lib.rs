@@ -3,6 +3,7 @@
 
 pub mod bundle;
 pub mod cli;
+pub mod clusters;
 pub mod compile_cache;
 pub mod component;
 pub mod envoy;

@@ -74,7 +74,7 @@ fn what_is_to_be_deployed_is_yaml() {
             }
         }
     }
-    assert!(files >= 5, "{files}");
+    assert!(files >= 6, "{files}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use portcullis_policy::identity::ApiKey;
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
-use crate::scenario::{ApiKeyKind, Jwt, Signer};
+use crate::scenario::{ApiKeyKind, Jwt, PublishedKey, Signer};
 
 /// The issuer that the policies name.
 pub const ISSUER: &str = "https://issuer.portcullis.local";
@@ -24,6 +24,7 @@ pub const AUDIENCE: &str = "scam-detector";
 pub const ASSERTION_KEY: &str = "PORTCULLIS_ASSERTION_KEY";
 const PEPPER: &str = "PORTCULLIS_API_KEY_PEPPER";
 const KEY_ID: &str = "tests-1";
+const STRANGER_KEY_ID: &str = "tests-2";
 const API_KEY_ID: &str = "tests1";
 /// How long tokens are good for, in seconds.
 const LIFETIME: i64 = 300;
@@ -67,17 +68,17 @@ impl Credentials {
     /// The issuer's public keys (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.public_jwk()] })
+        self.jwks_of(&[PublishedKey::Issuer])
     }
 
-    fn public_jwk(&self) -> Value {
-        let point = self.issuer.verifying_key().to_sec1_point(false);
-        let coordinate =
-            |bytes: Option<&_>| bytes.map(|bytes: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(bytes));
-        json!({
-            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KEY_ID,
-            "x": coordinate(point.x()), "y": coordinate(point.y()),
-        })
+    /// A set of these public keys (RFC 7517).
+    #[must_use]
+    pub fn jwks_of(&self, keys: &[PublishedKey]) -> Value {
+        let keys = keys.iter().map(|key| match key {
+            PublishedKey::Issuer => public_jwk(&self.issuer, KEY_ID),
+            PublishedKey::Stranger => public_jwk(&self.stranger, STRANGER_KEY_ID),
+        });
+        json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
     /// What the policy knows of the good API key.
@@ -152,7 +153,7 @@ impl Credentials {
             Signer::Stranger => ecdsa(&self.stranger),
             Signer::Nobody => Vec::new(),
             Signer::PublicKeyAsSecret => {
-                let secret = self.public_jwk().to_string();
+                let secret = public_jwk(&self.issuer, KEY_ID).to_string();
                 let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
                     .expect("HMAC takes keys of any length");
                 mac.update(message);
@@ -160,6 +161,16 @@ impl Credentials {
             }
         }
     }
+}
+
+fn public_jwk(key: &SigningKey, key_id: &str) -> Value {
+    let point = key.verifying_key().to_sec1_point(false);
+    let coordinate =
+        |bytes: Option<&_>| bytes.map(|bytes: &p256::FieldBytes| URL_SAFE_NO_PAD.encode(bytes));
+    json!({
+        "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": key_id,
+        "x": coordinate(point.x()), "y": coordinate(point.y()),
+    })
 }
 
 fn api_key(id: &str, secret: u8) -> ApiKey {

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod client;
 pub mod credentials;
 mod expect;
+pub mod key_server;
 mod policy;
 mod process;
 pub mod runner;

@@ -146,6 +146,7 @@ impl Run<'_> {
             }
             Action::Wait(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
             Action::Upstream(action) => self.gate.upstream(action)?,
+            Action::KeyServer(action) => self.gate.key_server(place, action)?,
             Action::RestartWith(policy) => self.gate.restart_with(place, policy)?,
             Action::StartRefused(refused) => self.gate.start_refused(place, refused)?,
         }

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::key_server::Behaviour;
+
 /// What happens and what must come of it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +70,7 @@ pub enum Behind {
     Function,
 }
 
-/// One thing that happens: exactly one of `send`, `wait_ms`, `upstream`, `restart_with` and `start_refused`.
+/// One thing that happens: exactly one of `send`, `wait_ms`, `upstream`, `key_server`, `restart_with` and `start_refused`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Step {
@@ -82,6 +84,8 @@ pub struct Step {
     pub wait_ms: Option<u64>,
     /// The upstream goes away or comes back.
     pub upstream: Option<UpstreamAction>,
+    /// The key server behaves otherwise, or has been asked so often.
+    pub key_server: Option<KeyServerAction>,
     /// The gate is stopped and started again with this policy.
     pub restart_with: Option<String>,
     /// Another gate is started and must refuse to. The running one is left alone.
@@ -96,6 +100,53 @@ pub enum UpstreamAction {
     Stop,
     /// It answers again, on the same port.
     Start,
+}
+
+/// What is done to the key server, or must have been asked of it. Each gate has one of its own, whose keys are the issuer's
+/// at first; policies call it `${key_server}`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KeyServerAction {
+    /// It answers in this way from now on.
+    Behave(Behaviour),
+    /// Its key set has these keys from now on.
+    Keys(Vec<PublishedKey>),
+    /// This document stands at this path from now on; null takes it away.
+    Put {
+        /// Such as `/api-keys.json`.
+        path: String,
+        /// What stands there.
+        json: Value,
+    },
+    /// Its port is closed, and so are its connections.
+    Disappear,
+    /// It is there again, on the same port.
+    Appear,
+    /// So many requests for a path have come since the gate was started.
+    Asked {
+        /// Such as `/jwks.json`.
+        path: String,
+        /// No fewer.
+        #[serde(default)]
+        at_least: usize,
+        /// No more.
+        #[serde(default = "any_number")]
+        at_most: usize,
+    },
+}
+
+fn any_number() -> usize {
+    usize::MAX
+}
+
+/// A key in a key server's set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishedKey {
+    /// The issuer's, with the `kid` of good tokens.
+    Issuer,
+    /// The stranger's, with the `kid` `tests-2`: what the issuer rotates to.
+    Stranger,
 }
 
 /// A start that must fail.
@@ -296,6 +347,8 @@ pub enum Action<'a> {
     Wait(u64),
     /// Stop or start the upstream.
     Upstream(UpstreamAction),
+    /// Change the key server, or look at it.
+    KeyServer(&'a KeyServerAction),
     /// Start the gate anew with another policy.
     RestartWith(&'a str),
     /// Start another one, in vain.
@@ -343,6 +396,7 @@ impl Step {
             self.send.as_ref().map(Action::Send),
             self.wait_ms.map(Action::Wait),
             self.upstream.map(Action::Upstream),
+            self.key_server.as_ref().map(Action::KeyServer),
             self.restart_with.as_deref().map(Action::RestartWith),
             self.start_refused.as_ref().map(Action::StartRefused),
         ]
@@ -350,7 +404,9 @@ impl Step {
         .flatten()
         .collect();
         let [action] = actions.as_slice() else {
-            bail!("expected one of send, wait_ms, upstream, restart_with, start_refused");
+            bail!(
+                "expected one of send, wait_ms, upstream, key_server, restart_with, start_refused"
+            );
         };
         let leaves = self.send.as_ref().is_some_and(|request| request.disconnect_after.is_some());
         let answers = self.send.is_some() && !leaves;

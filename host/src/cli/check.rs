@@ -53,6 +53,7 @@ impl Args {
                 true => bundle.compile(&secrets, Stages::ALL).map(drop)?,
                 false => bundle.check(&secrets)?,
             }
+            bundle.clusters()?;
             Ok(bundle)
         });
         match checked {
@@ -60,7 +61,7 @@ impl Args {
                 let names = bundle.secret_names();
                 let unset: Vec<String> =
                     names.into_iter().filter(|name| secrets.secret(name).is_none()).collect();
-                super::print(&self.summary(bundle.document(), &unset))
+                super::print(&self.summary(&bundle, &unset))
             }
             Err(error) => {
                 if self.format == Format::Json {
@@ -71,7 +72,9 @@ impl Args {
         }
     }
 
-    fn summary(&self, document: &Document, unset: &[String]) -> String {
+    fn summary(&self, bundle: &Bundle, unset: &[String]) -> String {
+        let document = bundle.document();
+        let remotes = bundle.remotes();
         let routes: Vec<&str> = document.routes.iter().map(|route| route.name.as_str()).collect();
         let jwt = document.identity.jwt.iter().flat_map(|section| &section.issuers);
         let issuers: Vec<&str> = jwt.map(|issuer| issuer.issuer.as_str()).collect();
@@ -81,8 +84,13 @@ impl Args {
             document.limits.iter().chain(of_routes).map(|limit| limit.name.as_str()).collect();
         let limits: Vec<&str> = limits.into_iter().collect();
         if self.format == Format::Json {
-            let summary = json!({ "valid": true, "routes": routes, "issuers": issuers,
-                "api_keys": api_keys, "limits": limits, "secrets_not_set": unset });
+            let remotes = remotes.iter().map(|remote| {
+                json!({ "uri": remote.uri, "cluster": remote.cluster_name(),
+                    "refresh_seconds": remote.refresh_seconds, "max_stale_seconds": remote.max_stale_seconds })
+            });
+            let remotes: Vec<_> = remotes.collect();
+            let summary = json!({ "valid": true, "routes": routes, "issuers": issuers, "api_keys": api_keys,
+                "limits": limits, "remotes": remotes, "secrets_not_set": unset });
             return format!("{summary}\n");
         }
         let list = |names: &[&str]| match names {
@@ -96,6 +104,15 @@ impl Args {
             list(&issuers),
             list(&limits),
         );
+        for remote in &remotes {
+            text.push_str(&format!(
+                "  fetches   {} every {} s, good for {} s (cluster {})\n",
+                remote.uri,
+                remote.refresh_seconds,
+                remote.max_stale_seconds,
+                remote.cluster_name(),
+            ));
+        }
         if !unset.is_empty() {
             let names = unset.join(", ");
             text.push_str(&format!("  note      not set here, and taken to be usable: {names}\n"));

@@ -7,6 +7,7 @@ use super::Failure;
 use crate::bundle::Bundle;
 use crate::envoy::{Bootstrap, Certificate, Sizes, Upstream};
 use crate::secrets::SecretArgs;
+use crate::tls::{ClientCertificateMode, ClientCertificates};
 
 /// Print an Envoy bootstrap that enforces a policy
 ///
@@ -38,6 +39,19 @@ pub struct Args {
     /// The certificate's private key, PEM
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+
+    /// Ask clients for a certificate (mutual TLS), by the authorities in this file, PEM, as Envoy will find it; what is
+    /// done with it says the policy
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    client_ca: Option<PathBuf>,
+
+    /// Whether clients without a certificate may connect
+    #[arg(long, value_enum, value_name = "MODE", default_value_t, requires = "client_ca")]
+    client_certificate: ClientCertificateMode,
+
+    /// The authorities, PEM, that vouch for the servers that the policy fetches from, as Envoy will find them
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    trusted_ca: PathBuf,
 
     /// Without TLS, where something in front of Envoy ends it
     #[arg(long, conflicts_with = "certificate")]
@@ -87,6 +101,11 @@ impl Args {
         let bundle = Bundle::read(&self.policy).map_err(Failure::input)?;
         // A bad policy never becomes a bootstrap.
         bundle.check(&self.secrets.load()?).map_err(Failure::input)?;
+        let clients = self.client_ca.map(|authorities| ClientCertificates {
+            authorities,
+            required: self.client_certificate == ClientCertificateMode::Required,
+        });
+        let tls = self.certificate.zip(self.key);
         Ok(Bootstrap {
             // Laid out for readers: it stands in the bootstrap as it is.
             policy: serde_json::to_string_pretty(bundle.document()).map_err(Failure::runtime)?,
@@ -94,9 +113,11 @@ impl Args {
             sizes: Sizes::of(bundle.document()),
             filter: self.filter,
             listen: self.listen,
-            tls: self.certificate.zip(self.key).map(|(chain, key)| Certificate { chain, key }),
+            tls: tls.map(|(chain, key)| Certificate { chain, key, clients }),
             trusted_hops: self.trusted_hops,
             upstream: self.upstream,
+            clusters: bundle.clusters().map_err(Failure::input)?,
+            trusted_ca: self.trusted_ca,
             admin: self.admin,
             access_log: Some(self.access_log),
             replay_clock_header: None,

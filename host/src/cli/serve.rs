@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::variables::VariableArgs;
 use super::{Failure, input_file};
 use crate::bundle::Bundle;
+use crate::clusters::{Cluster, ClusterLimits, Clusters};
 use crate::compile_cache::CompileCache;
 use crate::component::{Function, FunctionConfig, OutboundHost};
 use crate::envoy::Sizes;
@@ -19,7 +20,7 @@ use crate::gateway::{
 };
 use crate::proxy_wasm::{Engine, FilterPool, Host, LogLevel, Module, PluginConfig, StderrLog};
 use crate::secrets::SecretArgs;
-use crate::tls;
+use crate::tls::{self, ClientCertificateMode, ClientCertificates};
 
 /// Serve a function, or an HTTP service, behind the gate
 ///
@@ -62,6 +63,20 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
 
+    /// Ask clients for a certificate (mutual TLS), by the authorities in this file, PEM; what is done with it says the
+    /// policy
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    client_ca: Option<PathBuf>,
+
+    /// Whether clients without a certificate may connect
+    #[arg(long, value_enum, value_name = "MODE", default_value_t, requires = "client_ca")]
+    client_certificate: ClientCertificateMode,
+
+    /// The authorities, PEM, that vouch for the servers that the policy fetches from, in place of those that this machine
+    /// trusts; may be given more than once
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    trusted_ca: Vec<PathBuf>,
+
     /// A host the function may call, such as https://api.example.com; by default none
     #[arg(long = "allow-host", value_name = "SCHEME://HOST[:PORT]")]
     allowed_hosts: Vec<OutboundHost>,
@@ -82,11 +97,14 @@ pub struct Args {
 const ASSERTION_KEY: &str = "assertion_key";
 
 /// What the filter is given: its configuration, and the environment that its secrets come from.
+#[derive(Default)]
 pub struct FilterInput {
     pub configuration: Vec<u8>,
     pub environment: BTreeMap<String, String>,
     /// How much of a body the filter may hold back, in bytes, where the policy says.
     pub buffer_limit: Option<usize>,
+    /// The servers that the filter may call.
+    pub clusters: Vec<Cluster>,
     /// What a function verifies the gate's assertions with.
     pub assertion_key: Option<Zeroizing<String>>,
 }
@@ -100,9 +118,14 @@ impl Args {
     /// cannot be had.
     pub fn run(self) -> Result<(), Failure> {
         let mut input = self.filter_input()?;
+        let clients = self.client_ca.clone().map(|authorities| ClientCertificates {
+            authorities,
+            required: self.client_certificate == ClientCertificateMode::Required,
+        });
         let tls = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                Some(tls::server_config(certificate, key).map_err(Failure::input)?)
+                let config = tls::server_config(certificate, key, clients.as_ref());
+                Some(config.map_err(Failure::input)?)
             }
             _ => None,
         };
@@ -119,7 +142,10 @@ impl Args {
             .block_on(Server::bind(self.listen, tls, ServerLimits::default()))
             .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
 
-        let host = Arc::new(Host::default().with_log(Arc::new(StderrLog(LogLevel::Info))));
+        let error_log: AccessLog = Arc::new(|line| eprintln!("portcullis: {line}"));
+        let host = Host::default().with_log(Arc::new(StderrLog(LogLevel::Info)));
+        let clusters = self.clusters(&input.clusters, runtime.handle(), &error_log)?;
+        let host = Arc::new(host.with_call_outs(Arc::new(clusters)));
         let filters = self.filters(&host, input)?;
         let upstream = match (self.function, self.upstream) {
             (Some(path), _) => {
@@ -134,7 +160,6 @@ impl Args {
             (None, None) => return Err(Failure::input("expected --function or --upstream")),
         };
 
-        let error_log: AccessLog = Arc::new(|line| eprintln!("portcullis: {line}"));
         let gateway = Arc::new(Gateway {
             host,
             filters,
@@ -149,6 +174,23 @@ impl Args {
             server.run(gateway, super::interrupted()).await;
             Ok(())
         })
+    }
+
+    /// The servers that the policy fetches from.
+    fn clusters(
+        &self,
+        clusters: &[Cluster],
+        runtime: &tokio::runtime::Handle,
+        error_log: &AccessLog,
+    ) -> Result<Clusters, Failure> {
+        // A file that is named must be one, whether it is needed or not.
+        let tls = match clusters.iter().any(|cluster| cluster.tls) || !self.trusted_ca.is_empty() {
+            true => Some(tls::client_config(&self.trusted_ca).map_err(Failure::input)?),
+            false => None,
+        };
+        let limits = ClusterLimits::default();
+        Clusters::new(clusters, tls.as_ref(), limits, runtime.clone(), error_log)
+            .map_err(Failure::input)
     }
 
     fn filters(&self, host: &Arc<Host>, input: FilterInput) -> Result<Arc<FilterPool>, Failure> {
@@ -166,37 +208,33 @@ impl Args {
 
     fn filter_input(&self) -> Result<FilterInput, Failure> {
         let secrets = self.secrets.load()?;
-        let (configuration, names, buffer_limit, assertion_key) =
-            match (&self.policy, &self.configuration) {
-                (Some(path), _) => {
-                    let bundle = Bundle::read(path).map_err(Failure::input)?;
-                    // So that an error names the line in the policy, not in what the filter gets.
-                    bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?;
-                    let assertion = bundle.document().assertion.as_ref();
-                    let assertion_key =
-                        assertion.and_then(|section| secrets.secret(&section.key.env));
-                    let buffer_limit = Sizes::of(bundle.document()).buffer_bytes() as usize;
-                    (
-                        bundle.json().into_bytes(),
-                        bundle.secret_names(),
-                        Some(buffer_limit),
-                        assertion_key,
-                    )
-                }
-                // The rest of this process's environment is none of the filter's business.
-                (None, Some(path)) => {
-                    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-                    let names = names.filter(|name| name.starts_with("PORTCULLIS_")).collect();
-                    (input_file(path)?, names, None, None)
-                }
-                (None, None) => return Err(Failure::input("expected --policy or --configuration")),
-            };
+        let (mut input, names) = match (&self.policy, &self.configuration) {
+            (Some(path), _) => {
+                let bundle = Bundle::read(path).map_err(Failure::input)?;
+                // So that an error names the line in the policy, not in what the filter gets.
+                bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?;
+                let assertion = bundle.document().assertion.as_ref();
+                let input = FilterInput {
+                    configuration: bundle.json().into_bytes(),
+                    buffer_limit: Some(Sizes::of(bundle.document()).buffer_bytes() as usize),
+                    clusters: bundle.clusters().map_err(Failure::input)?,
+                    assertion_key: assertion.and_then(|section| secrets.secret(&section.key.env)),
+                    ..FilterInput::default()
+                };
+                (input, bundle.secret_names())
+            }
+            // The rest of this process's environment is none of the filter's business.
+            (None, Some(path)) => {
+                let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+                let names = names.filter(|name| name.starts_with("PORTCULLIS_")).collect();
+                let input =
+                    FilterInput { configuration: input_file(path)?, ..FilterInput::default() };
+                (input, names)
+            }
+            (None, None) => return Err(Failure::input("expected --policy or --configuration")),
+        };
         let environment = secrets.environment(&names).into_iter();
-        Ok(FilterInput {
-            configuration,
-            environment: environment.map(|(name, value)| (name, value.to_string())).collect(),
-            buffer_limit,
-            assertion_key,
-        })
+        input.environment = environment.map(|(name, value)| (name, value.to_string())).collect();
+        Ok(input)
     }
 }

@@ -4,6 +4,7 @@
 //! The parts are YAML files in `template/`, each with its reasons beside the settings; this module fills in what
 //! depends on the policy and on the place.
 
+mod clusters;
 mod local_reply;
 mod process;
 mod size;
@@ -18,6 +19,8 @@ use serde_json::json;
 pub use self::process::{Envoy, EnvoyError};
 pub use self::size::Sizes;
 use self::template::Template;
+use crate::clusters::{ANSWER_BYTES, Cluster};
+use crate::tls::ClientCertificates;
 
 /// What an Envoy is to be started with.
 #[derive(Debug, Clone)]
@@ -38,6 +41,10 @@ pub struct Bootstrap {
     pub trusted_hops: u32,
     /// Where allowed requests go.
     pub upstream: Upstream,
+    /// The servers that the policy fetches from.
+    pub clusters: Vec<Cluster>,
+    /// The authorities that vouch for those servers, PEM, as Envoy finds them.
+    pub trusted_ca: PathBuf,
     /// Envoy's administration, if there is to be one.
     pub admin: Option<SocketAddr>,
     /// The file for the access log, or none.
@@ -53,6 +60,8 @@ pub struct Certificate {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// Which clients are asked for a certificate of theirs, if any.
+    pub clients: Option<ClientCertificates>,
 }
 
 /// Where allowed requests go.
@@ -103,6 +112,7 @@ impl Bootstrap {
             .value("heap_bytes", HEAP_BYTES)
             .value("connections", CONNECTIONS)
             .value("trusted_hops", self.trusted_hops)
+            .value("answer_bytes", ANSWER_BYTES)
             .value("vm_id", "portcullis")
             .value("filter", self.filter.display().to_string())
             .section("connection_manager", include_str!("template/connection_manager.yaml"))
@@ -115,6 +125,15 @@ impl Bootstrap {
 
     /// What is there or not, as the place wants it.
     fn place(&self, template: &mut Template) {
+        let clients = self.tls.as_ref().and_then(|certificate| certificate.clients.as_ref());
+        match clients {
+            Some(clients) => template
+                .value("client_ca", clients.authorities.display().to_string())
+                .value("client_required", clients.required)
+                .section("client_request", include_str!("template/client_request.yaml"))
+                .section("client_validation", include_str!("template/client_validation.yaml")),
+            None => template.section("client_request", "").section("client_validation", ""),
+        };
         match &self.tls {
             Some(certificate) => template
                 .value("certificate", certificate.chain.display().to_string())
@@ -128,10 +147,24 @@ impl Bootstrap {
                 .value("upstream_host", host.as_str())
                 .value("upstream_port", *port)
                 .section("action", include_str!("template/route.yaml"))
-                .section("clusters", include_str!("template/clusters.yaml")),
+                .section("upstream", include_str!("template/upstream.yaml")),
             Upstream::Nothing => template
                 .section("action", "direct_response: { status: 200 }")
-                .section("clusters", ""),
+                .section("upstream", ""),
+        };
+        let remotes: String = self
+            .clusters
+            .iter()
+            .map(|cluster| clusters::remote(cluster, &self.trusted_ca))
+            .collect();
+        template.literal("remotes", &remotes);
+        match self.upstream == Upstream::Nothing && remotes.is_empty() {
+            true => template.section("clusters", ""),
+            false => template.section("clusters", "clusters:\n  #{upstream}\n  #{remotes}"),
+        };
+        match remotes.is_empty() {
+            true => template.section("runtime", ""),
+            false => template.section("runtime", include_str!("template/runtime.yaml")),
         };
         match self.admin {
             Some(admin) => {

@@ -19,9 +19,15 @@ fn bootstrap() -> Bootstrap {
         sizes: Sizes { body_bytes: 65_536, header_bytes: 32_768, header_count: 64 },
         filter: "/etc/portcullis/gate.wasm".into(),
         listen: "0.0.0.0:8443".parse().unwrap(),
-        tls: Some(Certificate { chain: "server.pem".into(), key: "server.key".into() }),
+        tls: Some(Certificate {
+            chain: "server.pem".into(),
+            key: "server.key".into(),
+            clients: None,
+        }),
         trusted_hops: 1,
         upstream: "api.internal:3000".parse().unwrap(),
+        clusters: Vec::new(),
+        trusted_ca: "/etc/ssl/certs/ca-certificates.crt".into(),
         admin: None,
         access_log: Some("-".into()),
         replay_clock_header: None,
@@ -107,6 +113,84 @@ fn a_policy_cannot_break_out_of_its_place() {
     assert_eq!(policy, hostile);
 }
 
+fn clusters(config: &Value) -> &[Value] {
+    config["static_resources"]["clusters"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn cluster(name: &str, tls: bool, host: &str, port: u16) -> Cluster {
+    Cluster { name: name.to_owned(), tls, host: host.to_owned(), port }
+}
+
+#[test]
+fn what_is_fetched_is_fetched_from_verified_servers_alone() {
+    let mut bootstrap = bootstrap();
+    bootstrap.clusters = vec![
+        cluster("issuer", true, "issuer.example", 443),
+        cluster("address", true, "192.0.2.1", 8443),
+    ];
+    let config = parse(&bootstrap.to_yaml());
+    let [upstream, issuer, address] = clusters(&config) else { panic!("{config:#}") };
+    assert_eq!(upstream["name"], json!("upstream"));
+    assert_eq!(issuer["name"], json!("issuer"));
+    let socket = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    let expected = json!({ "address": "issuer.example", "port_value": 443 });
+    assert_eq!(*issuer.pointer(socket).unwrap(), expected);
+
+    let tls = &issuer["transport_socket"]["typed_config"];
+    assert_eq!(tls["sni"], json!("issuer.example"));
+    let common = &tls["common_tls_context"];
+    assert_eq!(common["tls_params"]["tls_minimum_protocol_version"], json!("TLSv1_2"));
+    let validation = json!({
+        "trusted_ca": { "filename": "/etc/ssl/certs/ca-certificates.crt" },
+        "match_typed_subject_alt_names":
+            [{ "san_type": "DNS", "matcher": { "exact": "issuer.example" } }],
+    });
+    assert_eq!(common["validation_context"], validation);
+
+    let tls = &address["transport_socket"]["typed_config"];
+    assert_eq!(tls.get("sni"), None);
+    let names = &tls["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"];
+    assert_eq!(*names, json!([{ "san_type": "IP_ADDRESS", "matcher": { "exact": "192.0.2.1" } }]));
+
+    let limit = &config["layered_runtime"]["layers"][0]["static_layer"];
+    assert_eq!(*limit, json!({ "http.async_response_buffer_limit": 1_048_576 }));
+}
+
+#[test]
+fn a_cluster_without_tls_has_none_and_a_name_cannot_become_structure() {
+    let mut bootstrap = bootstrap();
+    bootstrap.upstream = Upstream::Nothing;
+    assert_eq!(clusters(&parse(&bootstrap.to_yaml())), [] as [Value; 0]);
+    let name = "outbound|80||a\" }\n#{upstream}\n${filter}";
+    bootstrap.clusters = vec![cluster(name, false, "127.0.0.1", 8080)];
+    let config = parse(&bootstrap.to_yaml());
+    let [only] = clusters(&config) else { panic!("{config:#}") };
+    assert_eq!(only["name"], json!(name));
+    assert_eq!(only.get("transport_socket"), None);
+}
+
+#[test]
+fn clients_are_asked_for_a_certificate_where_there_is_an_authority_for_them() {
+    let context = |bootstrap: &Bootstrap| {
+        let config = parse(&bootstrap.to_yaml());
+        assert_eq!(manager(&config)["forward_client_cert_details"], json!("SANITIZE"));
+        let chain = &config["static_resources"]["listeners"][0]["filter_chains"][0];
+        chain["transport_socket"]["typed_config"].clone()
+    };
+    let mut bootstrap = bootstrap();
+    let tls = context(&bootstrap);
+    assert_eq!(tls.get("require_client_certificate"), None);
+    assert_eq!(tls["common_tls_context"].get("validation_context"), None);
+    for required in [false, true] {
+        let clients = ClientCertificates { authorities: "clients.pem".into(), required };
+        bootstrap.tls.as_mut().unwrap().clients = Some(clients);
+        let tls = context(&bootstrap);
+        assert_eq!(tls["require_client_certificate"], json!(required));
+        let validation = &tls["common_tls_context"]["validation_context"];
+        assert_eq!(*validation, json!({ "trusted_ca": { "filename": "clients.pem" } }));
+    }
+}
+
 #[test]
 fn an_upstream_is_a_host_and_a_port() {
     let service = |host: &str, port| Ok(Upstream::Service { host: host.to_owned(), port });
@@ -140,10 +224,21 @@ fn envoy_takes_it() {
         match kind {
             "tls" => {
                 crate::cli::dev_credentials::create(directory.path()).unwrap();
+                let authority = directory.path().join("ca.pem");
                 bootstrap.tls = Some(Certificate {
                     chain: directory.path().join("server.pem"),
                     key: directory.path().join("server.key"),
+                    clients: Some(ClientCertificates {
+                        authorities: authority.clone(),
+                        required: true,
+                    }),
                 });
+                bootstrap.trusted_ca = authority;
+                bootstrap.clusters = vec![
+                    cluster("issuer", true, "issuer.example", 443),
+                    cluster("address", true, "::1", 8443),
+                    cluster("outbound|80||keys.internal", false, "keys.internal", 80),
+                ];
                 bootstrap.admin = Some("127.0.0.1:0".parse().unwrap());
             }
             "plain" => {

@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::client_certificate;
+use crate::proxy_wasm::PeerCertificate;
+
 /// What is known of the client before its first request.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -30,6 +33,8 @@ pub struct Tls {
     pub version: &'static str,
     /// The server name the client asked for.
     pub server_name: Option<String>,
+    /// The client's certificate, if it presented one: it has been verified then.
+    pub client: Option<PeerCertificate>,
 }
 
 /// The version of HTTP on a connection.
@@ -76,7 +81,9 @@ pub(super) async fn ready(
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
-    peer.tls = Some(Tls { version, server_name: session.server_name().map(str::to_owned) });
+    let client = session.peer_certificates().and_then(<[_]>::first);
+    let client = client.map(|certificate| client_certificate::read(certificate)).transpose()?;
+    peer.tls = Some(Tls { version, server_name: session.server_name().map(str::to_owned), client });
     let socket = Socket::Tls(Box::new(stream));
     Ok((Stream { socket, read_ahead: Vec::new(), taken: 0 }, protocol, peer))
 }

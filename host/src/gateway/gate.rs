@@ -105,7 +105,7 @@ impl Gateway {
         info.tls = peer.tls.as_ref().map(|tls| TlsInfo {
             version: tls.version.to_owned(),
             requested_server_name: tls.server_name.clone().unwrap_or_default(),
-            peer: None,
+            peer: tls.client.clone(),
         });
         info
     }
@@ -182,32 +182,23 @@ impl Forward<'_> {
         self.exchange().send(Event::Headers(fields, ends));
         self.take()?;
         let mut has_more = !ends;
-        while !self.is_decided() {
+        while !self.exchange().is_request_decided() {
             if self.exchange().request_pressure() || !has_more {
-                self.moved().await;
+                self.exchange().request_moved().await;
             } else {
                 let idle = self.gateway.limits.request_idle;
-                match tokio::time::timeout(idle, body.frame()).await {
-                    Ok(part) => has_more = self.feed(part)?,
-                    Err(_) => self.exchange().time_out(),
+                // A filter may go on, or answer, while the client takes its time.
+                tokio::select! {
+                    part = tokio::time::timeout(idle, body.frame()) => match part {
+                        Ok(part) => has_more = self.feed(part)?,
+                        Err(_) => self.exchange().time_out(),
+                    },
+                    () = self.back.exchange.moved() => {}
                 }
             }
             self.take()?;
         }
         Ok(())
-    }
-
-    fn is_decided(&mut self) -> bool {
-        let exchange = self.exchange();
-        exchange.is_answered() || exchange.is_reset() || exchange.is_request_forwarded()
-    }
-
-    async fn moved(&mut self) {
-        if self.exchange().may_move() {
-            self.exchange().moved().await;
-        } else {
-            self.exchange().time_out();
-        }
     }
 
     /// Gives the filters the next part; false once there is none.

@@ -12,11 +12,15 @@ use crate::proxy_wasm::HeaderMap as Fields;
 const HOP_BY_HOP: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
+/// What a proxy tells of the connection, and a client could only make up; the second is its certificate (Envoy's
+/// `forward_client_cert_details: SANITIZE`).
+const OURS_TO_SAY: [&str; 2] = ["x-forwarded-proto", "x-forwarded-client-cert"];
+
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request that is not one that HTTP allows, or that could be read in two ways.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// The head of a request as the filters see it, with what Envoy as an edge proxy
 /// (`use_remote_address`) sets and removes.
@@ -45,8 +49,11 @@ pub(super) fn request_fields(
     fields.add(":scheme", scheme);
     let nominated = nominated(&head.headers);
     for (name, value) in &head.headers {
-        let own = *name == HOST || *name == REQUEST_ID || name.as_str().starts_with("x-envoy-");
-        if own || name == "x-forwarded-proto" || is_hop_by_hop(name, &nominated) {
+        let own = *name == HOST
+            || *name == REQUEST_ID
+            || OURS_TO_SAY.contains(&name.as_str())
+            || name.as_str().starts_with("x-envoy-");
+        if own || is_hop_by_hop(name, &nominated) {
             continue;
         }
         fields.add(name.as_str(), value.as_bytes());
@@ -139,7 +146,7 @@ pub(super) fn client_response(fields: &Fields) -> Result<(StatusCode, HeaderMap)
 }
 
 /// Fields that the filters have made, or let by: they must be HTTP again.
-pub(super) fn header_map(fields: &Fields) -> Result<HeaderMap, Malformed> {
+pub(crate) fn header_map(fields: &Fields) -> Result<HeaderMap, Malformed> {
     let mut map = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with(b":")) {
         let name =
@@ -154,7 +161,7 @@ pub(super) fn header_map(fields: &Fields) -> Result<HeaderMap, Malformed> {
 }
 
 /// The fields of a map, for trailers.
-pub(super) fn fields(map: &HeaderMap) -> Fields {
+pub(crate) fn fields(map: &HeaderMap) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in map {
         fields.add(name.as_str(), value.as_bytes());
@@ -195,6 +202,7 @@ mod tests {
             .header("x-forwarded-for", "10.0.0.1")
             .header("x-forwarded-proto", "https")
             .header("x-envoy-internal", "true")
+            .header("x-forwarded-client-cert", "Hash=00;Subject=\"CN=admin\"")
             .header("connection", "keep-alive, x-hop")
             .header("x-hop", "1")
             .header("te", "gzip")
@@ -207,7 +215,8 @@ mod tests {
         assert_eq!(fields.first("x-forwarded-for"), Some(&b"10.0.0.1,192.0.2.7"[..]));
         assert_eq!(fields.all(b"x-forwarded-proto").collect::<Vec<_>>(), [b"http"]);
         assert_eq!(fields.all(b"x-thing").count(), 2);
-        for gone in ["host", "connection", "x-hop", "te", "x-envoy-internal"] {
+        let gone = ["host", "connection", "x-hop", "te", "x-envoy-internal"];
+        for gone in gone.into_iter().chain(["x-forwarded-client-cert"]) {
             assert_eq!(fields.first(gone), None, "{gone}");
         }
     }

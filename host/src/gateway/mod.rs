@@ -1,9 +1,10 @@
 //! The gateway without Envoy: HTTP in, the filters, a function or an upstream, HTTP out.
 
 mod access_log;
+mod client_certificate;
 mod connection;
 mod gate;
-mod head;
+pub(crate) mod head;
 mod path;
 mod problem;
 mod response;
@@ -15,4 +16,5 @@ pub use connection::{Peer, Tls};
 pub use gate::{Gateway, GatewayLimits};
 pub use problem::Problem;
 pub use server::{BodyError, Handler, ResponseBody, Server, ServerLimits};
+pub(crate) use upstream::innermost;
 pub use upstream::{HttpUpstream, InvalidUpstream, Upstream, function_response};

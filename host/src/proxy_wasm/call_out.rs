@@ -34,7 +34,7 @@ pub trait CallOuts: Send + Sync {
     fn has_cluster(&self, name: &str) -> bool;
 
     /// Starts a call. It must not wait for the answer, must end the call after its
-    /// [`timeout`](CallOut::timeout), must bound the size of the answer, and finishes
+    /// [`timeout`](CallOut::timeout) at the latest, must bound the size of the answer, and finishes
     /// `completion` on any thread.
     fn send(&self, call: CallOut, completion: Completion);
 }
@@ -77,15 +77,34 @@ impl Completion {
 
     /// Tells the filter that no connection could be made: a 503 as Envoy makes it.
     pub fn unreachable(self) {
-        let reason = "upstream connect error or disconnect/reset before headers. reset reason: \
-                      remote connection failure";
-        self.finish(local("503", reason));
+        self.reset("503", "remote connection failure");
+    }
+
+    /// Tells the filter that the connection was closed before an answer began: a 503 as Envoy makes it.
+    pub fn closed(self) {
+        self.reset("503", "connection termination");
+    }
+
+    /// Tells the filter that what came back is not HTTP: a 502 as Envoy makes it.
+    pub fn malformed(self) {
+        self.reset("502", "protocol error");
+    }
+
+    /// Tells the filter that the cluster has as many calls under way as it may have: a 503 as Envoy's circuit
+    /// breaker makes it.
+    pub fn overloaded(self) {
+        self.reset("503", "overflow");
     }
 
     /// Tells the filter that the call failed otherwise (an answer too large, a connection reset):
     /// no headers, no body.
     pub fn failed(self) {
         self.finish(CallResponse::default());
+    }
+
+    fn reset(self, status: &str, reason: &str) {
+        let before = "upstream connect error or disconnect/reset before headers. reset reason: ";
+        self.finish(local(status, &format!("{before}{reason}")));
     }
 
     /// Lets go of the call without telling the filter.

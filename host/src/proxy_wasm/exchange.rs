@@ -312,15 +312,41 @@ impl Exchange {
         }
     }
 
+    /// Moves the request on its way: at once if a filter has called for it, else [when](Self::moved) one does;
+    /// [gives up](Self::time_out) where nothing can move it any more.
+    pub async fn request_moved(&mut self) {
+        let could_move = self.look();
+        if !self.is_request_decided() {
+            self.wait_or_give_up(could_move).await;
+        }
+    }
+
+    /// Whether the request has gone through the filters, or goes no further.
+    pub fn is_request_decided(&self) -> bool {
+        self.answered || self.reset || self.request_forwarded
+    }
+
     async fn moved_or_timed_out(&mut self) {
-        self.resume();
+        let could_move = self.look();
         if self.reset || self.request_forwarded && !self.response_started {
             return;
         }
         if self.response_forwarded || (!self.is_held() && !self.answered) {
             return;
         }
-        if self.may_move() {
+        self.wait_or_give_up(could_move).await;
+    }
+
+    /// Moves what filters have called for to go on. Tells whether more could come from elsewhere, asked before: what
+    /// has come by then is moved here, and what comes later leaves a wake-up.
+    fn look(&mut self) -> bool {
+        let could_move = self.may_move();
+        self.resume();
+        could_move
+    }
+
+    async fn wait_or_give_up(&mut self, could_move: bool) {
+        if could_move || self.may_move() {
             self.moved().await;
         } else {
             self.time_out();

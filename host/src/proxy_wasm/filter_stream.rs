@@ -180,6 +180,11 @@ impl<'a> Pass<'a> {
     }
 
     fn event(&mut self, event: Event) {
+        // What the filter has called for from elsewhere, from the answer to a call-out or a timer, came first.
+        if self.access.stream(self.context).is_some_and(|s| s.reply.is_some() || s.reset) {
+            return;
+        }
+        self.resume_if_called();
         match event {
             Event::Headers(headers, end) => self.headers(headers, end),
             Event::Data(data, end) => {

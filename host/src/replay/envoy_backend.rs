@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis_policy::Reason;
@@ -55,6 +55,9 @@ impl EnvoyBackend {
             // The source of a request comes from the header that we add; there is nobody else.
             trusted_hops: 1,
             upstream: Upstream::Nothing,
+            // What is recorded is judged without the network, as by the other backends.
+            clusters: Vec::new(),
+            trusted_ca: PathBuf::new(),
             admin: Some(anywhere),
             access_log: None,
             replay_clock_header: Some(clock_header.clone()),

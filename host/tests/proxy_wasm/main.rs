@@ -3,7 +3,9 @@
 
 mod bodies;
 mod calls;
+mod clusters;
 mod failure;
 mod maps;
 mod probe;
 mod sharing;
+mod waiting;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
+use portcullis::bundle::Bundle;
+use portcullis::clusters::{ClusterLimits, Clusters};
 use portcullis::compile_cache::CompileCache;
 use portcullis::gateway::{
     AccessLog, Gateway, GatewayLimits, Server, ServerLimits, Upstream as GatewayUpstream,
@@ -49,14 +51,19 @@ pub(super) fn start(
         config.environment = secrets.clone();
         filters.push((Module::load(&engine, place.tools.artifact(name))?, config));
     }
-    let host = Arc::new(Host::default().with_log(Arc::new(MemoryLog::new(LogLevel::Warn, 64))));
-    let filters = FilterPool::start(&host, &filters, 2)?;
-
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log: AccessLog = Arc::new(move |line: &str| {
         sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     });
+    let clusters = Bundle::read(policy)?.clusters()?;
+    let trust = tls::client_config(&[place.authority()])?;
+    let limits = ClusterLimits::default();
+    let clusters = Clusters::new(&clusters, Some(&trust), limits, place.runtime.clone(), &log)?;
+    let host = Host::default().with_log(Arc::new(MemoryLog::new(LogLevel::Warn, 64)));
+    let host = Arc::new(host.with_call_outs(Arc::new(clusters)));
+    let filters = FilterPool::start(&host, &filters, 2)?;
+
     let upstream = format!("http://{upstream}").parse().context("the echo's address")?;
     let gateway = Gateway {
         host,
@@ -66,7 +73,7 @@ pub(super) fn start(
         access_log: Arc::clone(&log),
         error_log: log,
     };
-    let tls = tls::server_config(&place.certificate(), &place.key())?;
+    let tls = tls::server_config(&place.certificate(), &place.key(), None)?;
     let any = ([127, 0, 0, 1], 0).into();
     let server = place.runtime.block_on(Server::bind(any, Some(tls), ServerLimits::default()))?;
     let address = server.local_address()?;

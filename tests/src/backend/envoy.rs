@@ -45,6 +45,7 @@ pub(super) fn bootstrap(
     command.arg("--filter").arg(place.tools.artifact("gate"));
     command.arg("--upstream").arg(upstream.to_string());
     command.arg("--certificate").arg(place.certificate()).arg("--key").arg(place.key());
+    command.arg("--trusted-ca").arg(place.authority());
     command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     let output = command.output().context("portcullis envoy")?;
     if output.status.code() != Some(0) {

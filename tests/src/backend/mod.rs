@@ -16,10 +16,11 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::client::Trust;
-use crate::credentials::{ASSERTION_KEY, Credentials};
+use crate::credentials::{ASSERTION_KEY, Credentials, ISSUER};
+use crate::key_server::{Identity, JWKS_PATH, KeyServer};
 use crate::policy;
 use crate::process::Process;
-use crate::scenario::{Behind, Filters, Setup, StartRefused, UpstreamAction};
+use crate::scenario::{Behind, Filters, KeyServerAction, Setup, StartRefused, UpstreamAction};
 use crate::tools::Tools;
 use crate::upstream::Echo;
 
@@ -91,8 +92,22 @@ impl Place {
         self.directory.path()
     }
 
-    fn policy(&self, name: &str) -> Result<PathBuf> {
-        policy::write(name, &self.credentials, self.directory.path())
+    /// The authority that vouches for the gate and for the key server.
+    fn authority(&self) -> PathBuf {
+        self.directory.path().join("tls/ca.pem")
+    }
+
+    fn policy(&self, name: &str, keys: &KeyServer) -> Result<PathBuf> {
+        policy::write(name, &self.credentials, keys, self.directory.path())
+    }
+
+    fn key_server(&self) -> Result<KeyServer> {
+        let (certificate, key) = (self.certificate(), self.key());
+        let identity = Identity { certificate: &certificate, key: &key };
+        let server = KeyServer::start(&self.runtime, Some(identity))?;
+        server.set_issuer(ISSUER);
+        server.put(JWKS_PATH, &self.credentials.jwks());
+        Ok(server)
     }
 }
 
@@ -114,6 +129,7 @@ pub struct Backend {
     setup: Setup,
     echo: Option<Echo>,
     function: Option<Function>,
+    keys: KeyServer,
     gate: Gate,
 }
 
@@ -144,26 +160,27 @@ impl Backend {
             (Behind::Function, Kind::Envoy) => Some(Function::start(place)?),
             _ => None,
         };
-        let gate = Self::gate(place, kind, setup, &setup.policy, upstream(&echo, &function))?;
-        Ok(Self { kind, setup: setup.clone(), echo, function, gate })
+        let keys = place.key_server()?;
+        let policy = place.policy(&setup.policy, &keys)?;
+        let gate = Self::gate(place, kind, setup, &policy, upstream(&echo, &function))?;
+        Ok(Self { kind, setup: setup.clone(), echo, function, keys, gate })
     }
 
     fn gate(
         place: &Place,
         kind: Kind,
         setup: &Setup,
-        policy: &str,
+        policy: &Path,
         upstream: Upstream,
     ) -> Result<Gate> {
-        let policy = place.policy(policy)?;
         let secrets = place.credentials.secrets();
         match (kind, setup.filters) {
-            (Kind::Serve, Filters::Gate) => serve::start(place, &policy, upstream, &secrets),
+            (Kind::Serve, Filters::Gate) => serve::start(place, policy, upstream, &secrets),
             #[cfg(feature = "chain")]
-            (Kind::Serve, Filters::Chain) => chain::start(place, &policy, upstream, secrets),
+            (Kind::Serve, Filters::Chain) => chain::start(place, policy, upstream, secrets),
             #[cfg(not(feature = "chain"))]
             (Kind::Serve, Filters::Chain) => bail!("needs the feature `chain`"),
-            (Kind::Envoy, filters) => envoy::start(place, &policy, filters, upstream, &secrets),
+            (Kind::Envoy, filters) => envoy::start(place, policy, filters, upstream, &secrets),
         }
         .with_context(|| format!("starting {kind}"))
     }
@@ -196,6 +213,31 @@ impl Backend {
         }
     }
 
+    /// Changes the key server, or looks at what has been asked of it.
+    ///
+    /// # Errors
+    ///
+    /// Its port is gone, or it has been asked more or less often than it should have been.
+    pub fn key_server(&mut self, place: &Place, action: &KeyServerAction) -> Result<()> {
+        match action {
+            KeyServerAction::Behave(behaviour) => self.keys.behave(*behaviour),
+            KeyServerAction::Keys(keys) => {
+                self.keys.put(JWKS_PATH, &place.credentials.jwks_of(keys));
+            }
+            KeyServerAction::Put { path, json } if json.is_null() => self.keys.remove(path),
+            KeyServerAction::Put { path, json } => self.keys.put(path, json),
+            KeyServerAction::Disappear => self.keys.disappear(),
+            KeyServerAction::Appear => self.keys.appear()?,
+            KeyServerAction::Asked { path, at_least, at_most } => {
+                let asked = self.keys.requests(path);
+                if asked < *at_least || asked > *at_most {
+                    bail!("expected {at_least} to {at_most} requests for {path}, got {asked}");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Stops the gate and starts one with another policy in its place.
     ///
     /// # Errors
@@ -203,7 +245,8 @@ impl Backend {
     /// It does not start.
     pub fn restart_with(&mut self, place: &Place, policy: &str) -> Result<()> {
         let upstream = upstream(&self.echo, &self.function);
-        self.gate = Self::gate(place, self.kind, &self.setup, policy, upstream)?;
+        let policy = place.policy(policy, &self.keys)?;
+        self.gate = Self::gate(place, self.kind, &self.setup, &policy, upstream)?;
         Ok(())
     }
 
@@ -213,7 +256,7 @@ impl Backend {
     ///
     /// It starts all the same, or does not say why not.
     pub fn start_refused(&self, place: &Place, refused: &StartRefused) -> Result<()> {
-        let policy = place.policy(&refused.policy)?;
+        let policy = place.policy(&refused.policy, &self.keys)?;
         let mut secrets = place.credentials.secrets();
         if let Some(name) = &refused.without_secret {
             secrets.remove(name).with_context(|| format!("there is no secret {name}"))?;

@@ -31,6 +31,7 @@ pub(super) fn spawn(
     command.arg("--filter").arg(place.tools.artifact("gate"));
     command.args(["--listen", "127.0.0.1:0", "--workers", "2"]);
     command.arg("--certificate").arg(place.certificate()).arg("--key").arg(place.key());
+    command.arg("--trusted-ca").arg(place.authority());
     match upstream {
         Upstream::Service(address) => {
             command.arg("--upstream").arg(format!("http://{address}"));

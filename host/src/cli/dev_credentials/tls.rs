@@ -64,7 +64,7 @@ fn check(directory: &Path) -> Result<(), Failure> {
     let authority = directory.join(AUTHORITY);
     let certificate = directory.join(CERTIFICATE);
     let key = directory.join(KEY);
-    tls::server_config(&certificate, &key).map_err(Failure::input)?;
+    tls::server_config(&certificate, &key, None).map_err(Failure::input)?;
 
     let mut roots = rustls::RootCertStore::empty();
     for root in tls::certificates(&authority).map_err(Failure::input)? {

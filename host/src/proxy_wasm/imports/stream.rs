@@ -14,9 +14,12 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap("env", "proxy_continue_stream", |c: C<'_>, kind: u32| {
         answer(c, |guest| {
             let direction = direction(kind)?;
-            // Like Envoy: done once the guest has returned, and nothing where there is no stream.
+            // Like Envoy: done once the guest has returned, and nothing where there is no stream. The request's fields
+            // are out of reach from here on, whichever way goes on.
             if let (Some(direction), Some(stream)) = (direction, guest.state_mut().stream_mut()) {
                 stream.side(direction).resume = true;
+                stream.request.headers_open = false;
+                stream.request.trailers_open = false;
             }
             Ok(())
         })
