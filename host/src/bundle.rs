@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::document::{Document, JwksSource, LocatedDocument, SchemaSource};
+use portcullis_policy::document::{ApiKeyFile, Document, JwksSource, LocatedDocument, SchemaSource};
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;
@@ -52,6 +52,7 @@ impl Bundle {
         let folder = path.parent().unwrap_or(Path::new(""));
         inline_key_sets(&mut located, folder)?;
         inline_schemas(&mut located, folder)?;
+        inline_api_keys(&mut located, folder)?;
         let json = serde_json::to_string(&located.document)
             .map_err(|error| located.error("", error.to_string()))?;
         if json.len() > MAXIMUM_BYTES {
@@ -176,6 +177,18 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
         }
     }
     Ok(())
+}
+
+fn inline_api_keys(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.api_keys.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let shown = path.display().to_string();
+    let text = read_text(&path, ApiKeyFile::MAXIMUM_BYTES).map_err(|why| format!("{shown}: {why}"));
+    let taken = text.and_then(|text| {
+        located.document.take_api_keys(&shown, &text).map_err(|why| why.to_string())
+    });
+    taken.map_err(|message| located.error("identity.api_keys.file", message))
 }
 
 fn read_text(path: &Path, limit: usize) -> std::io::Result<String> {
