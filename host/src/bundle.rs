@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::document::{ApiKeyFile, Document, JwksSource, LocatedDocument, SchemaSource};
+use portcullis_policy::document::{
+    ApiKeyFile, Document, JwksSource, LocatedDocument, SchemaSource,
+};
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;

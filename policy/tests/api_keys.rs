@@ -63,7 +63,8 @@ impl Gate {
             Step::NeedBody => panic!("there is no body"),
             Step::Respond(reply) => {
                 let problem: Value = serde_json::from_slice(&reply.body).unwrap();
-                let has_challenge = reply.headers.iter().any(|(name, _)| *name == "www-authenticate");
+                let has_challenge =
+                    reply.headers.iter().any(|(name, _)| *name == "www-authenticate");
                 assert_eq!(has_challenge, reply.status == 401, "{problem}");
                 let name = problem["type"].as_str().unwrap();
                 Err(name.strip_prefix("urn:portcullis:problem:").unwrap().to_owned())
@@ -90,7 +91,10 @@ impl Gate {
     fn tick(&mut self, body: Option<&str>) -> (usize, Vec<String>) {
         let mut upkeep = self.policy.upkeep(&mut self.runtime);
         for fetch in &upkeep.fetches {
-            assert_eq!((fetch.authority.as_str(), fetch.path.as_str()), ("keys.example", "/keys.json"));
+            assert_eq!(
+                (fetch.authority.as_str(), fetch.path.as_str()),
+                ("keys.example", "/keys.json")
+            );
             let answer = body.map(|body| Answer { status: 200, body: body.as_bytes() });
             let outcome = self.policy.fetched(fetch, answer, &mut self.runtime);
             upkeep.warnings.extend(outcome.warnings);
@@ -142,7 +146,8 @@ fn forged(id: &str) -> ApiKey {
 }
 
 fn entry(id: &str, changes: Value) -> Value {
-    let mut entry = json!({ "id": id, "digest": api_key(id).digest(&secret(KEY)), "owner": "batch" });
+    let mut entry =
+        json!({ "id": id, "digest": api_key(id).digest(&secret(KEY)), "owner": "batch" });
     entry.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     entry
 }
@@ -172,40 +177,68 @@ fn keys_are_taken_from_everywhere_and_hidden_everywhere() {
         assert!(edits.removed.contains(&name.to_owned()), "{name}");
         assert_eq!(principal(&edits, "/v1/model", None).unwrap().subject, "batch");
     }
-    let edits = gate.run(&get("/v1/model").with("cookie", &format!("a=1; key={key}; b=2"))).unwrap();
+    let edits =
+        gate.run(&get("/v1/model").with("cookie", &format!("a=1; key={key}; b=2"))).unwrap();
     assert!(edits.set.contains(&("cookie".to_owned(), "a=1; b=2".to_owned())));
     // What is signed is the query that the upstream sees, and the key is not in it.
-    for query in [format!("a=1&key={key}&b=2"), format!("a=1&b=2&k%65y={key}"), format!("key={}&a=1&b=2", key.replace('c', "%63"))] {
+    for query in [
+        format!("a=1&key={key}&b=2"),
+        format!("a=1&b=2&k%65y={key}"),
+        format!("key={}&a=1&b=2", key.replace('c', "%63")),
+    ] {
         let edits = gate.run(&get(&format!("/v1/model?{query}"))).unwrap();
-        assert!(edits.set.contains(&(":path".to_owned(), "/v1/model?a=1&b=2".to_owned())), "{query}");
+        assert!(
+            edits.set.contains(&(":path".to_owned(), "/v1/model?a=1&b=2".to_owned())),
+            "{query}"
+        );
         assert!(principal(&edits, "/v1/model", Some("a=1&b=2")).is_some());
         assert_eq!(principal(&edits, "/v1/model", Some(&query)), None);
         assert!(edits.set.iter().all(|(_, value)| !value.contains("CQkJ")));
-        assert!(!gate.audit.contains("CQkJ") && gate.audit.contains(r#""id":"batch1""#), "{}", gate.audit);
+        assert!(
+            !gate.audit.contains("CQkJ") && gate.audit.contains(r#""id":"batch1""#),
+            "{}",
+            gate.audit
+        );
     }
     // Whoever comes without one, or with a wrong one, does not get the wrong one past the gate either.
     let edits = gate.run(&get("/open?a=1")).unwrap();
     assert!(edits.removed.is_empty());
-    assert_eq!(gate.run(&get(&format!("/open?key={}", forged("batch1").expose()))).unwrap_err(), "api-key-invalid");
+    assert_eq!(
+        gate.run(&get(&format!("/open?key={}", forged("batch1").expose()))).unwrap_err(),
+        "api-key-invalid"
+    );
 }
 
 #[test]
 fn one_key_in_one_place() {
     let sources = json!([{ "header": "x-api-key" }, { "header": "authorization" }, { "query": "key" }, { "cookie": "key" }]);
-    let mut gate = Gate::new(json!({ "sources": sources, "keys": [entry("batch1", json!({})), entry("batch2", json!({}))] }));
+    let mut gate = Gate::new(
+        json!({ "sources": sources, "keys": [entry("batch1", json!({})), entry("batch2", json!({}))] }),
+    );
     let (one, other) = (api_key("batch1"), api_key("batch2"));
     let (one, other) = (one.expose(), other.expose());
     let with_header = get("/v1/model").with("x-api-key", one);
     for (request, reason) in [
         (with_header.clone().with("x-api-key", other), "header-conflict"),
-        (with_header.clone().with("authorization", &format!("Bearer {other}")), "credential-conflict"),
-        (with_header.clone().with("authorization", &format!("Bearer {one}")), "credential-conflict"),
+        (
+            with_header.clone().with("authorization", &format!("Bearer {other}")),
+            "credential-conflict",
+        ),
+        (
+            with_header.clone().with("authorization", &format!("Bearer {one}")),
+            "credential-conflict",
+        ),
         (with_header.clone().with("authorization", "Basic YTpi"), "credential-malformed"),
         (with_header.clone().with("cookie", &format!("key={other}")), "credential-conflict"),
         (with_header.clone().to(&format!("/v1/model?key={other}")), "credential-conflict"),
         (get(&format!("/v1/model?key={one}&key={other}")), "credential-conflict"),
         (get(&format!("/v1/model?key={one}&%6bey={other}")), "credential-conflict"),
-        (get("/v1/model").with("cookie", &format!("key={one}")).with("cookie", &format!("key={other}")), "credential-conflict"),
+        (
+            get("/v1/model")
+                .with("cookie", &format!("key={one}"))
+                .with("cookie", &format!("key={other}")),
+            "credential-conflict",
+        ),
         (get("/v1/model").with("x-api-key", &format!("{one},{other}")), "header-conflict"),
         (get("/v1/model").with("x-api-key", &format!("{one} {other}")), "credential-malformed"),
         (get("/v1/model").with("x-api-key", ""), "credential-malformed"),
@@ -229,7 +262,8 @@ fn bearer_keys_are_told_apart_from_tokens() {
     let claims = json!({ "iss": "https://a.example", "aud": "x", "sub": "alice", "exp": NOW + 60 });
     let token = common::sign_es256(&keys, &claims);
     let key = api_key("batch1");
-    let bearer = |credential: &str| get("/v1/model").with("authorization", &format!("Bearer {credential}"));
+    let bearer =
+        |credential: &str| get("/v1/model").with("authorization", &format!("Bearer {credential}"));
 
     let edits = gate.run(&bearer(&token)).unwrap();
     assert_eq!(principal(&edits, "/v1/model", None).unwrap().subject, "alice");
@@ -278,7 +312,8 @@ fn why_a_key_is_not_good_is_told_only_to_who_has_it() {
 
 #[test]
 fn validity_is_checked_at_every_use() {
-    let validity = json!({ "not_before": "2023-11-14T22:14:20Z", "expires": "2023-11-14T22:15:20Z" });
+    let validity =
+        json!({ "not_before": "2023-11-14T22:14:20Z", "expires": "2023-11-14T22:15:20Z" });
     let mut gate = Gate::new(json!({ "keys": [entry("batch1", validity)] }));
     let key = api_key("batch1");
     assert_eq!(gate.reason(&key), "api-key-not-yet-valid");
@@ -293,7 +328,8 @@ fn validity_is_checked_at_every_use() {
 #[test]
 fn without_a_clock_no_key_is_good() {
     let future = json!({ "expires": "2030-01-01T00:00:00Z" });
-    let mut gate = Gate::new(json!({ "keys": [entry("batch1", future), entry("batch2", json!({}))] }));
+    let mut gate =
+        Gate::new(json!({ "keys": [entry("batch1", future), entry("batch2", json!({}))] }));
     for now in [0, 1, 1_000_000_000_000_000_000, u64::MAX, u64::MAX - 1] {
         gate.runtime.now = Timestamp(now);
         for id in ["batch1", "batch2", "batch3"] {
@@ -318,7 +354,8 @@ fn networks_are_of_the_connection_and_cannot_be_walked_around() {
         (None, false),
     ] {
         gate.source = address.map(|address| address.parse().unwrap());
-        let request = get("/v1/model").with("x-api-key", key.expose()).with("x-forwarded-for", "10.1.2.3");
+        let request =
+            get("/v1/model").with("x-api-key", key.expose()).with("x-forwarded-for", "10.1.2.3");
         assert_eq!(gate.run(&request).is_ok(), is_good, "{address:?}");
     }
 }
@@ -343,18 +380,27 @@ fn routes_are_those_that_the_gate_found() {
 #[test]
 fn a_tenant_is_the_keys_and_nothing_else() {
     let of = |id: &str, tenant: &str| {
-        entry(id, json!({ "tenant": tenant, "owner": tenant, "roles": ["b", "a", "b"], "scopes": ["s"], "plan": "gold" }))
+        entry(
+            id,
+            json!({ "tenant": tenant, "owner": tenant, "roles": ["b", "a", "b"], "scopes": ["s"], "plan": "gold" }),
+        )
     };
     let keys = json!([of("batch1", "acme"), of("batch2", "globex"), entry("batch3", json!({}))]);
     let mut gate = Gate::new(json!({ "keys": keys }));
     let request = |id: &str| {
         let request = get("/acme").with("x-api-key", api_key(id).expose());
-        request.with("portcullis-principal", r#"sub="a", tenant="acme", roles=(), scopes=(), via=api-key"#)
+        request.with(
+            "portcullis-principal",
+            r#"sub="a", tenant="acme", roles=(), scopes=(), via=api-key"#,
+        )
     };
     let edits = gate.run(&request("batch1")).unwrap();
     let found = principal(&edits, "/acme", None).unwrap();
     assert_eq!((found.tenant.as_deref(), found.plan.as_deref()), (Some("acme"), Some("gold")));
-    assert_eq!((found.roles, found.scopes), (vec!["a".to_owned(), "b".to_owned()], vec!["s".to_owned()]));
+    assert_eq!(
+        (found.roles, found.scopes),
+        (vec!["a".to_owned(), "b".to_owned()], vec!["s".to_owned()])
+    );
     for id in ["batch2", "batch3"] {
         assert_eq!(gate.run(&request(id)).unwrap_err(), "tenant-denied", "{id}");
     }
@@ -367,11 +413,23 @@ fn a_tenant_is_the_keys_and_nothing_else() {
 #[test]
 fn documents_that_mean_something_else_are_errors() {
     for (section, expected) in [
-        (json!({ "keys": [entry("batch1", json!({ "routes": ["model", "modell"] }))] }), "keys[0].routes[1]: expected the name of a route"),
-        (json!({ "keys": [entry("batch1", json!({})), entry("batch1", json!({}))] }), "keys[1].id: expected an id that no other"),
-        (json!({ "keys": [entry("batch1", json!({ "expires": "2030-01-01" }))] }), "keys[0].expires: expected a date and time"),
+        (
+            json!({ "keys": [entry("batch1", json!({ "routes": ["model", "modell"] }))] }),
+            "keys[0].routes[1]: expected the name of a route",
+        ),
+        (
+            json!({ "keys": [entry("batch1", json!({})), entry("batch1", json!({}))] }),
+            "keys[1].id: expected an id that no other",
+        ),
+        (
+            json!({ "keys": [entry("batch1", json!({ "expires": "2030-01-01" }))] }),
+            "keys[0].expires: expected a date and time",
+        ),
         (json!({ "file": "keys.json" }), "file: expected the keys themselves"),
-        (json!({ "remote": { "uri": "http://keys.example/keys.json" } }), "remote.uri: expected https"),
+        (
+            json!({ "remote": { "uri": "http://keys.example/keys.json" } }),
+            "remote.uri: expected https",
+        ),
     ] {
         let error = Gate::with(section, Value::Null).err().unwrap();
         assert!(error.contains(&format!("identity.api_keys.{expected}")), "{error}");
@@ -478,7 +536,10 @@ fn answers_that_are_no_list_change_nothing() {
             (asked, warnings) = gate.tick(Some(bad));
         }
         assert_eq!(warnings.len(), 1, "{bad:.80}");
-        assert!(warnings[0].starts_with("the API keys from https://keys.example/keys.json: "), "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("the API keys from https://keys.example/keys.json: "),
+            "{warnings:?}"
+        );
     }
     let mut gate = Gate::new(json!({ "remote": remote() }));
     gate.tick(Some(&file(std::slice::from_ref(&good))));
@@ -494,7 +555,8 @@ fn answers_that_are_no_list_change_nothing() {
 #[test]
 fn what_is_in_both_lists_must_hold_in_both() {
     let key = api_key("batch1");
-    let section = || json!({ "keys": [entry("batch1", json!({ "owner": "document" }))], "remote": remote() });
+    let section =
+        || json!({ "keys": [entry("batch1", json!({ "owner": "document" }))], "remote": remote() });
     for (changes, reason) in [
         (json!({ "owner": "mallory", "roles": ["admin"] }), ""),
         (json!({ "revoked": true }), "api-key-revoked"),

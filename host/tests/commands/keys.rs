@@ -82,7 +82,11 @@ fn a_key_lives_from_new_to_revoked() {
     assert_eq!(desk.decision(&again)["decision"], "allow");
     let entries = desk.keys().keys;
     assert_eq!(entries.len(), 3);
-    assert!(entries.iter().all(|entry| entry.tenant.as_deref() == Some("acme") && entry.roles == ["caller"]));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.tenant.as_deref() == Some("acme") && entry.roles == ["caller"])
+    );
 
     let ended = desk.key(&["revoke", &id(&again), &id(&key)]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -101,9 +105,31 @@ fn a_key_lives_from_new_to_revoked() {
 fn what_a_key_gives_and_when_it_is_good_is_written_down() {
     let desk = Desk::new();
     let arguments = [
-        "new", "--id", "batch1", "--owner", "batch", "--tenant", "acme", "--role", "a", "--role", "b", "--scope",
-        "s", "--plan", "gold", "--not-before", "1h", "--expires", "2100-01-01T01:00:00+01:00", "--network",
-        "10.0.0.0/8", "--network", "2001:db8::/32", "--route", "predict",
+        "new",
+        "--id",
+        "batch1",
+        "--owner",
+        "batch",
+        "--tenant",
+        "acme",
+        "--role",
+        "a",
+        "--role",
+        "b",
+        "--scope",
+        "s",
+        "--plan",
+        "gold",
+        "--not-before",
+        "1h",
+        "--expires",
+        "2100-01-01T01:00:00+01:00",
+        "--network",
+        "10.0.0.0/8",
+        "--network",
+        "2001:db8::/32",
+        "--route",
+        "predict",
     ];
     desk.key_ok(&arguments);
     desk.key_ok(&["new", "--id", "batch2", "--owner", "b", "--expires", "90d"]);
@@ -150,7 +176,9 @@ fn a_rotation_never_prolongs_the_old_key() {
     desk.key_ok(&["new", "--id", "later", "--owner", "a", "--not-before", "1h"]);
     desk.key_ok(&["new", "--id", "gone", "--owner", "a"]);
     desk.key_ok(&["revoke", "gone"]);
-    for (id, expected) in [("later", "not good yet"), ("gone", "revoked"), ("none", "no key has the id none")] {
+    for (id, expected) in
+        [("later", "not good yet"), ("gone", "revoked"), ("none", "no key has the id none")]
+    {
         let message = desk.key_refused(&["rotate", id]);
         assert!(message.contains(expected), "{message}");
     }
@@ -169,7 +197,10 @@ fn bad_arguments_change_nothing_and_repeat_no_secret() {
         (vec!["new", "--owner", "a", "--scope", "a b"], "scopes[0]: expected one scope"),
         (vec!["new", "--owner", "a", "--expires", "soon"], "expected a date and time"),
         (vec!["new", "--owner", "a", "--expires", "2020-01-01T00:00:00Z"], "still to come"),
-        (vec!["new", "--owner", "a", "--expires", "1h", "--not-before", "2h"], "expires: expected a time after"),
+        (
+            vec!["new", "--owner", "a", "--expires", "1h", "--not-before", "2h"],
+            "expires: expected a time after",
+        ),
         (vec!["new", "--owner", "a", "--network", "10.0.0.0/33"], "invalid"),
         (vec!["rotate", "batch1", "--overlap", "1y"], "expected a span"),
         (vec!["rotate", &whole], "expected the id alone"),
@@ -193,7 +224,10 @@ fn a_file_that_is_not_right_is_left_alone() {
     for (text, expected) in [
         (String::new(), "keys.json:1:0: EOF"),
         (good.replace("\"owner\"", "\"onwer\""), "keys.json:2:"),
-        (good.replace("}\n]", ",\n\"expires\":\"soon\"}\n]"), "keys.json:3:1: keys[0].expires: expected"),
+        (
+            good.replace("}\n]", ",\n\"expires\":\"soon\"}\n]"),
+            "keys.json:3:1: keys[0].expires: expected",
+        ),
         (format!("{good}x"), "trailing characters"),
     ] {
         desk.write("keys.json", &text);
@@ -208,7 +242,11 @@ fn a_file_that_is_not_right_is_left_alone() {
     }
     desk.write("keys.json", &good.replace("}\n]", ",\n\"routes\":[\"predict\",\"predic\"]}\n]"));
     let ended = desk.run(&["check", "policy.yaml"], "");
-    assert!(ended.stderr.contains("keys.json:3:21: keys[0].routes[1]: expected the name of a route"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("keys.json:3:21: keys[0].routes[1]: expected the name of a route"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -219,7 +257,9 @@ fn of_eight_who_edit_at_once_none_loses_a_key() {
             .map(|worker| {
                 let desk = &desk;
                 let owner = format!("worker{worker}");
-                scope.spawn(move || (0..3).map(|_| desk.key_ok(&["new", "--owner", &owner])).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    (0..3).map(|_| desk.key_ok(&["new", "--owner", &owner])).collect::<Vec<_>>()
+                })
             })
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
@@ -229,9 +269,9 @@ fn of_eight_who_edit_at_once_none_loses_a_key() {
     there.sort();
     made.sort();
     assert_eq!((there.len(), there), (24, made));
-    let left = std::fs::read_dir(desk.folder.path()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".tmp")
-    });
+    let left = std::fs::read_dir(desk.folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".tmp"));
     assert_eq!(left.count(), 0);
 }
 
@@ -242,7 +282,8 @@ fn a_file_stays_as_open_as_it_was() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     let desk = Desk::new();
-    let mode = |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
     desk.key_ok(&["new", "--owner", "a"]);
     assert_eq!((mode("keys.json"), mode("keys.json.lock")), (0o600, 0o600));
     std::fs::set_permissions(desk.path("keys.json"), Permissions::from_mode(0o640)).unwrap();
@@ -261,7 +302,11 @@ fn a_file_stays_as_open_as_it_was() {
     std::fs::remove_file(desk.path("keys.json")).unwrap();
     std::fs::create_dir(desk.path("keys.json")).unwrap();
     let ended = desk.key(&["new", "--owner", "d"]);
-    assert!(ended.code == 2 && ended.stderr.contains("expected a regular file"), "{}", ended.stderr);
+    assert!(
+        ended.code == 2 && ended.stderr.contains("expected a regular file"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

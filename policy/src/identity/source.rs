@@ -131,7 +131,9 @@ impl Source {
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         match (&self.place, &other.place) {
             (Place::Header(name, prefix), Place::Header(other_name, other_prefix)) => {
-                let lower = |prefix: &Option<String>| prefix.as_ref().map(|prefix| prefix.to_ascii_lowercase());
+                let lower = |prefix: &Option<String>| {
+                    prefix.as_ref().map(|prefix| prefix.to_ascii_lowercase())
+                };
                 name == other_name && lower(prefix) == lower(other_prefix)
             }
             (place, other) => place == other,

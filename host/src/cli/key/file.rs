@@ -39,7 +39,9 @@ impl KeyFile {
         let shown = path.display().to_string();
         let failure = |error| Failure::input(format_args!("{shown}: {error}"));
         let path = match path.canonicalize() {
-            Err(error) if error.kind() == ErrorKind::NotFound && create => new_path(path).map_err(failure)?,
+            Err(error) if error.kind() == ErrorKind::NotFound && create => {
+                new_path(path).map_err(failure)?
+            }
             path => path.map_err(failure)?,
         };
         let lock = lock(&path).map_err(failure)?;
@@ -71,7 +73,8 @@ impl KeyFile {
         let text = self.text()?;
         // Nothing is written that could not be read again.
         ApiKeyFile::read(&self.shown, &text).map_err(Failure::input)?;
-        self.replace(&text).map_err(|error| Failure::runtime(format_args!("{}: {error}", self.shown)))
+        self.replace(&text)
+            .map_err(|error| Failure::runtime(format_args!("{}: {error}", self.shown)))
     }
 
     /// A line for each key, so that changes are easy to see.
@@ -132,7 +135,8 @@ fn new_path(path: &Path) -> std::io::Result<PathBuf> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let name = path.file_name();
-    let name = name.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidInput, "expected a file name"))?;
+    let name =
+        name.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidInput, "expected a file name"))?;
     Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
 }
 
@@ -175,7 +179,10 @@ fn take_over(file: &File, old: &Metadata) -> std::io::Result<()> {
     if user.is_some() || group.is_some() {
         fchown(file, user, group).map_err(|error| {
             let owner = format!("user {} and group {}", old.uid(), old.gid());
-            std::io::Error::new(error.kind(), format!("it belongs to {owner}, and cannot be kept theirs: {error}"))
+            std::io::Error::new(
+                error.kind(),
+                format!("it belongs to {owner}, and cannot be kept theirs: {error}"),
+            )
         })?;
     }
     // After the owner, which clears some bits.

@@ -51,7 +51,11 @@ impl Args {
         let entry = self.attributes.entry(key.id(), key.digest(&pepper), now)?;
         file.content.keys.push(entry);
         file.save()?;
-        eprintln!("{}: added {}. The key is shown this once, keep it safe.", path.display(), key.id());
+        eprintln!(
+            "{}: added {}. The key is shown this once, keep it safe.",
+            path.display(),
+            key.id()
+        );
         super::show(&key)
     }
 }

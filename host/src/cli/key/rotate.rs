@@ -57,7 +57,9 @@ impl Args {
                 return refused("the key is not good yet: revoke it and make a new one");
             }
             State::Expired if self.expires.is_none() => {
-                return refused("the key has expired: say with --expires how long a new one is good");
+                return refused(
+                    "the key has expired: say with --expires how long a new one is good",
+                );
             }
             State::Expired | State::Active => {}
         }

@@ -84,7 +84,20 @@ mod tests {
         {
             assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "d", "1", "-1d", "+1d", "1.5h", "1 d", "1D", "1y", "1dd", "36501d", "99999999999999999999d"] {
+        for text in [
+            "",
+            "d",
+            "1",
+            "-1d",
+            "+1d",
+            "1.5h",
+            "1 d",
+            "1D",
+            "1y",
+            "1dd",
+            "36501d",
+            "99999999999999999999d",
+        ] {
             assert!(span(text).is_err(), "{text}");
             assert!(When::parse(text).is_err(), "{text}");
         }

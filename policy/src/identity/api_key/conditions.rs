@@ -28,9 +28,8 @@ pub(super) struct Conditions {
 
 impl Conditions {
     pub(super) fn compile(entry: &ApiKeyEntry, field: &str) -> Result<Self, CompileError> {
-        let error = |name: &str, message: &str| {
-            Err(CompileError::new(format!("{field}.{name}"), message))
-        };
+        let error =
+            |name: &str, message: &str| Err(CompileError::new(format!("{field}.{name}"), message));
         let time = |text: &Option<String>, name: &str, default: Timestamp| match text {
             None => Ok(default),
             Some(text) => time(text).ok_or_else(|| {
@@ -100,7 +99,8 @@ impl Conditions {
     }
 
     fn admits_route(&self, route: Option<&str>) -> bool {
-        self.routes.is_empty() || route.is_some_and(|name| self.routes.iter().any(|other| other == name))
+        self.routes.is_empty()
+            || route.is_some_and(|name| self.routes.iter().any(|other| other == name))
     }
 }
 
@@ -167,9 +167,12 @@ mod tests {
             entry.expires = Some("2030-01-01T01:00:00+01:00".to_owned());
         });
         assert_eq!(error.unwrap_err(), "keys[0].expires: expected a time after `not_before`");
-        for (network, is_good) in
-            [("::ffff:10.0.0.0/104", false), ("::/0", true), ("10.0.0.0/8", true), ("2001:db8::/32", true)]
-        {
+        for (network, is_good) in [
+            ("::ffff:10.0.0.0/104", false),
+            ("::/0", true),
+            ("10.0.0.0/8", true),
+            ("2001:db8::/32", true),
+        ] {
             let result = compile(|entry| entry.networks = vec![network.parse().unwrap()]);
             assert_eq!(result.is_ok(), is_good, "{network}");
         }

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::list::KeyList;
 use super::check_routes;
-use crate::policy::CompileError;
+use super::list::KeyList;
 use crate::document::{ApiKeyEntry, ApiKeyFile, Document, DocumentError};
+use crate::policy::CompileError;
 
 impl ApiKeyFile {
     /// The longest file, in bytes.
@@ -38,11 +38,12 @@ impl ApiKeyFile {
             return Err(DocumentError::new(name, "", message));
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let file: Object<ObjectsOnly> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let inner = error.into_inner();
-            DocumentError::new(name, field, inner.to_string()).at(inner.line(), inner.column())
-        })?;
+        let file: Object<ObjectsOnly> = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| {
+                let field = error.path().to_string();
+                let inner = error.into_inner();
+                DocumentError::new(name, field, inner.to_string()).at(inner.line(), inner.column())
+            })?;
         deserializer.end().map_err(|error| {
             DocumentError::new(name, "", error.to_string()).at(error.line(), error.column())
         })?;
@@ -135,10 +136,16 @@ mod tests {
             ("{}".to_owned(), "missing field `keys`"),
             ("[]".to_owned(), "expected an object"),
             ("[[]]".to_owned(), "expected an object"),
-            (r#"{"keys":[["aaaa","","b"]]}"#.to_owned(), "keys[0]: invalid type: sequence, expected an object"),
+            (
+                r#"{"keys":[["aaaa","","b"]]}"#.to_owned(),
+                "keys[0]: invalid type: sequence, expected an object",
+            ),
             (r#"{"keys":[]} {}"#.to_owned(), "trailing characters"),
             (r#"{"keys":[],"keys":[]}"#.to_owned(), "duplicate field `keys`"),
-            (format!(r#"{{"keys":[{ENTRY},{ENTRY}]}}"#), "keys[1].id: expected an id that no other key has"),
+            (
+                format!(r#"{{"keys":[{ENTRY},{ENTRY}]}}"#),
+                "keys[1].id: expected an id that no other key has",
+            ),
             (entry("}", r#","revokd":true}"#), "keys[0].revokd: unknown field `revokd`"),
             (entry("}", r#","revoked":1}"#), "keys[0].revoked: invalid type"),
             (entry("}", r#","revoked":true,"revoked":false}"#), "duplicate field `revoked`"),
@@ -155,7 +162,8 @@ mod tests {
     #[test]
     fn errors_name_the_line() {
         let bad = ENTRY.replace("batch\"", "batch\",\n \"expires\": \"soon\"");
-        let error = read(&format!("{{\"keys\": [\n{},\n{bad}\n]}}", ENTRY.replace("aaaa", "bbbb"))).unwrap_err();
+        let error = read(&format!("{{\"keys\": [\n{},\n{bad}\n]}}", ENTRY.replace("aaaa", "bbbb")))
+            .unwrap_err();
         assert!(error.starts_with("keys.json:4:2: keys[1].expires: expected"), "{error}");
     }
 }

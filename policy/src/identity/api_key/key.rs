@@ -41,7 +41,8 @@ impl ApiKey {
     /// Makes a key of an id and 32 random bytes.
     pub fn new(id: &str, secret: &[u8; SECRET_BYTES]) -> Result<Self, ApiKeyError> {
         let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
-        let length = PREFIX.len().saturating_add(id.len()).saturating_add(SECRET_CHARS).saturating_add(1);
+        let length =
+            PREFIX.len().saturating_add(id.len()).saturating_add(SECRET_CHARS).saturating_add(1);
         // Of the right size at once: a text that grows leaves pieces of the secret behind.
         let mut text = Zeroizing::new(String::with_capacity(length));
         for part in [PREFIX, id, "_", &secret] {
@@ -192,7 +193,10 @@ mod tests {
     fn digests_are_those_of_other_implementations() {
         // printf %s pcl_batch1_CQkJ…CQk | openssl dgst -sha256 -mac HMAC -macopt hexkey:0303…03 -binary | basenc --base64url
         let key = ApiKey::new("batch1", &[9; 32]).unwrap();
-        assert_eq!(key.digest(&pepper(3)), "hmac-sha256:T1ZDvM0Ek_RgYZk0JDxOHEEvZPZpr4Cw1AlQmkILkNs");
+        assert_eq!(
+            key.digest(&pepper(3)),
+            "hmac-sha256:T1ZDvM0Ek_RgYZk0JDxOHEEvZPZpr4Cw1AlQmkILkNs"
+        );
         assert_ne!(key.digest(&pepper(3)), key.digest(&pepper(4)));
     }
 

@@ -54,17 +54,23 @@ impl KeyList {
 
 impl StoredKey {
     fn compile(entry: &ApiKeyEntry, field: &str) -> Result<Self, CompileError> {
-        let error = |name: &str, message: &str| {
-            CompileError::new(format!("{field}.{name}"), message)
-        };
+        let error =
+            |name: &str, message: &str| CompileError::new(format!("{field}.{name}"), message);
         // Whoever puts a whole key here must not find it in the message.
         if !is_id(&entry.id) {
             return Err(error("id", "expected 4 to 32 lower-case letters and digits"));
         }
         let digest = Digest::parse(&entry.digest).ok_or_else(|| {
-            error("digest", "expected hmac-sha256: and 32 bytes in base64url, as `portcullis key new` prints")
+            error(
+                "digest",
+                "expected hmac-sha256: and 32 bytes in base64url, as `portcullis key new` prints",
+            )
         })?;
-        let texts = [("owner", Some(&entry.owner)), ("tenant", entry.tenant.as_ref()), ("plan", entry.plan.as_ref())];
+        let texts = [
+            ("owner", Some(&entry.owner)),
+            ("tenant", entry.tenant.as_ref()),
+            ("plan", entry.plan.as_ref()),
+        ];
         for (name, text) in texts {
             if !text.is_none_or(|text| is_text(text)) {
                 return Err(error(name, EXPECTED_TEXT));
@@ -79,8 +85,10 @@ impl StoredKey {
             }
         }
         // Two scopes in one text would be one that nobody asks for.
-        if let Some(index) = entry.scopes.iter().position(|scope| !scope.bytes().all(is_scope_byte)) {
-            let message = "expected one scope: visible ASCII without quotes and backslashes (RFC 6749 §3.3)";
+        if let Some(index) = entry.scopes.iter().position(|scope| !scope.bytes().all(is_scope_byte))
+        {
+            let message =
+                "expected one scope: visible ASCII without quotes and backslashes (RFC 6749 §3.3)";
             return Err(error(&format!("scopes[{index}]"), message));
         }
         let principal = Principal {

@@ -52,7 +52,8 @@ impl ApiKeyRules {
             let name = "the API keys".to_owned();
             let field = format!("{FIELD}.remote");
             let parse = Box::new(fetched_list);
-            RemoteDocument::compile(name, remote, ApiKeyFile::MAXIMUM_BYTES, parse, &field).map(Arc::new)
+            RemoteDocument::compile(name, remote, ApiKeyFile::MAXIMUM_BYTES, parse, &field)
+                .map(Arc::new)
         });
         Ok(Self {
             sources: Source::compile_all(&section.sources, &format!("{FIELD}.sources"))?,
@@ -80,7 +81,8 @@ impl ApiKeyRules {
         question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<Arc<Principal>, Interruption> {
-        let invalid = || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
+        let invalid =
+            || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
         let id = key::id_of(text).map_err(|_| invalid())?;
         let digest = self.pepper.digest(text);
         let now = plausible_now(environment).ok_or_else(unavailable)?;
@@ -180,7 +182,10 @@ mod tests {
 
     fn rules(keys: Vec<ApiKeyEntry>) -> Result<ApiKeyRules, CompileError> {
         let section = ApiKeySection {
-            sources: vec![CredentialSource { header: Some("X-API-Key".into()), ..Default::default() }],
+            sources: vec![CredentialSource {
+                header: Some("X-API-Key".into()),
+                ..Default::default()
+            }],
             pepper: SecretSource { env: "PEPPER".into() },
             keys,
             file: None,
@@ -242,9 +247,8 @@ mod tests {
     #[test]
     fn of_many_keys_each_is_its_own() {
         let key = |number: usize| ApiKey::new(&format!("k{number:07}"), &[9; 32]).unwrap();
-        let entries = (0..100_000).map(|number| {
-            ApiKeyEntry { owner: number.to_string(), ..entry(&key(number)) }
-        });
+        let entries = (0..100_000)
+            .map(|number| ApiKeyEntry { owner: number.to_string(), ..entry(&key(number)) });
         let mut entries: Vec<ApiKeyEntry> = entries.collect();
         let rules = rules(entries.clone()).unwrap();
         for number in [0, 1, 4711, 99_999] {
