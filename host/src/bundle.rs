@@ -206,27 +206,6 @@ fn inline_key_sets(located: &mut LocatedDocument, folder: &Path) -> Result<(), D
     Ok(())
 }
 
-fn inline_api_keys(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
-    let section = located.document.identity.api_keys.as_ref();
-    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
-    let path = folder.join(file);
-    let error = |message: String| {
-        located.error("identity.api_keys.file", format!("{}: {message}", path.display()))
-    };
-    let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    let read: ApiKeyFile = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|why| error(format!("expected a file of API keys: {why}")))?;
-    deserializer
-        .end()
-        .map_err(|why| error(format!("expected a file of API keys and nothing after it: {why}")))?;
-    if let Some(section) = &mut located.document.identity.api_keys {
-        section.keys.extend(read.keys);
-        section.file = None;
-    }
-    Ok(())
-}
-
 fn inline_deny_list(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
     let section = located.document.identity.revocation.as_ref();
     let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
@@ -272,6 +251,18 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
         }
     }
     Ok(())
+}
+
+fn inline_api_keys(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let section = located.document.identity.api_keys.as_ref();
+    let Some(file) = section.and_then(|section| section.file.as_ref()) else { return Ok(()) };
+    let path = folder.join(file);
+    let shown = path.display().to_string();
+    let text = read_text(&path, ApiKeyFile::MAXIMUM_BYTES).map_err(|why| format!("{shown}: {why}"));
+    let taken = text.and_then(|text| {
+        located.document.take_api_keys(&shown, &text).map_err(|why| why.to_string())
+    });
+    taken.map_err(|message| located.error("identity.api_keys.file", message))
 }
 
 fn read_text(path: &Path, limit: usize) -> std::io::Result<String> {

@@ -13,7 +13,7 @@ use crate::authorisation::{AuthorisationRules, Roles};
 use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
-use crate::identity::Required;
+use crate::identity::{Required, check_routes};
 use crate::limits::Limit;
 use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
@@ -61,6 +61,9 @@ impl Policy {
         stages: Stages,
     ) -> Result<Self, CompileError> {
         let identity = stages.compile_identity(&document.identity, secrets)?;
+        if let Some(section) = &document.identity.api_keys {
+            check_routes(&section.keys, &document.routes, "identity.api_keys.keys")?;
+        }
         let headers = HeaderRules::new(
             document.access.headers.unwrap_or_default(),
             &identity.as_ref().map(|identity| identity.singular_fields()).unwrap_or_default(),

@@ -151,6 +151,16 @@ reasons! {
     IdentityUnavailable = "identity-unavailable", Identity, 503, "Credentials cannot be checked now, try again";
     /// An API key that nobody has.
     ApiKeyInvalid = "api-key-invalid", Identity, 401, "The API key is not valid";
+    /// An API key past its `expires`. This and the next four are told only to who has the key.
+    ApiKeyExpired = "api-key-expired", Identity, 401, "The API key has expired";
+    /// An API key before its `not_before`.
+    ApiKeyNotYetValid = "api-key-not-yet-valid", Identity, 401, "The API key is not valid yet";
+    /// An API key that was taken back.
+    ApiKeyRevoked = "api-key-revoked", Identity, 401, "The API key has been revoked";
+    /// An API key from an address that it is not for, or that is unknown.
+    ApiKeyNetworkDenied = "api-key-network-denied", Identity, 403, "The API key may not be used from your network address";
+    /// An API key on a route that it is not for.
+    ApiKeyRouteDenied = "api-key-route-denied", Identity, 403, "The API key is not for this kind of request";
     /// The caller lacks a role.
     RoleMissing = "role-missing", Authorisation, 403, "Your role does not allow this";
     /// The token lacks a scope.

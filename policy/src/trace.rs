@@ -170,7 +170,12 @@ impl Trace {
             Reason::TokenTenantDenied => of_issuer("tenants"),
             Reason::TokenBindingMissing | Reason::TokenBindingMismatch => of_issuer("binding"),
             Reason::TokenRevoked => "identity.revocation".to_owned(),
-            Reason::ApiKeyInvalid => "identity.api_keys".to_owned(),
+            Reason::ApiKeyInvalid
+            | Reason::ApiKeyExpired
+            | Reason::ApiKeyNotYetValid
+            | Reason::ApiKeyRevoked
+            | Reason::ApiKeyNetworkDenied
+            | Reason::ApiKeyRouteDenied => "identity.api_keys".to_owned(),
             Reason::RoleMissing => "authorisation.roles".to_owned(),
             Reason::ScopeMissing => "authorisation.scopes".to_owned(),
             Reason::TenantDenied => "authorisation.tenants".to_owned(),

@@ -1,6 +1,7 @@
 //! The `portcullis` command as its users have it.
 
 mod dpop;
+mod keys;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

@@ -228,7 +228,9 @@ pub struct ApiKeySection {
     /// it gives to filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Such a file fetched and kept fresh, so that a key that is revoked there opens nothing any more.
+    /// Such a file fetched and kept fresh, of at most 1 MiB and 20,000 keys, so that a key that is revoked there opens nothing any
+    /// more. While there is none that holds, only the keys above are known. A key that is in both is the document's, and must
+    /// be good in both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<Remote>,
 }

@@ -35,6 +35,8 @@ pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
 #[cfg(feature = "yaml")]
 pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
+#[cfg(feature = "yaml")]
+pub(crate) use yaml::place_in;
 
 /// A policy document as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

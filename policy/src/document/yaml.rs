@@ -54,6 +54,12 @@ impl LocatedDocument {
     }
 }
 
+/// The line and column of a field of a YAML or JSON text, or of the nearest thing around it; none where the text is neither.
+pub(crate) fn place_in(text: &str, field: &str) -> Option<(usize, usize)> {
+    let (_, places) = Loader::load("", text).ok()?;
+    Some(place_of(&places, field))
+}
+
 /// The place of a field, or of the nearest thing around it that is in the text; (0, 0) where there is none.
 fn place_of(places: &Places, field: &str) -> (usize, usize) {
     let mut path = if field == "." { "" } else { field };

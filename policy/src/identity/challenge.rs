@@ -43,7 +43,11 @@ fn joined(used: String, other: Option<String>) -> String {
 
 fn error_code(reason: Reason) -> Option<&'static str> {
     match reason {
-        Reason::CredentialMissing | Reason::ApiKeyInvalid => None,
+        Reason::CredentialMissing
+        | Reason::ApiKeyInvalid
+        | Reason::ApiKeyExpired
+        | Reason::ApiKeyNotYetValid
+        | Reason::ApiKeyRevoked => None,
         Reason::DpopProofInvalid | Reason::DpopProofReplayed => Some("invalid_dpop_proof"),
         Reason::DpopNonceRequired => Some("use_dpop_nonce"),
         _ => Some("invalid_token"),

@@ -21,7 +21,7 @@ pub use jwk::{Algorithm, JwkError, Key, KeySet};
 pub use signature::{JwsSignature, SignatureError};
 pub use token::{MAXIMUM_TOKEN_BYTES, Token};
 
-pub(crate) use api_key::ApiKeyRules;
+pub(crate) use api_key::{ApiKeyRules, check_routes};
 pub(crate) use claim::{ClaimCondition, Claims};
 pub(crate) use jwt::JwtRules;
 pub(crate) use requirement::Required;

@@ -52,7 +52,7 @@ impl Source {
         for (index, section) in sections.iter().enumerate() {
             let field = format!("{field}[{index}]");
             let source = Self::compile(section, &field)?;
-            if sources.iter().any(|other| other.place == source.place) {
+            if sources.iter().any(|other| other.is_same_place(&source)) {
                 return Err(CompileError::new(field, "expected a place that is not listed before"));
             }
             sources.push(source);
@@ -129,7 +129,15 @@ impl Source {
 
     /// Whether what stands here stands where the other one looks too.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
-        self.place == other.place
+        match (&self.place, &other.place) {
+            (Place::Header(name, prefix), Place::Header(other_name, other_prefix)) => {
+                let lower = |prefix: &Option<String>| {
+                    prefix.as_ref().map(|prefix| prefix.to_ascii_lowercase())
+                };
+                name == other_name && lower(prefix) == lower(other_prefix)
+            }
+            (place, other) => place == other,
+        }
     }
 
     /// How a client is told to present the credential.
@@ -183,6 +191,8 @@ impl Source {
                 let mut values =
                     cookies(headers)?.filter(|(key, _)| *key == name).map(|(_, value)| value);
                 let (found, second) = (values.next(), values.next());
+                // RFC 6265 §4.1.1: a value may stand in quotes.
+                let found = found.map(|value| value.trim_matches('"'));
                 one(found.map(Cow::Borrowed), second.is_some(), "cookie")
             }
         }
@@ -319,7 +329,7 @@ fn cookies(headers: &[Header]) -> Result<impl Iterator<Item = (&str, &str)>, Ref
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or(("", pair)))
-        .map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))))
+        .map(|(name, value)| (name.trim(), value.trim())))
 }
 
 fn too_long(at: &str) -> Refusal {
@@ -416,7 +426,7 @@ mod tests {
             "/?a=%20&access%5Ftoken=t&b",
             &[
                 ("authorization", "Bearer t"),
-                ("cookie", "a=1; session=t"),
+                ("cookie", "a=\"1\"; session=t"),
                 ("cookie", "b=2"),
                 ("x-kept", "t"),
             ],
@@ -426,7 +436,7 @@ mod tests {
             edits,
             [
                 HeaderEdit::Remove("authorization".into()),
-                HeaderEdit::Set("cookie".into(), "a=1; b=2".into()),
+                HeaderEdit::Set("cookie".into(), "a=\"1\"; b=2".into()),
             ]
         );
         assert_eq!(target.query.as_deref(), Some("a=%20&b"));

@@ -184,6 +184,11 @@ impl<T> RemoteDocument<T> {
         Some((Arc::clone(value), known.schedule.generation))
     }
 
+    /// What was known last, also where it does not hold any more: for what it forbids, not for what it allows.
+    pub(crate) fn last_known(&self) -> Option<Arc<T>> {
+        self.lock().value.as_ref().map(Arc::clone)
+    }
+
     /// A request misses something since `since`: asks for the document sooner, within bounds, and says whether there is hope.
     pub(crate) fn demand(&self, since: Timestamp, now: Timestamp) -> Hope {
         let mut known = self.lock();

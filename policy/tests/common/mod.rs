@@ -247,7 +247,7 @@ impl Request {
         self
     }
 
-    fn head(&self) -> RequestHead<'_> {
+    pub fn head(&self) -> RequestHead<'_> {
         RequestHead {
             headers: &self.headers,
             source: "192.0.2.1".parse().ok(),
@@ -258,7 +258,7 @@ impl Request {
 }
 
 pub struct Runtime {
-    now: Timestamp,
+    pub now: Timestamp,
     store: BTreeMap<String, (Vec<u8>, Version)>,
     versions: u32,
     random_fails: bool,
