@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use common::{Runtime, jwks, sign_es256};
 use jwt_simple::prelude::ES256KeyPair;
-use portcullis_policy::{Answer, Exchange, Fetch, Policy, Reason, RequestHead, Stage, Stages, Step};
+use portcullis_policy::{
+    Answer, Exchange, Fetch, Policy, Reason, RequestHead, Stage, Stages, Step,
+};
 use serde_json::{Value, json};
 
 /// The workers of one machine, and an issuer whose answers are set.
@@ -21,8 +23,10 @@ struct Machine {
 
 impl Machine {
     fn new(workers: usize, key_set: &Value) -> Self {
-        let remote = |path: &str| json!({"uri": format!("https://issuer.example/{path}"),
-            "refresh_seconds": 60, "max_stale_seconds": 600});
+        let remote = |path: &str| {
+            json!({"uri": format!("https://issuer.example/{path}"),
+            "refresh_seconds": 60, "max_stale_seconds": 600})
+        };
         let document = json!({
             "version": 1,
             "identity": {
@@ -34,7 +38,8 @@ impl Machine {
             "routes": [{ "name": "all", "match": { "prefix": "/" } }],
         });
         let stages = Stages::of(&[Stage::Identity, Stage::Authorisation]);
-        let compile = || Policy::from_json("policy", &document.to_string(), &BTreeMap::new(), stages);
+        let compile =
+            || Policy::from_json("policy", &document.to_string(), &BTreeMap::new(), stages);
         Self {
             workers: (0..workers).map(|_| Arc::new(compile().unwrap())).collect(),
             runtime: Runtime::new(),
@@ -73,7 +78,12 @@ impl Machine {
             (":path".to_owned(), b"/".to_vec()),
             ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
         ];
-        let head = RequestHead { headers: &headers, source: None, has_body: false, client_certificate: None };
+        let head = RequestHead {
+            headers: &headers,
+            source: None,
+            has_body: false,
+            client_certificate: None,
+        };
         exchange.request_head(&head, &mut self.runtime)
     }
 
@@ -161,13 +171,25 @@ fn a_flood_of_made_up_keys_asks_seldom_and_hurts_nobody() {
         assert_eq!(machine.request(1, &token), Ok(()));
     }
     let seconds = (machine.runtime.now().seconds() - begun.seconds()) as usize;
-    assert!(machine.asked - asked <= seconds / 2 + 2, "{} times in {seconds} s", machine.asked - asked);
+    assert!(
+        machine.asked - asked <= seconds / 2 + 2,
+        "{} times in {seconds} s",
+        machine.asked - asked
+    );
 }
 
 #[test]
 fn a_server_that_fails_opens_nothing_and_closes_nothing_that_is_known() {
     let (good, other) = (key("a"), key("b"));
-    for bad in [Ok("garbage".to_owned()), Ok("{\"keys\":[]}".to_owned()), Ok(String::new()), Err(0), Err(500), Err(404), Err(302)] {
+    for bad in [
+        Ok("garbage".to_owned()),
+        Ok("{\"keys\":[]}".to_owned()),
+        Ok(String::new()),
+        Err(0),
+        Err(500),
+        Err(404),
+        Err(302),
+    ] {
         // From the start: nobody comes in, and everybody is told to come again.
         let mut machine = Machine::new(2, &set(&[&good]));
         let (token, unknown) = (machine.token(&good, "alice"), machine.token(&other, "alice"));

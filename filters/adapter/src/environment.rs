@@ -133,7 +133,8 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
 }
 
 fn sha256_in_hex(text: &[u8]) -> Option<[u8; 32]> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut digest = [0; 32];
     if text.len() != 64 {
         return None;

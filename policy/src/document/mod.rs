@@ -34,9 +34,9 @@ pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
 #[cfg(feature = "yaml")]
-pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
-#[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
+#[cfg(feature = "yaml")]
+pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
 
 /// A policy document as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -273,7 +273,8 @@ impl Identify for IdentityRules {
     fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit> {
         let mut edits = source::hide(self.sources(), headers, target);
         // A proof goes where the token goes.
-        let hides_proof = self.jwt.as_ref().is_some_and(|jwt| jwt.dpop().is_some() && !jwt.forwards_dpop());
+        let hides_proof =
+            self.jwt.as_ref().is_some_and(|jwt| jwt.dpop().is_some() && !jwt.forwards_dpop());
         if hides_proof && headers.iter().any(|(name, _)| name == dpop::FIELD) {
             edits.push(HeaderEdit::Remove(dpop::FIELD.to_owned()));
         }
