@@ -82,6 +82,9 @@ impl Client {
             Ok(Err(error)) => return failure(&error),
             Err(_) => return Answer::TimedOut,
         };
+        if !self.is_bounded(response.headers()) {
+            return Answer::Malformed("a header section that is too long".to_owned());
+        }
         match tokio::time::timeout_at(deadline, self.read(response)).await {
             Ok(Ok(response)) => Answer::Complete(response),
             Ok(Err(trouble)) => Answer::Broken(trouble),
@@ -116,6 +119,13 @@ impl Client {
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) =
             (method, uri, headers);
         Some(request)
+    }
+
+    /// Exactly: the parsers' own bounds are those of their buffers.
+    fn is_bounded(&self, headers: &HeaderMap) -> bool {
+        let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        headers.len() <= self.limits.header_count
+            && bytes.sum::<usize>() <= self.limits.header_bytes
     }
 
     /// Reads an answer to its end, as far as it is bounded.

@@ -128,6 +128,17 @@ fn a_decision_is_not_lost_when_more_of_the_body_comes_first() {
 }
 
 #[test]
+fn a_stream_that_may_go_on_does_although_more_of_its_body_is_held() {
+    let rig = Rig::new(&WAITING.replace("(i32.eqz (global.get $open))", "(i32.const 1)"));
+    let mut exchange = rig.begin();
+    exchange.send(Event::Headers(headers(&[]), false));
+    rig.chain.plugins()[0].tick();
+    exchange.send(Event::Data(b"late".to_vec(), false));
+    let events = exchange.take_upstream();
+    assert!(matches!(events.as_slice(), [Event::Headers(_, false)]), "{events:?}");
+}
+
+#[test]
 fn nothing_that_could_still_come_is_a_reason_to_give_up() {
     // The answer is there before anybody waits for it, and there is nothing else that could come.
     struct AtOnce;
