@@ -20,6 +20,13 @@ pub(crate) struct NativeEnvironment {
     writes: u32,
 }
 
+impl NativeEnvironment {
+    /// One in which what decides is written down.
+    pub(crate) fn traced() -> Self {
+        Self { trace: Some(Trace::default()), ..Self::default() }
+    }
+}
+
 /// The machine's clock.
 pub(crate) fn clock() -> Timestamp {
     Timestamp(SystemClock.now_nanoseconds())

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_policy::{Principal, Reason, Stages, Step, Trace, TraceEntry};
+use portcullis_policy::{Principal, Reason, Stages, Step, TraceEntry};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -67,8 +67,7 @@ impl Args {
         let policy = Arc::new(bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?);
         let request = self.read_request()?;
 
-        let mut environment =
-            NativeEnvironment { trace: Some(Trace::default()), ..NativeEnvironment::default() };
+        let mut environment = NativeEnvironment::traced();
         let Driven { step, exchange, answered } =
             drive(&policy, &request, &fetched, &mut environment);
         let trace = environment.trace.take().unwrap_or_default();
