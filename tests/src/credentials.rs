@@ -1,6 +1,7 @@
 //! Who asks: an issuer of tokens, good ones and forged ones, and API keys.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
@@ -12,9 +13,9 @@ use portcullis_policy::Secret;
 use portcullis_policy::document::ApiKeyEntry;
 use portcullis_policy::identity::ApiKey;
 use serde_json::{Map, Value, json};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
-use crate::scenario::{ApiKeyKind, Jwt, PublishedKey, Signer};
+use crate::scenario::{ApiKeyKind, Dpop, Jwt, PublishedKey, Signer};
 
 /// The issuer that the policies name.
 pub const ISSUER: &str = "https://issuer.portcullis.local";
@@ -23,6 +24,8 @@ pub const AUDIENCE: &str = "scam-detector";
 /// The secrets that they name, with the variable of the function that has the same value.
 pub const ASSERTION_KEY: &str = "PORTCULLIS_ASSERTION_KEY";
 const PEPPER: &str = "PORTCULLIS_API_KEY_PEPPER";
+/// The origin in proofs, which the policy for them names: the gates' ports are any.
+const ORIGIN: &str = "https://gate.portcullis.local";
 const KEY_ID: &str = "tests-1";
 const STRANGER_KEY_ID: &str = "tests-2";
 const API_KEY_ID: &str = "tests1";
@@ -33,6 +36,10 @@ const LIFETIME: i64 = 300;
 pub struct Credentials {
     issuer: SigningKey,
     stranger: SigningKey,
+    /// Whose key tokens are bound to.
+    client: SigningKey,
+    /// How many proofs there have been, so that each has another name.
+    proofs: AtomicU64,
     pepper: [u8; 32],
     assertion_key: [u8; 32],
 }
@@ -44,6 +51,8 @@ impl Default for Credentials {
         Self {
             issuer: key(0x17),
             stranger: key(0x2b),
+            client: key(0x61),
+            proofs: AtomicU64::new(0),
             pepper: [0x35; 32],
             assertion_key: [0x4d; 32],
         }
@@ -86,12 +95,9 @@ impl Credentials {
     pub fn api_key_entry(&self) -> ApiKeyEntry {
         let pepper = Secret::from_bytes(self.pepper.to_vec().into()).expect("long enough");
         ApiKeyEntry {
-            id: API_KEY_ID.to_owned(),
-            digest: api_key(API_KEY_ID, 1).digest(&pepper),
-            owner: "batch".to_owned(),
             tenant: Some("machines".to_owned()),
             roles: vec!["caller".to_owned()],
-            scopes: Vec::new(),
+            ..ApiKeyEntry::new(API_KEY_ID, api_key(API_KEY_ID, 1).digest(&pepper), "batch")
         }
     }
 
@@ -113,8 +119,7 @@ impl Credentials {
     ///
     /// The clock is wrong.
     pub fn token(&self, subject: &str, jwt: &Jwt) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock")?.as_secs();
-        let now = i64::try_from(now).context("the clock")?;
+        let now = now()?;
         let mut claims = object(json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "tenant": format!("tenant-of-{subject}"),
             "roles": ["caller"], "iat": now, "exp": now + LIFETIME, "jti": format!("token-of-{subject}"),
@@ -135,12 +140,59 @@ impl Credentials {
         for (name, value) in &jwt.header {
             put(&mut header, name, value.clone());
         }
-        let encode = |members: Map<String, Value>| {
-            URL_SAFE_NO_PAD.encode(Value::Object(members).to_string())
-        };
-        let signed = format!("{}.{}", encode(header), encode(claims));
+        let signed = signing_input(header, claims);
         let signature = URL_SAFE_NO_PAD.encode(self.sign(jwt.signed_by, signed.as_bytes()));
         Ok(format!("{signed}.{signature}"))
+    }
+
+    /// The fields of a request with a token that is bound to the client's key, and proofs for it (RFC 9449 §7.1).
+    ///
+    /// # Errors
+    ///
+    /// The clock is wrong.
+    pub fn dpop(
+        &self,
+        subject: &str,
+        dpop: &Dpop,
+        method: &str,
+        path: &str,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let jwk = required_members(&self.client);
+        // RFC 7638 §3.3: serde_json writes the members in the order of their names.
+        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(jwk.to_string()));
+        let bound = object(json!({ "cnf": { "jkt": thumbprint } }));
+        let token = self.token(subject, &Jwt { claims: bound, ..Jwt::default() })?;
+        let scheme = if dpop.as_bearer { "Bearer" } else { "DPoP" };
+        let mut fields = vec![("authorization".to_owned(), format!("{scheme} {token}").into())];
+        for _ in 0..dpop.proofs.unwrap_or(1) {
+            fields.push(("dpop".to_owned(), self.proof(&token, dpop, method, path)?.into()));
+        }
+        Ok(fields)
+    }
+
+    fn proof(&self, token: &str, dpop: &Dpop, method: &str, path: &str) -> Result<String> {
+        let number = self.proofs.fetch_add(1, Ordering::Relaxed);
+        let now = now()?;
+        let mut claims = object(json!({
+            "htm": method, "htu": format!("{ORIGIN}{path}"), "iat": now,
+            "jti": format!("{now}-{number}"), "ath": URL_SAFE_NO_PAD.encode(Sha256::digest(token)),
+        }));
+        for (name, value) in &dpop.claims {
+            let value = match value.as_i64() {
+                Some(seconds) if name == "iat" => json!(now + seconds),
+                _ => value.clone(),
+            };
+            put(&mut claims, name, value);
+        }
+        let key = if dpop.stolen { &self.stranger } else { &self.client };
+        let jwk = required_members(key);
+        let mut header = object(json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk }));
+        for (name, value) in &dpop.header {
+            put(&mut header, name, value.clone());
+        }
+        let signed = signing_input(header, claims);
+        let signature: Signature = key.sign(signed.as_bytes());
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
     }
 
     fn sign(&self, signer: Signer, message: &[u8]) -> Vec<u8> {
@@ -175,6 +227,25 @@ fn public_jwk(key: &SigningKey, key_id: &str) -> Value {
 
 fn api_key(id: &str, secret: u8) -> ApiKey {
     ApiKey::new(id, &[secret; 32]).expect("a good id")
+}
+
+fn now() -> Result<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock")?.as_secs();
+    i64::try_from(now).context("the clock")
+}
+
+/// RFC 7515 §5.1.
+fn signing_input(header: Map<String, Value>, claims: Map<String, Value>) -> String {
+    let encode =
+        |members: Map<String, Value>| URL_SAFE_NO_PAD.encode(Value::Object(members).to_string());
+    format!("{}.{}", encode(header), encode(claims))
+}
+
+/// A public key with the members that its thumbprint is made of (RFC 7638 §3.2).
+fn required_members(key: &SigningKey) -> Value {
+    let mut jwk = object(public_jwk(key, ""));
+    jwk.retain(|name, _| ["kty", "crv", "x", "y"].contains(&name.as_str()));
+    Value::Object(jwk)
 }
 
 fn object(value: Value) -> Map<String, Value> {

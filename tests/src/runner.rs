@@ -192,6 +192,9 @@ impl Run<'_> {
         {
             fields.push(("content-type".to_owned(), content_type.into()));
         }
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let method = request.method.clone().unwrap_or_else(|| method.to_owned());
+        let path = request.path.clone().unwrap_or_else(|| "/echo".to_owned());
         match &request.credential {
             Credential::None => {}
             Credential::Caller => {
@@ -202,6 +205,9 @@ impl Run<'_> {
                 let token = credentials.token(self.name, jwt)?;
                 fields.push(("authorization".to_owned(), format!("Bearer {token}").into()));
             }
+            Credential::Dpop(dpop) => {
+                fields.extend(credentials.dpop(self.name, dpop, &method, &path)?);
+            }
             Credential::ApiKey(kind) => {
                 fields.push(("x-api-key".to_owned(), credentials.api_key(*kind).into()));
             }
@@ -211,11 +217,10 @@ impl Run<'_> {
         }
         let trailers = request.trailers.iter();
         let trailers = trailers.map(|field| Ok((field.name.clone(), field.value.bytes()?)));
-        let method = if body.is_some() { "POST" } else { "GET" };
         let raw = request.raw.as_ref().map(|raw| self.raw(&raw.bytes()?)).transpose()?;
         Ok(Outgoing {
-            method: request.method.clone().unwrap_or_else(|| method.to_owned()),
-            path: request.path.clone().unwrap_or_else(|| "/echo".to_owned()),
+            method,
+            path,
             fields,
             body,
             chunked: request.chunked,

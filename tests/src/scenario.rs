@@ -247,6 +247,8 @@ pub enum Credential {
     Caller,
     /// A token to one's liking.
     Jwt(Jwt),
+    /// A good token that is bound to a key of the client's, with a proof (RFC 9449).
+    Dpop(Dpop),
     /// An API key.
     ApiKey(ApiKeyKind),
 }
@@ -275,6 +277,22 @@ pub struct Jwt {
     pub header: Map<String, Value>,
     /// Who signs.
     pub signed_by: Signer,
+}
+
+/// A proof, and how it comes; what is not said is as in a good one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dpop {
+    /// Claims in place of the good ones; null removes one. `iat` counts seconds from now.
+    pub claims: Map<String, Value>,
+    /// Header parameters, likewise.
+    pub header: Map<String, Value>,
+    /// Somebody signs who has the token and not its key.
+    pub stolen: bool,
+    /// The token comes as a bearer token.
+    pub as_bearer: bool,
+    /// How many proofs there are, one field each. By default 1.
+    pub proofs: Option<usize>,
 }
 
 /// Who signs a token.
