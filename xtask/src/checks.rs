@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::artifacts::{self, Part};
 use crate::envoy;
+use crate::oracle;
 use crate::process;
 use crate::step::Step;
 use crate::workspace::Workspace;
@@ -43,6 +44,12 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     command.env("PORTCULLIS_COMMAND", workspace.portcullis());
     process::run(&mut command)?;
     step.done("passed");
+
+    match arguments {
+        // The tests have built the command.
+        [] => oracle::run(workspace)?,
+        _ => Step::skipped("oracle", "only some tests were asked for"),
+    }
 
     if env::var_os("PORTCULLIS_CORPORA").is_none_or(|folder| folder.is_empty()) {
         eprintln!();

@@ -124,7 +124,7 @@ impl Wheel {
     }
 }
 
-/// Python's package installer; also of use to `train`.
+/// Python's package installer; also of use to what is written in Python.
 pub(crate) struct Pip<'a> {
     workspace: &'a Workspace,
 }

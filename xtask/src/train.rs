@@ -1,21 +1,25 @@
 //! `cargo xtask train`: the scam detector's model, from data to ONNX file and model card.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::envoy::Pip;
 use crate::error::BadInput;
 use crate::process;
+use crate::python::Packages;
 use crate::step::{QuietStep, Step};
 use crate::workspace::Workspace;
+
+const PACKAGES: Packages = Packages {
+    list: "model/training/requirements.txt",
+    folder: "python",
+    what: "installing what training needs under target/python (a minute; the system stays as it is)",
+};
 
 /// Trains on the data in `data`, a folder laid out as model/training/README.md says.
 pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
     let data = Data::open(data)?;
-    install_requirements(workspace)?;
+    PACKAGES.ensure(workspace)?;
 
     let step =
         QuietStep::new("features", "compiling the feature extractor (a minute the first time)");
@@ -26,11 +30,11 @@ pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
 
     let step =
         Step::begin("train", "fitting, calibrating and measuring (2 minutes, 3 GB of memory)");
-    let mut command = workspace.command("python3");
+    let mut command = PACKAGES.python(workspace);
     command.arg("model/training/train.py").arg("--data").arg(&data.0);
     command.arg("--features").arg(workspace.target().join("debug/features"));
     command.arg("--out").arg(workspace.root().join("model"));
-    process::run(command.env("PYTHONPATH", python_packages(workspace)))?;
+    process::run(&mut command)?;
     step.done("model/scam-detector.onnx, model/model.json, model/MODEL_CARD.md");
     Ok(())
 }
@@ -68,38 +72,10 @@ const NEEDED: [&str; 4] = [
     "promo.tsv",
 ];
 
-fn python_packages(workspace: &Workspace) -> PathBuf {
-    workspace.target().join("python")
-}
-
-/// Installs numpy and its like under target/python, again only when the list has changed.
-fn install_requirements(workspace: &Workspace) -> Result<()> {
-    let list = workspace.root().join("model/training/requirements.txt");
-    let wanted = fs::read(&list).with_context(|| format!("reading {}", list.display()))?;
-    let mut digest = DefaultHasher::new();
-    wanted.hash(&mut digest);
-    let wanted = format!("{:016x}", digest.finish());
-    let folder = python_packages(workspace);
-    let stamp = folder.join(".requirements");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        Step::up_to_date("python packages", &workspace.display(&folder));
-        return Ok(());
-    }
-    let pip = Pip::find(workspace)?;
-    let step = Step::begin(
-        "python packages",
-        "installing what training needs under target/python (a minute; the system stays as it is)",
-    );
-    let mut command = pip.command();
-    command.args(["install", "--upgrade", "--only-binary", ":all:", "--target"]).arg(&folder);
-    process::run(command.arg("--requirement").arg(&list))?;
-    fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
-    step.done(&workspace.display(&folder));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,8 @@
 //! A policy, an issuer and a runtime to try it in.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+pub mod gate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

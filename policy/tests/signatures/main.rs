@@ -2,6 +2,7 @@
 
 mod attacks;
 mod cookbook;
+#[path = "../common/issuer.rs"]
 mod issuer;
 mod keys;
 mod malformed;

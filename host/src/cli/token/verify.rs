@@ -1,7 +1,7 @@
 //! `portcullis token verify`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,9 +34,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=300))]
     leeway: u32,
 
-    /// Verify signatures and nothing else: of many tokens, one per line on standard input; prints a line of JSON for
-    /// each, and ends with 0 whatever they are
-    #[arg(long, conflicts_with_all = ["issuer", "audience", "leeway", "token"])]
+    /// Verify many tokens, one per line on standard input; prints a line of JSON for each, and ends with 0 whatever they
+    /// are
+    #[arg(long, requires_all = ["issuer", "audience"], conflicts_with = "token")]
+    lines: bool,
+
+    /// Verify signatures and nothing else, of many tokens as with --lines
+    #[arg(long, conflicts_with_all = ["issuer", "audience", "leeway", "lines", "token"])]
     signature_only: bool,
 
     /// The token; by default it is read from standard input, where other users cannot see it
@@ -45,44 +49,65 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (keys, text) = key_set(&self.jwks)?;
+        let (keys, key_set) = key_set(&self.jwks)?;
         if self.signature_only {
-            let input = BufReader::new(std::io::stdin().lock());
-            return Signatures { keys, environment: NativeEnvironment::default() }
-                .verify_lines(input, std::io::stdout().lock());
+            return verify_lines(Signatures { keys, environment: NativeEnvironment::default() });
         }
-        let verdict = self.verdict(text)?;
-        super::super::print(&format!("{verdict}\n"))?;
-        match verdict["valid"] == true {
-            true => Ok(()),
-            false => Err(Failure::negative()),
+        if let (true, Some(issuer), Some(audience)) = (self.lines, &self.issuer, &self.audience) {
+            return verify_lines(Gate::new(key_set, issuer, audience, self.leeway)?);
         }
-    }
-
-    /// Asks a policy of one issuer, so that the verdict is the gate's.
-    fn verdict(self, key_set: String) -> Result<Value, Failure> {
-        const KEYS: &str = "KEYS";
         let text = token_text(self.token)?;
         // What is not compared is what the token says.
         let claims = Token::parse(&text).map(|token| token.claims).unwrap_or_default();
         let own = |name: &str| first_text(claims.get(name)?);
         let issuer = self.issuer.as_deref().or_else(|| own("iss")).unwrap_or("any");
         let audience = self.audience.as_deref().or_else(|| own("aud")).unwrap_or("any");
+        let verdict = Gate::new(key_set, issuer, audience, self.leeway)?.verdict(text.as_bytes())?;
+        super::super::print(&format!("{verdict}\n"))?;
+        match verdict["valid"] == true {
+            true => Ok(()),
+            false => Err(Failure::negative()),
+        }
+    }
+}
+
+/// What says whether a token is valid, and if not, why.
+trait Judge {
+    fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure>;
+}
+
+/// A policy of one issuer, so that the verdict is the gate's.
+struct Gate {
+    policy: Arc<Policy>,
+    environment: NativeEnvironment,
+}
+
+impl Gate {
+    fn new(key_set: String, issuer: &str, audience: &str, leeway: u32) -> Result<Self, Failure> {
+        const KEYS: &str = "KEYS";
         let document = json!({ "version": 1,
-            "identity": { "jwt": { "issuers": [{ "issuer": issuer, "audiences": [audience],
-                "jwks": { "env": KEYS }, "leeway_seconds": self.leeway }] } },
+            // Every line counts as it is: a field with a prefix would let blanks stand before the token.
+            "identity": { "jwt": { "sources": [{ "header": FIELD }], "issuers": [{ "issuer": issuer,
+                "audiences": [audience], "jwks": { "env": KEYS }, "leeway_seconds": leeway }] } },
             "routes": [{ "name": "all", "match": { "prefix": "/" } }] });
         let secrets = BTreeMap::from([(KEYS.to_owned(), key_set)]);
         let stages = Stages::of(&[Stage::Identity]);
         let policy = Policy::from_json("policy", &document.to_string(), &secrets, stages)
             .map_err(Failure::input)?;
+        Ok(Self { policy: Arc::new(policy), environment: NativeEnvironment::default() })
+    }
+}
 
-        let mut environment = NativeEnvironment::default();
-        let mut exchange = Arc::new(policy).begin(clock());
+/// The header field in which the policy gets the token.
+const FIELD: &str = "token";
+
+impl Judge for Gate {
+    fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure> {
+        let mut exchange = self.policy.begin(clock());
         let headers = [
             (":method".to_owned(), b"GET".to_vec()),
             (":path".to_owned(), b"/".to_vec()),
-            ("authorization".to_owned(), format!("Bearer {text}").into_bytes()),
+            (FIELD.to_owned(), token.to_vec()),
         ];
         let head = RequestHead {
             headers: &headers,
@@ -90,7 +115,7 @@ impl Args {
             has_body: false,
             client_certificate: None,
         };
-        let step = exchange.request_head(&head, &mut environment);
+        let step = exchange.request_head(&head, &mut self.environment);
         Ok(match (step, exchange.refused()) {
             (Step::Continue(_), None) => {
                 let principal = exchange.principal();
@@ -128,53 +153,55 @@ fn key_set(path: &Path) -> Result<(KeySet, String), Failure> {
     Ok((keys, text))
 }
 
+/// The keys alone.
 struct Signatures {
     keys: KeySet,
     environment: NativeEnvironment,
 }
 
-impl Signatures {
-    /// Answers every line, an empty one too, so that lines and verdicts stay in step.
-    fn verify_lines<R: std::io::Read>(
-        mut self,
-        mut input: BufReader<R>,
-        output: impl Write,
-    ) -> Result<(), Failure> {
-        let mut output = BufWriter::new(output);
-        let mut line = Vec::new();
-        let unreadable = |error| Failure::input(format_args!("standard input: {error}"));
-        loop {
-            line.clear();
-            // With room for the line's end, and a byte too many for what is too long.
-            let limit = MAXIMUM_TOKEN_BYTES as u64 + 3;
-            let mut limited = input.by_ref().take(limit);
-            if limited.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
-                return written(output.flush());
-            }
-            if line.len() as u64 == limit && line.last() != Some(&b'\n') {
-                skip_line(&mut input).map_err(unreadable)?;
-            }
-            let verdict = match self.verify(&line) {
-                Ok(()) => r#"{"valid":true}"#.to_owned(),
-                Err(reason) => format!(r#"{{"valid":false,"reason":"{}"}}"#, reason.as_str()),
-            };
-            let mut result = writeln!(output, "{verdict}");
-            // Who sends token by token waits for the answer.
-            if input.buffer().is_empty() {
-                result = result.and_then(|()| output.flush());
-            }
-            if result.is_err() {
-                return written(result);
-            }
-        }
+impl Judge for Signatures {
+    fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure> {
+        let verified = std::str::from_utf8(token)
+            .map_err(|_| Reason::TokenMalformed)
+            .and_then(|text| Token::parse(text).map_err(|refusal| refusal.reason))
+            .and_then(|token| {
+                let verified = self.keys.verify(&token, &mut self.environment);
+                verified.map_err(|refusal| refusal.reason)
+            });
+        Ok(match verified {
+            Ok(()) => json!({ "valid": true }),
+            Err(reason) => json!({ "valid": false, "reason": reason.as_str() }),
+        })
     }
+}
 
-    fn verify(&mut self, line: &[u8]) -> Result<(), Reason> {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let text = std::str::from_utf8(line).map_err(|_| Reason::TokenMalformed)?;
-        let token = Token::parse(text).map_err(|refusal| refusal.reason)?;
-        self.keys.verify(&token, &mut self.environment).map_err(|refusal| refusal.reason)
+/// Answers every line of standard input, an empty one too, so that lines and verdicts stay in step.
+fn verify_lines(mut judge: impl Judge) -> Result<(), Failure> {
+    let mut input = BufReader::new(std::io::stdin().lock());
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    let mut line = Vec::new();
+    let unreadable = |error| Failure::input(format_args!("standard input: {error}"));
+    loop {
+        line.clear();
+        // With room for the line's end, and a byte too many for what is too long.
+        let limit = MAXIMUM_TOKEN_BYTES as u64 + 3;
+        let mut limited = input.by_ref().take(limit);
+        if limited.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            return written(output.flush());
+        }
+        if line.len() as u64 == limit && line.last() != Some(&b'\n') {
+            skip_line(&mut input).map_err(unreadable)?;
+        }
+        let token = line.strip_suffix(b"\n").unwrap_or(&line);
+        let verdict = judge.verdict(token.strip_suffix(b"\r").unwrap_or(token))?;
+        let mut result = writeln!(output, "{verdict}");
+        // Who sends token by token waits for the answer.
+        if input.buffer().is_empty() {
+            result = result.and_then(|()| output.flush());
+        }
+        if result.is_err() {
+            return written(result);
+        }
     }
 }
 

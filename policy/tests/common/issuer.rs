@@ -1,5 +1,6 @@
 //! An issuer for every algorithm, and hosts to verify on. It signs with ring, so that nothing is verified by the code that
 //! signed it; ring does not know P-521.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -17,7 +18,7 @@ use ring::signature::{
 use ring::{hmac, rsa};
 use serde_json::{Value, json};
 
-pub(crate) const RSA_PEM: &str = include_str!("rsa.pem");
+pub(crate) const RSA_PEM: &str = include_str!("../signatures/rsa.pem");
 
 /// Signs with one algorithm; its key is called `k`.
 pub(crate) struct Issuer {
@@ -100,9 +101,17 @@ impl Issuer {
 
     /// A good token with further header parameters, or other values for its own.
     pub(crate) fn token(&self, header: &Value) -> String {
-        let header = self.header(header);
-        let signed = format!("{}.{}", encode(header), encode(r#"{"sub":"alice"}"#));
-        with_signature(&signed, &self.sign(signed.as_bytes()))
+        self.signed(self.header(header), r#"{"sub":"alice"}"#)
+    }
+
+    /// A token of any header and any payload.
+    pub(crate) fn signed(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+        self.signed_as_is(&format!("{}.{}", encode(header), encode(payload)))
+    }
+
+    /// A token of what is encoded already, somehow.
+    pub(crate) fn signed_as_is(&self, signed: &str) -> String {
+        with_signature(signed, &self.sign(signed.as_bytes()))
     }
 
     pub(crate) fn header(&self, changes: &Value) -> String {
