@@ -274,6 +274,40 @@ fn signatures_are_verified_line_by_line() {
 }
 
 #[test]
+fn tokens_are_verified_line_by_line() {
+    let desk = Desk::new();
+    let good = desk.token(&[]);
+    let claims = desk.ok(&["token", "inspect", &good]);
+    let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    let (issuer, audience) = (&claims["claims"]["iss"], &claims["claims"]["aud"]);
+    let (issuer, audience) = (issuer.as_str().unwrap(), audience.as_str().unwrap());
+    let arguments = ["token", "verify", "--jwks", "issuer.jwks.json", "--lines"];
+    let verify = |issuer: &str, audience: &str, input: &str| {
+        let arguments = [&arguments[..], &["--issuer", issuer, "--audience", audience]].concat();
+        let ended = desk.run(&arguments, input);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let verdict = |line: &str| {
+            let verdict: serde_json::Value = serde_json::from_str(line).unwrap();
+            match verdict["valid"].as_bool().unwrap() {
+                true => "valid".to_owned(),
+                false => verdict["reason"].as_str().unwrap().to_owned(),
+            }
+        };
+        ended.stdout.lines().map(verdict).collect::<Vec<_>>()
+    };
+    // A blank before a token is not what its issuer made.
+    let input = format!("{good}\n\n {good}\r\n{}\nx\n{good}", "a".repeat(100_000));
+    assert_eq!(
+        verify(issuer, audience, &input),
+        ["valid", "credential-malformed", "credential-malformed", "token-malformed", "token-malformed", "valid"]
+    );
+    assert_eq!(verify("other", audience, &good), ["token-issuer-unknown"]);
+    assert_eq!(verify(issuer, "other", &good), ["token-audience-mismatch"]);
+    // What every line is compared with must be said.
+    assert_eq!(desk.run(&arguments, &good).code, 2);
+}
+
+#[test]
 fn keys_go_into_the_policy_as_they_are_printed() {
     let desk = Desk::new();
     let arguments = ["key", "new", "--owner", "batch: \"x\"", "--role", "caller"];

@@ -71,9 +71,9 @@ impl Args {
     }
 }
 
-/// What says whether a token is valid, and if not, why.
+/// What says whether a token is valid, and if not, why: as a line of JSON.
 trait Judge {
-    fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure>;
+    fn line(&mut self, token: &[u8]) -> Result<String, Failure>;
 }
 
 /// A policy of one issuer, so that the verdict is the gate's.
@@ -96,12 +96,7 @@ impl Gate {
             .map_err(Failure::input)?;
         Ok(Self { policy: Arc::new(policy), environment: NativeEnvironment::default() })
     }
-}
 
-/// The header field in which the policy gets the token.
-const FIELD: &str = "token";
-
-impl Judge for Gate {
     fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure> {
         let mut exchange = self.policy.begin(clock());
         let headers = [
@@ -135,6 +130,15 @@ impl Judge for Gate {
     }
 }
 
+impl Judge for Gate {
+    fn line(&mut self, token: &[u8]) -> Result<String, Failure> {
+        self.verdict(token).map(|verdict| verdict.to_string())
+    }
+}
+
+/// The header field in which the policy gets the token.
+const FIELD: &str = "token";
+
 /// A text, or the first of several.
 fn first_text(claim: &Value) -> Option<&str> {
     let claim = match claim {
@@ -160,7 +164,7 @@ struct Signatures {
 }
 
 impl Judge for Signatures {
-    fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure> {
+    fn line(&mut self, token: &[u8]) -> Result<String, Failure> {
         let verified = std::str::from_utf8(token)
             .map_err(|_| Reason::TokenMalformed)
             .and_then(|text| Token::parse(text).map_err(|refusal| refusal.reason))
@@ -169,8 +173,8 @@ impl Judge for Signatures {
                 verified.map_err(|refusal| refusal.reason)
             });
         Ok(match verified {
-            Ok(()) => json!({ "valid": true }),
-            Err(reason) => json!({ "valid": false, "reason": reason.as_str() }),
+            Ok(()) => r#"{"valid":true}"#.to_owned(),
+            Err(reason) => format!(r#"{{"valid":false,"reason":"{}"}}"#, reason.as_str()),
         })
     }
 }
@@ -193,7 +197,7 @@ fn verify_lines(mut judge: impl Judge) -> Result<(), Failure> {
             skip_line(&mut input).map_err(unreadable)?;
         }
         let token = line.strip_suffix(b"\n").unwrap_or(&line);
-        let verdict = judge.verdict(token.strip_suffix(b"\r").unwrap_or(token))?;
+        let verdict = judge.line(token.strip_suffix(b"\r").unwrap_or(token))?;
         let mut result = writeln!(output, "{verdict}");
         // Who sends token by token waits for the answer.
         if input.buffer().is_empty() {
