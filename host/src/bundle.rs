@@ -383,6 +383,48 @@ routes:
     }
 
     #[test]
+    fn api_keys_in_files_are_put_in_place_and_checked_against_the_document() {
+        let entry = |id: &str, more: &str| {
+            let digest = format!("hmac-sha256:{}E", "A".repeat(42));
+            format!(r#"{{"id":"{id}","digest":"{digest}","owner":"a"{more}}}"#)
+        };
+        let policy =
+            POLICY.replace("keys: []", &format!("keys: [{}], file: api.json", entry("aaaa", "")));
+        let files = Files::new(&policy).with("keys.json", KEYS).with("schema.json", "{}");
+        let files = files.with("api.json", &format!(r#"{{"keys":[{}]}}"#, entry("bbbb", "")));
+        let bundle = files.read().unwrap();
+        bundle.check(&BTreeMap::new()).unwrap();
+        let keys = &bundle.document().identity.api_keys.as_ref().unwrap().keys;
+        assert_eq!(
+            keys.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(),
+            ["aaaa", "bbbb"]
+        );
+        assert!(!bundle.json().contains("api.json"));
+
+        let place = format!(
+            "policy.yaml:8:{}: identity.api_keys.file: api.json:2",
+            50 + entry("aaaa", "").len()
+        );
+        for (entry, expected) in [
+            (
+                entry("aaaa", ""),
+                "keys[0].id: expected an id that no key of the policy document has",
+            ),
+            (
+                entry("cccc", r#","routes":["all","al"]"#),
+                "keys[0].routes[1]: expected the name of a route",
+            ),
+            (entry("cccc", r#","expires":"soon""#), "keys[0].expires: expected a date and time"),
+            (entry("cccc", r#","expiry":"soon""#), "keys[0].expiry: unknown field"),
+        ] {
+            std::fs::write(files.0.path().join("api.json"), format!("{{\"keys\":[\n{entry}]}}"))
+                .unwrap();
+            let error = files.error();
+            assert!(error.starts_with(&place) && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn secret_keys_in_files_are_refused_with_a_hint() {
         let oct = format!(r#"{{"keys":[{{"kty":"oct","alg":"HS256","k":"{ASSUMED_KEY}"}}]}}"#);
         let error = Files::new(POLICY).with("keys.json", &oct).error();
