@@ -246,9 +246,10 @@ impl Exchange {
                     );
                 });
             }
-            self.strip(&policy, head.headers);
+            self.strip(head.headers, |name| policy.headers.is_reserved(name));
         } else {
-            // What only this filter sets is not for clients to set, whatever comes before it.
+            // Portcullis's own fields may be those of a filter before this one. What is made of claims here is not.
+            self.strip(head.headers, |name| policy.headers.is_claim_field(name));
             target.rewritten = false;
         }
         if let Some(identity) = &policy.identity {
@@ -395,10 +396,10 @@ impl Exchange {
     }
 
     /// Removes what only Portcullis may say.
-    fn strip(&mut self, policy: &Policy, headers: &[Header]) {
+    fn strip(&mut self, headers: &[Header], is_reserved: impl Fn(&str) -> bool) {
         for (name, _) in headers {
             let removal = HeaderEdit::Remove(name.clone());
-            if policy.headers.is_reserved(name) && !self.edits.contains(&removal) {
+            if is_reserved(name) && !self.edits.contains(&removal) {
                 if !self.record.stripped.contains(name) {
                     self.record.stripped.push(name.clone());
                 }

@@ -49,7 +49,9 @@ fn is_good(issuer: &Issuer, token: &[u8], now: u64) -> bool {
         let holds = claims.get("iss")? == ISSUER
             && is_for_us
             && claims.get("exp")?.as_u64()? + 30 > now
-            && claims.get("nbf").is_none_or(|begin| begin.as_u64().is_some_and(|begin| begin <= now + 30));
+            && claims
+                .get("nbf")
+                .is_none_or(|begin| begin.as_u64().is_some_and(|begin| begin <= now + 30));
         (is_signed && is_eddsa && is_the_key && holds).then_some(())
     };
     judge().is_some()
@@ -69,7 +71,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(|number| json!(number)),
         ".{0,20}".prop_map(Value::from),
         proptest::sample::select(vec![
-            "EdDSA", "Ed25519", "none", "HS256", "RS256", "k", "JWT", "at+jwt", "dpop+jwt", "b64", "exp", ISSUER, AUDIENCE, "alice"
+            "EdDSA", "Ed25519", "none", "HS256", "RS256", "k", "JWT", "at+jwt", "dpop+jwt", "b64",
+            "exp", ISSUER, AUDIENCE, "alice"
         ])
         .prop_map(Value::from),
     ];
@@ -84,15 +87,18 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Changes to the members of an object: some of those that mean something, and some that do not.
 fn changes(names: &'static [&'static str]) -> impl Strategy<Value = Vec<(String, Value)>> {
-    let name = prop_oneof![4 => proptest::sample::select(names).prop_map(str::to_owned), 1 => ".{0,12}"];
+    let name =
+        prop_oneof![4 => proptest::sample::select(names).prop_map(str::to_owned), 1 => ".{0,12}"];
     proptest::collection::vec((name, any_json()), 0..3)
 }
 
 const PARAMETERS: &[&str] = &[
-    "alg", "kid", "typ", "cty", "crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "enc", "zip", "p2c", "epk",
+    "alg", "kid", "typ", "cty", "crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256",
+    "enc", "zip", "p2c", "epk",
 ];
 const CLAIMS: &[&str] = &[
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "roles", "scope", "tenant", "cnf", "nonce", "kid", "azp", "act",
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "roles", "scope", "tenant", "cnf", "nonce",
+    "kid", "azp", "act",
 ];
 
 fn changed(mut members: Value, changes: Vec<(String, Value)>) -> String {

@@ -93,7 +93,8 @@ impl<'a> Attacker<'a> {
             self.add(1, format!("alg {name:?}, unsigned"), unsigned, Reason::TokenMalformed);
             self.add(1, format!("alg {name:?}, signed"), &signed, Reason::TokenUnsupported);
         }
-        for value in [json!(null), json!(["none"]), json!(0), json!(false), json!({"alg": "none"})] {
+        for value in [json!(null), json!(["none"]), json!(0), json!(false), json!({"alg": "none"})]
+        {
             let token = self.with_header(&json!({"alg": value}));
             self.add(1, format!("alg {value}"), token, Reason::TokenMalformed);
         }
@@ -108,7 +109,8 @@ impl<'a> Attacker<'a> {
         }
         let jwk = &self.issuer.jwk;
         let member = |name: &str| jwk.get(name).and_then(Value::as_str).map(decode);
-        let mut secrets = vec![jwk.to_string().into_bytes(), self.issuer.keys().to_string().into_bytes()];
+        let mut secrets =
+            vec![jwk.to_string().into_bytes(), self.issuer.keys().to_string().into_bytes()];
         secrets.extend([member("n"), member("x")].into_iter().flatten());
         if jwk["kty"] == "RSA" {
             let pem = jwt_simple::prelude::RS256KeyPair::from_pem(RSA_PEM).unwrap().public_key();
@@ -116,14 +118,26 @@ impl<'a> Attacker<'a> {
             secrets.extend([der, pem.trim_end().into(), format!(" {pem}").into(), pem.into()]);
         }
         for (index, secret) in secrets.iter().enumerate() {
-            for (name, algorithm) in
-                [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
-            {
+            for (name, algorithm) in [
+                ("HS256", hmac::HMAC_SHA256),
+                ("HS384", hmac::HMAC_SHA384),
+                ("HS512", hmac::HMAC_SHA512),
+            ] {
                 let header = self.issuer.header(&json!({"alg": name}));
                 let token = self.by_hmac(algorithm, secret, &header);
-                self.add(2, format!("{name} by form {index} of the key"), token, Reason::TokenUnsupported);
+                self.add(
+                    2,
+                    format!("{name} by form {index} of the key"),
+                    token,
+                    Reason::TokenUnsupported,
+                );
                 let token = self.by_hmac(algorithm, secret, &self.issuer.header(&json!({})));
-                self.add(2, format!("{name} unnamed by form {index}"), token, Reason::TokenSignatureInvalid);
+                self.add(
+                    2,
+                    format!("{name} unnamed by form {index}"),
+                    token,
+                    Reason::TokenSignatureInvalid,
+                );
             }
         }
     }
@@ -196,7 +210,11 @@ impl<'a> Attacker<'a> {
         let token = format!("{header}.{other}.{signature}");
         self.add(4, "another's claims", token, Reason::TokenSignatureInvalid);
         for secret in [b"".as_slice(), b"\0", b"secret", b"k"] {
-            let token = self.by_hmac(hmac::HMAC_SHA256, secret, &self.issuer.header(&json!({"alg": "HS256"})));
+            let token = self.by_hmac(
+                hmac::HMAC_SHA256,
+                secret,
+                &self.issuer.header(&json!({"alg": "HS256"})),
+            );
             let reason = match self.issuer.algorithm {
                 Algorithm::Hs256 => Reason::TokenSignatureInvalid,
                 _ => Reason::TokenUnsupported,
@@ -298,7 +316,9 @@ impl<'a> Attacker<'a> {
             let token = self.with_header(&json!({"kid": kid}));
             self.add(8, format!("kid {kid:?}"), token, Reason::TokenKeyUnknown);
         }
-        for kid in [json!(long), json!(0), json!(null), json!(["k"]), json!({"k": "k"}), json!(true)] {
+        for kid in
+            [json!(long), json!(0), json!(null), json!(["k"]), json!({"k": "k"}), json!(true)]
+        {
             let token = self.with_header(&json!({"kid": kid}));
             self.add(8, format!("kid {kid:.20}"), token, Reason::TokenMalformed);
         }
@@ -390,7 +410,8 @@ impl<'a> Attacker<'a> {
                 [open, br#","x":NaN}"#].concat(),
                 [open, br#","x":01}"#].concat(),
                 [open, b",}"].concat(),
-                [open, br#","x":"#, "[".repeat(100).as_bytes(), "]".repeat(100).as_bytes(), b"}"].concat(),
+                [open, br#","x":"#, "[".repeat(100).as_bytes(), "]".repeat(100).as_bytes(), b"}"]
+                    .concat(),
                 [open, br#","x":["#, "1,".repeat(1000).as_bytes(), b"1]}"].concat(),
                 open.to_vec(),
                 text.iter().flat_map(|byte| [*byte, 0]).collect(),
@@ -434,7 +455,8 @@ impl<'a> Attacker<'a> {
             ];
             // Bits at the end that say nothing.
             if part.len() % 4 != 0 {
-                let last = ALPHABET.iter().position(|byte| part.ends_with(char::from(*byte))).unwrap();
+                let last =
+                    ALPHABET.iter().position(|byte| part.ends_with(char::from(*byte))).unwrap();
                 let other = char::from(ALPHABET[last | 1]);
                 tokens.push(("spare bits", with(format!("{}{other}", &part[..part.len() - 1]))));
             }
@@ -465,15 +487,23 @@ impl<'a> Attacker<'a> {
             let token = self.issuer.signed(self.issuer.header(&json!({})), payload);
             self.add(12, "nested", token, Reason::TokenMalformed);
         }
-        for (alg, further) in [("dir", json!({})), ("PBES2-HS256+A128KW", json!({"p2c": 2_147_483_647, "p2s": "AA"}))] {
-            let mut header = json!({"alg": alg, "enc": "A256GCM", "zip": "DEF", "cty": "JWT", "kid": "k"});
+        for (alg, further) in
+            [("dir", json!({})), ("PBES2-HS256+A128KW", json!({"p2c": 2_147_483_647, "p2s": "AA"}))]
+        {
+            let mut header =
+                json!({"alg": alg, "enc": "A256GCM", "zip": "DEF", "cty": "JWT", "kid": "k"});
             header.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
             let header = header.to_string();
             let parts = [header.as_bytes(), b"", b"iv", inner.as_bytes(), b"tag"];
             let token = parts.map(encode).join(".");
             self.add(12, format!("encrypted by {alg}"), token, Reason::TokenMalformed);
             let token = self.issuer.signed(header, &self.claims);
-            self.add(12, format!("signed as if encrypted by {alg}"), token, Reason::TokenUnsupported);
+            self.add(
+                12,
+                format!("signed as if encrypted by {alg}"),
+                token,
+                Reason::TokenUnsupported,
+            );
         }
     }
 
@@ -575,12 +605,17 @@ fn every_attack_is_refused_from_every_place_with_every_algorithm() {
 }
 
 /// What is refused before it is looked at as a token.
-const NO_CREDENTIAL: [Reason; 4] =
-    [Reason::CredentialMalformed, Reason::HeaderConflict, Reason::HeaderInvalid, Reason::CredentialMissing];
+const NO_CREDENTIAL: [Reason; 4] = [
+    Reason::CredentialMalformed,
+    Reason::HeaderConflict,
+    Reason::HeaderInvalid,
+    Reason::CredentialMissing,
+];
 
 /// Neither the client nor the record gets back what was sent.
 fn assert_tells_nothing(gate: &Gate, token: &[u8], what: &str) {
-    let Some(signature) = token.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() > 20) else {
+    let Some(signature) = token.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() > 20)
+    else {
         return;
     };
     for text in [&gate.record, &gate.problem] {
@@ -648,7 +683,9 @@ fn only_one_reading_of_the_authorization_field_is_accepted() {
     }
     let twice = Head::get("/").bearer(&token).bearer(&token);
     assert_eq!(gate.send(&twice).map(|_| ()), Err(Reason::HeaderConflict));
-    for value in [format!("{token},{token}"), format!(" {token}"), format!("Bearer {token}"), String::new()] {
+    for value in
+        [format!("{token},{token}"), format!(" {token}"), format!("Bearer {token}"), String::new()]
+    {
         assert!(gate.send(&Head::get("/").with("x-token", &value)).is_err(), "{value:?}");
     }
 }

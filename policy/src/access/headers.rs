@@ -101,8 +101,12 @@ impl HeaderRules {
 
     /// Whether a field is one that only Portcullis may set under this policy.
     pub(crate) fn is_reserved(&self, name: &str) -> bool {
-        is_reserved(name)
-            || (!self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name)))
+        is_reserved(name) || self.is_claim_field(name)
+    }
+
+    /// Whether a field is made of claims under this policy.
+    pub(crate) fn is_claim_field(&self, name: &str) -> bool {
+        !self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name))
     }
 
     pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {

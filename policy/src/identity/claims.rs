@@ -267,7 +267,9 @@ const ESCAPED_IN_ARRAYS: &AsciiSet = &ESCAPED.add(b',');
 /// A claim as the value of a field: nothing in it can end the field or begin another.
 fn field_value(value: &Value) -> Option<String> {
     let scalar = |value: &Value, escaped: &'static AsciiSet| match value {
-        Value::String(text) => Some(utf8_percent_encode(text, escaped).to_string()),
+        Value::String(text) => {
+            Some(with_blanks_kept(utf8_percent_encode(text, escaped).to_string()))
+        }
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
@@ -280,6 +282,19 @@ fn field_value(value: &Value) -> Option<String> {
         one => scalar(one, ESCAPED)?,
     };
     (text.len() <= MAXIMUM_FIELD_BYTES).then_some(text)
+}
+
+/// Blanks at the ends are no part of a field's value (RFC 9110 §5.5), nor of an item's in a list: they would be lost, and
+/// `admin ` would be `admin`.
+fn with_blanks_kept(text: String) -> String {
+    let text = match text.strip_prefix(' ') {
+        Some(rest) => format!("%20{rest}"),
+        None => text,
+    };
+    match text.strip_suffix(' ') {
+        Some(rest) => format!("{rest}%20"),
+        None => text,
+    }
 }
 
 /// A NumericDate (RFC 7519 §2) in whole seconds.
@@ -459,6 +474,9 @@ mod tests {
             (json!("a\r\nx-admin: 1"), Some("a%0D%0Ax-admin: 1")),
             (json!("Zoë 100%"), Some("Zo%C3%AB 100%25")),
             (json!(["a,b", 1, true]), Some("a%2Cb,1,true")),
+            (json!(" admin "), Some("%20admin%20")),
+            (json!(" "), Some("%20")),
+            (json!(["a", " b"]), Some("a,%20b")),
             (json!([]), Some("")),
             (json!({"a": 1}), None),
             (json!([["a"]]), None),

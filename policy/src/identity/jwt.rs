@@ -56,6 +56,7 @@ pub(super) struct Verified {
     /// Which issuer's it is.
     pub(super) issuer: usize,
     pub(super) principal: Arc<Principal>,
+    /// The `kid` of the key that verified it, whether the token named it or not.
     pub(super) key_id: Option<String>,
     pub(super) confirmation: Option<Confirmation>,
     /// Header fields for the upstream.
@@ -207,9 +208,12 @@ impl JwtRules {
 
     /// Header fields that are made of claims: nobody else may set them.
     pub(super) fn claim_fields(&self) -> impl Iterator<Item = &str> {
-        self.issuers
-            .iter()
-            .flat_map(|issuer| issuer.claims.header_names().chain(issuer.payload_header.as_deref()))
+        self.issuers.iter().flat_map(IssuerRules::claim_fields)
+    }
+
+    /// Those that are made of one issuer's claims.
+    pub(super) fn claim_fields_of(&self, issuer: usize) -> impl Iterator<Item = &str> {
+        self.issuers.get(issuer).into_iter().flat_map(IssuerRules::claim_fields)
     }
 
     /// What is fetched.
@@ -222,16 +226,26 @@ impl JwtRules {
 impl IssuerRules {
     fn compile(issuer: &Issuer, field: &str, secrets: &dyn Secrets) -> Result<Self, CompileError> {
         let payload_header = issuer.payload_header.as_deref();
-        let payload_header =
-            payload_header.map(|name| header_name(name, &format!("{field}.payload_header")));
+        let payload_header = payload_header
+            .map(|name| header_name(name, &format!("{field}.payload_header")))
+            .transpose()?;
+        let claims = ClaimRules::compile(issuer, field)?;
+        if claims.header_names().any(|name| payload_header.as_deref() == Some(name)) {
+            let message = "expected a field that no claim is written to";
+            return Err(CompileError::new(format!("{field}.payload_header"), message));
+        }
         Ok(Self {
             name: issuer.name.clone().unwrap_or_else(|| issuer.issuer.clone()),
-            claims: ClaimRules::compile(issuer, field)?,
+            claims,
             keys: KeySource::compile(issuer, field, secrets)?,
             token_types: token_types(issuer, &format!("{field}.token_types"))?,
             binding: issuer.binding,
-            payload_header: payload_header.transpose()?,
+            payload_header,
         })
+    }
+
+    fn claim_fields(&self) -> impl Iterator<Item = &str> {
+        self.claims.header_names().chain(self.payload_header.as_deref())
     }
 
     fn verify(
@@ -262,7 +276,7 @@ impl IssuerRules {
         Ok(Verified {
             issuer: index,
             principal: Arc::new(principal),
-            key_id: token.key_id().map(str::to_owned),
+            key_id: keys.find(token.key_id()).and_then(|key| key.id.clone()),
             confirmation: Confirmation::read(&token.claims)?,
             edits,
             validity,

@@ -221,10 +221,14 @@ impl IdentityRules {
         environment: &mut dyn Environment,
     ) -> Result<Option<Caller>, Interruption> {
         let presented = self.presented(question)?;
-        // With two credentials, who is calling depends on who reads which; unless both are asked for.
-        if presented.len() > 1 && !question.required.takes_several() {
-            let refusal = Refusal::new(Reason::CredentialConflict, "Present one credential.");
-            return Err(refusal.into());
+        // With two credentials, who is calling depends on who reads which; unless both are asked for. Nobody has said what one
+        // more than that would mean, and none is verified.
+        if presented.len() > question.required.most() {
+            let detail = match question.required.most() {
+                1 => "Present one credential.",
+                _ => "Present each credential once.",
+            };
+            return Err(Refusal::new(Reason::CredentialConflict, detail).into());
         }
         let mut callers = Vec::with_capacity(presented.len());
         let mut proofs = Vec::new();
@@ -294,7 +298,20 @@ impl Identify for IdentityRules {
             "api_key" => self.api_keys.as_ref().map(|_| Provider::ApiKey),
             issuer => self.jwt.as_ref()?.issuer_named(issuer).map(Provider::Issuer),
         };
-        Required::compile(requirement, provider, field)
+        let required = Required::compile(requirement, provider, field)?;
+        // The caller is who the first one names; a field for the upstream must not be about another.
+        let mut fields: Vec<&str> = Vec::new();
+        for provider in required.together() {
+            let (Provider::Issuer(issuer), Some(jwt)) = (provider, &self.jwt) else { continue };
+            if let Some(name) = jwt.claim_fields_of(*issuer).find(|name| fields.contains(name)) {
+                let message = format!(
+                    "expected issuers that do not write to the same field: two of them write {name}"
+                );
+                return Err(CompileError::new(format!("{field}.all"), message));
+            }
+            fields.extend(jwt.claim_fields_of(*issuer));
+        }
+        Ok(required)
     }
 
     fn remotes(&self) -> Vec<Arc<dyn Refreshed>> {

@@ -59,9 +59,20 @@ impl Required {
         })
     }
 
-    /// Whether a request may present more than one credential.
-    pub(super) fn takes_several(&self) -> bool {
-        matches!(self, Self::All(_))
+    /// The most credentials that a request may present.
+    pub(super) fn most(&self) -> usize {
+        match self {
+            Self::AnyOrNone | Self::OneOf(_) => 1,
+            Self::All(wanted) => wanted.len(),
+        }
+    }
+
+    /// Those that a request must present together.
+    pub(super) fn together(&self) -> &[Provider] {
+        match self {
+            Self::AnyOrNone | Self::OneOf(_) => &[],
+            Self::All(wanted) => wanted,
+        }
     }
 
     /// Who is calling, of those that the presented credentials name.
@@ -85,9 +96,12 @@ impl Required {
         callers: Vec<(Provider, Caller)>,
         missing: impl Fn() -> Refusal,
     ) -> Result<Caller, Refusal> {
-        // One more than is asked for, or two of a kind: nobody has said what that would mean.
-        if callers.len() > wanted.len() {
-            return Err(Refusal::new(Reason::CredentialConflict, "Present each credential once."));
+        // Not with the first one's alone: it may name none, and the others two.
+        let mut tenants = callers.iter().filter_map(|(_, caller)| caller.principal.tenant.as_ref());
+        let tenant = tenants.next();
+        if tenants.any(|other| Some(other) != tenant) {
+            let detail = "Present credentials of one tenant.";
+            return Err(Refusal::new(Reason::CredentialConflict, detail));
         }
         let mut chosen: Option<Caller> = None;
         for provider in wanted {
@@ -96,13 +110,6 @@ impl Required {
             match &mut chosen {
                 None => chosen = Some(caller.clone()),
                 Some(chosen) => {
-                    if let (Some(one), Some(other)) =
-                        (&chosen.principal.tenant, &caller.principal.tenant)
-                        && one != other
-                    {
-                        let detail = "Present credentials of one tenant.";
-                        return Err(Refusal::new(Reason::CredentialConflict, detail));
-                    }
                     chosen.edits.extend(caller.edits.iter().cloned());
                     chosen.response_edits.extend(caller.response_edits.iter().cloned());
                 }

@@ -60,15 +60,24 @@ impl Gate {
     pub fn of(document: &Value, secrets: &[(&str, String)], stages: Stages) -> Self {
         let policy = Self::compile(document, secrets, stages);
         let runtime = Runtime::new();
-        Self { policy: Arc::new(policy.unwrap()), runtime, record: String::new(), problem: String::new() }
+        Self {
+            policy: Arc::new(policy.unwrap()),
+            runtime,
+            record: String::new(),
+            problem: String::new(),
+        }
     }
 
     /// What is wrong with a document.
-    pub fn error(document: &Value) -> String {
-        Self::compile(document, &[], Stages::ALL).unwrap_err()
+    pub fn error(document: &Value, secrets: &[(&str, String)]) -> String {
+        Self::compile(document, secrets, Stages::ALL).unwrap_err()
     }
 
-    fn compile(document: &Value, secrets: &[(&str, String)], stages: Stages) -> Result<Policy, String> {
+    fn compile(
+        document: &Value,
+        secrets: &[(&str, String)],
+        stages: Stages,
+    ) -> Result<Policy, String> {
         let secrets: BTreeMap<String, String> =
             secrets.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Policy::from_json("policy", &document.to_string(), &secrets, stages)
@@ -82,7 +91,8 @@ impl Gate {
     /// Claims that hold, with these changes; null takes one away.
     pub fn claims(&self, issuer: &str, changes: &Value) -> Value {
         let now = self.now();
-        let mut claims = json!({"iss": issuer, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 300});
+        let mut claims =
+            json!({"iss": issuer, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 300});
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
@@ -118,7 +128,10 @@ impl Gate {
 
 impl Head {
     pub fn get(path: &str) -> Self {
-        Self(Vec::new()).with(":method", "GET").with(":path", path).with(":authority", "api.example")
+        Self(Vec::new())
+            .with(":method", "GET")
+            .with(":path", path)
+            .with(":authority", "api.example")
     }
 
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -137,7 +150,9 @@ impl Head {
             Place::Bearer => Self::get("/").with("authorization", [b"Bearer ", token].concat()),
             Place::Field => Self::get("/").with("x-token", token),
             Place::Query => Self::get(&format!("/?a=1&access_token={}&b", escaped(token))),
-            Place::Cookie => Self::get("/").with("cookie", [b"a=1; session=", token, b"; b=2"].concat()),
+            Place::Cookie => {
+                Self::get("/").with("cookie", [b"a=1; session=", token, b"; b=2"].concat())
+            }
         }
     }
 }

@@ -62,7 +62,8 @@ impl Args {
         let own = |name: &str| first_text(claims.get(name)?);
         let issuer = self.issuer.as_deref().or_else(|| own("iss")).unwrap_or("any");
         let audience = self.audience.as_deref().or_else(|| own("aud")).unwrap_or("any");
-        let verdict = Gate::new(key_set, issuer, audience, self.leeway)?.verdict(text.as_bytes())?;
+        let verdict =
+            Gate::new(key_set, issuer, audience, self.leeway)?.verdict(text.as_bytes())?;
         super::super::print(&format!("{verdict}\n"))?;
         match verdict["valid"] == true {
             true => Ok(()),
