@@ -41,7 +41,7 @@ impl RsaKey {
         }
         let value = exponent
             .iter()
-            .fold(Some(0u64), |value, byte| value?.checked_mul(256)?.checked_add(u64::from(*byte)));
+            .try_fold(0u64, |value, byte| value.checked_mul(256)?.checked_add(u64::from(*byte)));
         let value = value.filter(|value| EXPONENTS.contains(value) && value % 2 == 1);
         let Some(value) = value else {
             return Err(("e", "expected an odd exponent of 65537 (AQAB) to 2^33".to_owned()));
