@@ -62,8 +62,8 @@ impl Args {
     /// The policy or the request is bad, or the request is refused.
     pub fn run(self) -> Result<(), Failure> {
         let secrets = self.secrets.load()?;
-        let fetched = self.fetched.load()?;
         let bundle = Bundle::read(&self.policy).map_err(Failure::input)?;
+        let fetched = self.fetched.load(bundle.document())?;
         let policy = Arc::new(bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?);
         let request = self.read_request()?;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use portcullis_policy::document::Endpoint;
+use portcullis_policy::document::{Document, Endpoint};
 use portcullis_policy::{Answer, Environment, Fetch, Policy};
 
 use super::Failure;
@@ -55,19 +55,25 @@ impl Answered {
 }
 
 impl FetchedArgs {
-    /// Reads the files.
+    /// Reads the files. `document` is the policy that they are for.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or a URI is there twice.
-    pub fn load(&self) -> Result<Fetched, Failure> {
+    /// A file cannot be read, a URI is there twice, or the policy fetches nothing from its server.
+    pub fn load(&self, document: &Document) -> Result<Fetched, Failure> {
+        let known: Vec<Endpoint> =
+            document.remotes().iter().filter_map(|remote| remote.endpoint().ok()).collect();
         let mut fetched = Fetched::default();
         for (endpoint, path) in &self.files {
+            let uri = uri(endpoint);
+            if !known.iter().any(|known| known.is_same_origin(endpoint)) {
+                let known: Vec<String> = known.iter().map(self::uri).collect();
+                let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+                let message = format_args!("--fetched {uri}: the policy fetches {known}");
+                return Err(Failure::input(message));
+            }
             if fetched.find(endpoint).is_some() {
-                let uri = uri(endpoint);
-                return Err(Failure::input(format_args!(
-                    "--fetched {uri}: expected each URI once"
-                )));
+                return Err(Failure::input(format_args!("--fetched {uri}: expected each URI once")));
             }
             fetched.files.push((endpoint.clone(), super::input_file(path)?));
         }

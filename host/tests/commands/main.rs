@@ -4,6 +4,8 @@ mod dpop;
 mod keys;
 
 use std::collections::BTreeSet;
+mod explain;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
