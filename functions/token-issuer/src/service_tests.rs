@@ -526,6 +526,7 @@ mod verification {
     use std::sync::Arc;
 
     use jwt_simple::prelude::*;
+    use portcullis_policy::document::LocatedDocument;
     use portcullis_policy::{
         Environment, HeaderEdit, NativeSignature, Policy, RequestHead, Stages, Step, Swap,
         Timestamp, Unavailable, Version,
@@ -562,8 +563,12 @@ mod verification {
         ]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
         .into();
-        let head =
-            RequestHead { headers: &headers, source: "192.0.2.1".parse().ok(), has_body: false };
+        let head = RequestHead {
+            headers: &headers,
+            source: "192.0.2.1".parse().ok(),
+            has_body: false,
+            client_certificate: None,
+        };
         let mut exchange = gate.begin(Timestamp(now * 1_000_000_000));
         let Step::Continue(edits) = exchange.request_head(&head, &mut runtime) else { return None };
         edits.into_iter().find_map(|edit| match edit {
@@ -624,6 +629,52 @@ mod verification {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let other = if signature.starts_with('A') { 'B' } else { 'A' };
         assert_eq!(principal(&gate, &format!("{signed}.{other}{}", &signature[1..]), NOW), None);
+    }
+
+    /// policy/token-issuer.yaml: the client's id and secret get through to the issuer, with the gate's word for it.
+    #[test]
+    fn the_gate_in_front_lets_clients_in_and_strangers_rotate_nothing() {
+        let text = include_str!("../../../policy/token-issuer.yaml");
+        let located = LocatedDocument::read("token-issuer.yaml", text).unwrap();
+        let secrets: BTreeMap<String, String> =
+            ["PORTCULLIS_API_KEY_PEPPER", "PORTCULLIS_ASSERTION_KEY"]
+                .map(|name| (name.to_owned(), ASSERTION_KEY.to_owned()))
+                .into();
+        let gate = Arc::new(Policy::compile(&located.document, &secrets, Stages::ALL).unwrap());
+        let pass = |path: &str, body: &[u8]| {
+            let headers: Vec<(String, Vec<u8>)> = [
+                (":method", "POST"),
+                (":path", path),
+                (":authority", "a"),
+                ("content-type", FORM),
+                ("authorization", "Basic YTpi"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .into();
+            let head = RequestHead {
+                headers: &headers,
+                source: "192.0.2.1".parse().ok(),
+                has_body: true,
+                client_certificate: None,
+            };
+            let mut runtime = Runtime(NOW);
+            let mut exchange = gate.begin(Timestamp(NOW * 1_000_000_000));
+            match exchange.request_head(&head, &mut runtime) {
+                Step::NeedBody => exchange.request_body(body, &mut runtime),
+                step => step,
+            }
+        };
+        let Step::Continue(edits) = pass("/token", b"grant_type=client_credentials") else {
+            panic!("a client is refused");
+        };
+        let removed = |name: &str| edits.contains(&HeaderEdit::Remove(name.to_owned()));
+        assert!(!removed("authorization"));
+        let is_signed =
+            |edit: &HeaderEdit| matches!(edit, HeaderEdit::Set(name, _) if name == "signature");
+        assert!(edits.iter().any(is_signed));
+        for (path, body) in [("/admin/rotate", ""), ("/token", "a=1&a=2"), ("/other", "a=1")] {
+            assert!(matches!(pass(path, body.as_bytes()), Step::Respond(_)), "{path}");
+        }
     }
 
     #[test]
