@@ -73,7 +73,9 @@ impl FetchedArgs {
                 return Err(Failure::input(message));
             }
             if fetched.find(endpoint).is_some() {
-                return Err(Failure::input(format_args!("--fetched {uri}: expected each URI once")));
+                return Err(Failure::input(format_args!(
+                    "--fetched {uri}: expected each URI once"
+                )));
             }
             fetched.files.push((endpoint.clone(), super::input_file(path)?));
         }

@@ -78,7 +78,9 @@ impl Args {
         let name = self.requests.display().to_string();
         let input = self.open()?;
         let mut backend: Box<dyn Backend> = match self.backend {
-            BackendKind::Policy => Box::new(PolicyBackend::new(policy, self.fetched.load(bundle.document())?)),
+            BackendKind::Policy => {
+                Box::new(PolicyBackend::new(policy, self.fetched.load(bundle.document())?))
+            }
             _ if !self.fetched.is_empty() => {
                 return Err(Failure::input("--fetched: expected it with --backend policy only"));
             }

@@ -136,14 +136,18 @@ fn a_refused_request_is_told_what_would_have_to_change() {
     ] {
         let told = desk.explained(&request);
         assert_eq!(told["reason"], reason, "{told:#}");
-        let decided = (told["decided_by"]["line"].as_u64().unwrap(), told["decided_by"]["field"].as_str().unwrap());
+        let decided = (
+            told["decided_by"]["line"].as_u64().unwrap(),
+            told["decided_by"]["field"].as_str().unwrap(),
+        );
         assert_eq!(decided, place, "{told:#}");
         assert_eq!(told["change"][0], change, "{told:#}");
         // The same verdict as `replay` has.
         let mut line = request.clone();
         line["id"] = 1.into();
         let arguments = ["replay", "--policy", "roles.yaml", "-"];
-        let replayed: Value = serde_json::from_str(&desk.run(&arguments, &line.to_string()).stdout).unwrap();
+        let replayed: Value =
+            serde_json::from_str(&desk.run(&arguments, &line.to_string()).stdout).unwrap();
         for member in ["decision", "status", "stage", "reason", "findings"] {
             assert_eq!(told[member], replayed[member]);
         }
@@ -162,12 +166,19 @@ fn a_request_that_is_none_is_bad_input() {
     for (text, expected) in [
         ("{\n  \"method\": \"GET\",\n  \"pth\": \"/\"\n}", "-:3:7: pth: unknown field `pth`"),
         (r#"{"method":"GET","path":"/"} {}"#, "-: expected one JSON object"),
-        (r#"{"method":"GET","path":"/","client_certificate_sha256":"abc"}"#, "client_certificate_sha256: expected the 64"),
+        (
+            r#"{"method":"GET","path":"/","client_certificate_sha256":"abc"}"#,
+            "client_certificate_sha256: expected the 64",
+        ),
         ("", "-:1:0: EOF"),
     ] {
         let ended = desk.run(&["explain", "--policy", "roles.yaml", "-"], text);
         assert_eq!(ended.code, 2, "{text}");
-        assert!(ended.stderr.contains(expected) && ended.stdout.is_empty(), "{text}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(expected) && ended.stdout.is_empty(),
+            "{text}: {}",
+            ended.stderr
+        );
     }
 }
 
@@ -175,7 +186,10 @@ fn a_request_that_is_none_is_bad_input() {
 fn files_stand_in_for_what_is_fetched() {
     let desk = desk();
     const URI: &str = "https://issuer.portcullis.local/jwks.json";
-    desk.write("roles.yaml", &POLICY.replace("file: issuer.jwks.json", &format!("remote: {{ uri: {URI} }}")));
+    desk.write(
+        "roles.yaml",
+        &POLICY.replace("file: issuer.jwks.json", &format!("remote: {{ uri: {URI} }}")),
+    );
     let good = request("POST", "/v1/predict", &desk.token(&[]));
     let fetched = format!("{URI}=issuer.jwks.json");
     let ended = desk.explain(&["--fetched", &fetched], &good);
@@ -184,12 +198,20 @@ fn files_stand_in_for_what_is_fetched() {
     let ended = desk.explain(&[], &good);
     assert_eq!(ended.code, 1);
     let expected = format!("with --fetched {URI}=FILE");
-    assert!(ended.stdout.contains("503 identity-unavailable") && ended.stdout.contains(&expected), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("503 identity-unavailable") && ended.stdout.contains(&expected),
+        "{}",
+        ended.stdout
+    );
 
     desk.write("garbage.json", "<html>");
     let garbage = format!("{URI}=garbage.json");
     let ended = desk.explain(&["--fetched", &garbage], &good);
-    assert!(ended.code == 1 && ended.stdout.contains("note: the keys of https://issuer"), "{}", ended.stdout);
+    assert!(
+        ended.code == 1 && ended.stdout.contains("note: the keys of https://issuer"),
+        "{}",
+        ended.stdout
+    );
     assert_eq!(desk.explain(&["--fetched", URI], &good).code, 2);
     let elsewhere = "https://elsewhere.example/=issuer.jwks.json";
     let ended = desk.explain(&["--fetched", elsewhere], &good);
@@ -205,5 +227,11 @@ fn files_stand_in_for_what_is_fetched() {
     let lines = line(1, "2026-01-31T12:00:00Z") + &line(2, "2026-02-01T12:00:00Z");
     let arguments = ["replay", "--policy", "roles.yaml", "--fetched", &fetched, "-"];
     let ended = desk.run(&arguments, &lines);
-    assert_eq!(ended.stdout.matches(r#""decision":"allow""#).count(), 2, "{} {}", ended.stdout, ended.stderr);
+    assert_eq!(
+        ended.stdout.matches(r#""decision":"allow""#).count(),
+        2,
+        "{} {}",
+        ended.stdout,
+        ended.stderr
+    );
 }

@@ -301,7 +301,14 @@ fn tokens_are_verified_line_by_line() {
     let input = format!("{good}\n\n {good}\r\n{}\nx\n{good}", "a".repeat(100_000));
     assert_eq!(
         verify(issuer, audience, &input),
-        ["valid", "credential-malformed", "credential-malformed", "token-malformed", "token-malformed", "valid"]
+        [
+            "valid",
+            "credential-malformed",
+            "credential-malformed",
+            "token-malformed",
+            "token-malformed",
+            "valid"
+        ]
     );
     assert_eq!(verify("other", audience, &good), ["token-issuer-unknown"]);
     assert_eq!(verify(issuer, "other", &good), ["token-audience-mismatch"]);
