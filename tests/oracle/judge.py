@@ -62,12 +62,12 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     started = time.monotonic()
-    seed = Random(arguments.seed)
-    sets = key_sets(seed)
+    sets = key_sets(Random(arguments.seed))
     cases: list[Case] = []
     for index, keys in enumerate(sets):
         count = arguments.tokens * (index + 1) // len(sets) - len(cases)
-        cases += judged(keys, seed, count, arguments)
+        # Each set's own, so that the salts of PSS, which nobody can choose, change nothing elsewhere.
+        cases += judged(keys, Random(f"{arguments.seed} {keys.name}"), count, arguments)
         seconds = time.monotonic() - started
         print(f"  {len(cases):6} of {arguments.tokens} tokens judged, {keys.name} ({seconds:.1f} s)", file=sys.stderr)
     with (arguments.out / "verdicts.jsonl").open("w") as file:

@@ -77,7 +77,7 @@ class Key:
             return self.private.sign(message)
         digest = HASHES[algorithm[2:]]()
         if algorithm.startswith("ES"):
-            r, s = utils.decode_dss_signature(self.private.sign(message, ec.ECDSA(digest)))
+            r, s = utils.decode_dss_signature(self.private.sign(message, ec.ECDSA(digest, deterministic_signing=True)))
             return number(r, self.coordinate_length) + number(s, self.coordinate_length)
         scheme = padding.PKCS1v15()
         if algorithm.startswith("PS"):

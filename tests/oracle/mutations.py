@@ -396,7 +396,8 @@ def deep(mint: Mint) -> bytes:
 @kind("too long", 1)
 def long(mint: Mint) -> bytes:
     length = mint.random.choice([11_000, 12_500, 20_000, 100_000])
-    return mint.random.choice([mint.with_claims(text="x" * length), mint.with_header(x5u="x" * length)])
+    url = "https://issuer.example/" + "x" * length
+    return mint.random.choice([mint.with_claims(text="x" * length), mint.with_header(x5u=url)])
 
 
 @kind("header parameters that change what is meant", 8)

@@ -4,15 +4,18 @@ import json
 
 import joserfc.errors
 import joserfc.jwk
+import joserfc.jws
 import joserfc.jwt
 import jwt
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "scam-detector"
 LEEWAY_SECONDS = 30
+# The longest token that Portcullis looks at.
+MAXIMUM_TOKEN_BYTES = 16 * 1024
 
-# What a caller may get to see of them for a bad token. Whatever else is raised is no verdict of theirs, and counts as "not
-# valid" all the same: who cannot read a token does not accept it.
+# Whatever is raised for a token, of the libraries' own errors or not, counts as "not valid": who cannot read a token does
+# not accept it.
 VALID = None
 
 
@@ -50,6 +53,11 @@ class JoseRfc:
     def __init__(self, jwks: dict):
         self.keys = joserfc.jwk.KeySet.import_key_set(json.loads(json.dumps(jwks)))
         self.algorithms = sorted({jwk["alg"] for jwk in jwks["keys"]})
+        # Bounds of its own say nothing of whether a token is valid: by default it takes headers of at most 512 bytes, where a
+        # chain of certificates does not fit, and none with a parameter that it does not know, which are to be ignored
+        # (RFC 7515 §4). What is critical it checks all the same.
+        self.registry = joserfc.jws.JWSRegistry(algorithms=self.algorithms, strict_check_header=False)
+        self.registry.max_header_length = MAXIMUM_TOKEN_BYTES
         self.claims = joserfc.jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": ISSUER},
@@ -61,7 +69,7 @@ class JoseRfc:
     def verdict(self, token: bytes) -> str | None:
         """None if it is valid, else why not."""
         try:
-            decoded = joserfc.jwt.decode(token, self.keys, algorithms=self.algorithms)
+            decoded = joserfc.jwt.decode(token, self.keys, algorithms=self.algorithms, registry=self.registry)
             self.claims.validate(decoded.claims)
             return VALID
         except Exception as error:
