@@ -63,11 +63,14 @@ pub(crate) fn secret(byte: u8) -> Secret {
     Secret::from_bytes(Zeroizing::new(vec![byte; 32])).unwrap()
 }
 
+/// What happens once, just before something is stored.
+type BeforeSet = Box<dyn FnOnce(&MemoryStore)>;
+
 /// A store in memory. `before_set` happens once, before the next write: what another instance does meanwhile.
 #[derive(Default)]
 pub(crate) struct MemoryStore {
     pub(crate) entries: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub(crate) before_set: RefCell<Option<Box<dyn FnOnce(&Self)>>>,
+    pub(crate) before_set: RefCell<Option<BeforeSet>>,
     pub(crate) broken: RefCell<bool>,
 }
 

@@ -231,7 +231,7 @@ impl Explanation<'_> {
                 text.push_str(&format!("refused: {} {reason}", verdict.status));
                 match decisive.and_then(|step| step.place.as_ref()) {
                     Some(place) => {
-                        text.push_str(&format!(", by {}\n", printable(&place.to_string())))
+                        text.push_str(&format!(", by {}\n", printable(&place.to_string())));
                     }
                     None => text.push_str(", by a rule that holds under every policy\n"),
                 }

@@ -180,7 +180,7 @@ impl Limit {
                 trace.failed(field, format!("{rule}: none left"), change);
             }
             Outcome::Unavailable => {
-                trace.failed(field, format!("{rule}: the store does not answer"), "try again")
+                trace.failed(field, format!("{rule}: the store does not answer"), "try again");
             }
         }
     }

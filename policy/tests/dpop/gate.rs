@@ -14,39 +14,39 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 const ISSUER: &str = "https://issuer.example";
-pub const NOW: u64 = 1_700_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000;
 
-pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A P-256 key of the issuer's or of a client's.
-pub struct Holder(SigningKey);
+pub(crate) struct Holder(SigningKey);
 
 impl Holder {
-    pub fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         Self(SigningKey::from_slice(&[number; 32]).unwrap())
     }
 
-    pub fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let point = self.0.verifying_key().to_sec1_point(false);
         let coordinates = &point.as_bytes()[1..];
         json!({"kty": "EC", "crv": "P-256", "x": encode(&coordinates[..32]), "y": encode(&coordinates[32..])})
     }
 
     /// RFC 7638: the required members in the order of their names.
-    pub fn thumbprint(&self) -> String {
+    pub(crate) fn thumbprint(&self) -> String {
         encode(Sha256::digest(self.jwk().to_string()))
     }
 
-    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature: Signature = self.0.sign(signed.as_bytes());
         format!("{signed}.{}", encode(signature.to_bytes()))
     }
 
     /// A token of the issuer's with this `cnf`.
-    pub fn token(cnf: Value) -> String {
+    pub(crate) fn token(cnf: Value) -> String {
         let claims =
             json!({"iss": ISSUER, "aud": "api", "sub": "alice", "exp": NOW + 100_000, "cnf": cnf});
         let mut claims: Map<String, Value> = claims.as_object().unwrap().clone();
@@ -55,17 +55,17 @@ impl Holder {
     }
 
     /// A token that is bound to this key.
-    pub fn own_token(&self) -> String {
+    pub(crate) fn own_token(&self) -> String {
         Self::token(json!({"jkt": self.thumbprint()}))
     }
 
     /// A proof for `POST https://api.example/v1/predict` with this token, made now.
-    pub fn proof(&self, token: &str, id: &str) -> String {
+    pub(crate) fn proof(&self, token: &str, id: &str) -> String {
         self.proof_with(token, id, json!({}), json!({}))
     }
 
     /// The same with other claims and header parameters; null removes one.
-    pub fn proof_with(&self, token: &str, id: &str, claims: Value, header: Value) -> String {
+    pub(crate) fn proof_with(&self, token: &str, id: &str, claims: Value, header: Value) -> String {
         let mut good_header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()});
         let mut good_claims = json!({"jti": id, "htm": "POST", "htu": "https://api.example/v1/predict",
             "iat": NOW, "ath": encode(Sha256::digest(token))});
@@ -83,13 +83,13 @@ impl Holder {
 
 /// A request, and what its connection has shown.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub headers: Vec<(String, Vec<u8>)>,
-    pub certificate: Option<[u8; 32]>,
+pub(crate) struct Request {
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) certificate: Option<[u8; 32]>,
 }
 
 impl Request {
-    pub fn new(fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(fields: &[(&str, &str)]) -> Self {
         let standard =
             [(":method", "POST"), (":path", "/v1/predict"), (":authority", "api.example")];
         let fields = standard.iter().chain(fields);
@@ -97,30 +97,30 @@ impl Request {
         Self { headers: headers.collect(), certificate: None }
     }
 
-    pub fn dpop(token: &str, proof: &str) -> Self {
+    pub(crate) fn dpop(token: &str, proof: &str) -> Self {
         Self::new(&[("authorization", &format!("DPoP {token}")), ("dpop", proof)])
     }
 
-    pub fn bearer(token: &str) -> Self {
+    pub(crate) fn bearer(token: &str) -> Self {
         Self::new(&[("authorization", &format!("Bearer {token}"))])
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 
-    pub fn to(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn to(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(other, _)| other != name);
         self.with(name, value)
     }
 
-    pub fn on(mut self, certificate: [u8; 32]) -> Self {
+    pub(crate) fn on(mut self, certificate: [u8; 32]) -> Self {
         self.certificate = Some(certificate);
         self
     }
 
-    pub fn head(&self) -> RequestHead<'_> {
+    pub(crate) fn head(&self) -> RequestHead<'_> {
         RequestHead {
             headers: &self.headers,
             source: None,
@@ -131,22 +131,22 @@ impl Request {
 }
 
 /// What came of a request: edits of request and response, or the reply.
-pub type Verdict = Result<(Vec<HeaderEdit>, Vec<HeaderEdit>), Reply>;
+pub(crate) type Verdict = Result<(Vec<HeaderEdit>, Vec<HeaderEdit>), Reply>;
 
 /// A machine with one store and as many workers as one likes.
-pub struct Gate {
+pub(crate) struct Gate {
     document: Value,
     policy: Arc<Policy>,
-    pub host: Host,
+    pub(crate) host: Host,
 }
 
 impl Gate {
-    pub fn new(dpop: Value) -> Self {
+    pub(crate) fn new(dpop: Value) -> Self {
         Self::of(dpop, json!({}))
     }
 
     /// With further members of the `identity` section.
-    pub fn of(dpop: Value, identity: Value) -> Self {
+    pub(crate) fn of(dpop: Value, identity: Value) -> Self {
         let mut jwk = Holder::new(1).jwk();
         jwk["alg"] = "ES256".into();
         let mut document = json!({"version": 1,
@@ -163,7 +163,7 @@ impl Gate {
     }
 
     /// The same policy on another worker, which shares nothing but the store.
-    pub fn other_worker(&mut self) {
+    pub(crate) fn other_worker(&mut self) {
         self.policy = Self::compile(&self.document);
     }
 
@@ -173,15 +173,15 @@ impl Gate {
         Arc::new(policy.unwrap())
     }
 
-    pub fn policy(&self) -> Arc<Policy> {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy)
     }
 
-    pub fn begin(&mut self) -> Exchange {
+    pub(crate) fn begin(&mut self) -> Exchange {
         self.policy.begin(self.host.now())
     }
 
-    pub fn send(&mut self, request: &Request) -> Verdict {
+    pub(crate) fn send(&mut self, request: &Request) -> Verdict {
         let mut exchange = self.begin();
         match exchange.request_head(&request.head(), &mut self.host) {
             Step::Continue(edits) => {
@@ -192,20 +192,20 @@ impl Gate {
         }
     }
 
-    pub fn reason(&mut self, request: &Request) -> Result<(), Reason> {
+    pub(crate) fn reason(&mut self, request: &Request) -> Result<(), Reason> {
         self.send(request).map(drop).map_err(|reply| reason(&reply))
     }
 
-    pub fn advance_seconds(&mut self, seconds: u64) {
+    pub(crate) fn advance_seconds(&mut self, seconds: u64) {
         self.host.now = Timestamp(self.host.now.0 + seconds * 1_000_000_000);
     }
 
-    pub fn step_back_seconds(&mut self, seconds: u64) {
+    pub(crate) fn step_back_seconds(&mut self, seconds: u64) {
         self.host.now = Timestamp(self.host.now.0 - seconds * 1_000_000_000);
     }
 }
 
-pub fn reason(reply: &Reply) -> Reason {
+pub(crate) fn reason(reply: &Reply) -> Reason {
     let problem: Value = serde_json::from_slice(&reply.body).unwrap();
     let name = problem["type"].as_str().unwrap().rsplit(':').next().unwrap();
     let reason = Reason::from_name(name).unwrap();
@@ -213,7 +213,7 @@ pub fn reason(reply: &Reply) -> Reason {
     reason
 }
 
-pub fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     let mut values = reply.headers.iter().filter(|(other, _)| *other == name);
     let value = values.next().map(|(_, value)| value.as_str());
     assert!(values.next().is_none(), "{name} is there twice");
@@ -221,13 +221,13 @@ pub fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
 }
 
 /// A runtime without native cryptography.
-pub struct Host {
-    pub now: Timestamp,
-    pub store: BTreeMap<String, (Vec<u8>, Version)>,
-    pub store_fails: bool,
+pub(crate) struct Host {
+    pub(crate) now: Timestamp,
+    pub(crate) store: BTreeMap<String, (Vec<u8>, Version)>,
+    pub(crate) store_fails: bool,
     /// What it tells of the connection, and how often it was asked.
-    pub certificate: Option<[u8; 32]>,
-    pub asked: usize,
+    pub(crate) certificate: Option<[u8; 32]>,
+    pub(crate) asked: usize,
 }
 
 impl Default for Host {
