@@ -454,7 +454,7 @@ impl<'a> Attacker<'a> {
                 ("percent", with(format!("{part}%3D"))),
             ];
             // Bits at the end that say nothing.
-            if part.len() % 4 != 0 {
+            if !part.len().is_multiple_of(4) {
                 let last =
                     ALPHABET.iter().position(|byte| part.ends_with(char::from(*byte))).unwrap();
                 let other = char::from(ALPHABET[last | 1]);
@@ -464,7 +464,8 @@ impl<'a> Attacker<'a> {
                 // Where a character more makes a whole byte, it is another signature, of class 4.
                 // Blanks around the whole of it are the place's own business; see class 15.
                 let is_around = matches!((name, index), ("blank before", 0) | ("tab", 2));
-                let is_longer = name == "one character more" && index == 2 && part.len() % 4 != 0;
+                let is_longer =
+                    name == "one character more" && index == 2 && !part.len().is_multiple_of(4);
                 if is_around || is_longer {
                     continue;
                 }

@@ -48,7 +48,8 @@ impl Gate {
         headers.extend(proof.map(|proof| ("dpop".to_owned(), proof.into())));
         let head =
             RequestHead { headers: &headers, source: None, has_body: false, client_certificate };
-        let mut exchange = self.policy.begin(self.now());
+        let now = self.now();
+        let mut exchange = self.policy.begin(now);
         let step = exchange.request_head(&head, self);
         match (step, exchange.refused()) {
             (Step::Continue(_), None) => Ok(()),

@@ -321,7 +321,7 @@ impl Authority {
                     http::Version::HTTP_2 => "HTTP/2",
                     _ => "HTTP/1",
                 };
-                let authority = request.uri().authority().map(|authority| authority.to_string());
+                let authority = request.uri().authority().map(ToString::to_string);
                 let body = format!("{text} {}", authority.unwrap_or_default());
                 http::Response::new(
                     http_body_util::Full::new(body.into()).map_err(|e| match e {}).boxed_unsync(),

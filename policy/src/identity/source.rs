@@ -462,7 +462,10 @@ mod tests {
             serde_json::json!({"header": "a", "prefix": "Bearer "}),
         ] {
             let section: CredentialSource = serde_json::from_value(section).unwrap();
-            assert!(Source::compile_all(&[section.clone()], "sources").is_err(), "{section:?}");
+            assert!(
+                Source::compile_all(std::slice::from_ref(&section), "sources").is_err(),
+                "{section:?}"
+            );
         }
         assert!(Source::compile_all(&[], "sources").is_err());
     }
