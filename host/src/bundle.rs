@@ -454,7 +454,7 @@ routes:
                 "jwks: { file: keys.json }",
                 "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }",
             );
-        let keys = r#"{"keys":[{"id":"k1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
+        let keys = r#"{"keys":[{"id":"key1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
         let files = Files::new(&policy)
             .with("schema.json", "{}")
             .with("api-keys.json", keys)
@@ -462,7 +462,7 @@ routes:
         let bundle = files.read().unwrap();
         assert_eq!(bundle.secret_names(), ["KEY", "NONCES", "PEPPER", "SET"]);
         let identity = &bundle.document().identity;
-        assert_eq!(identity.api_keys.as_ref().unwrap().keys[0].id, "k1");
+        assert_eq!(identity.api_keys.as_ref().unwrap().keys[0].id, "key1");
         let denied = &identity.revocation.as_ref().unwrap().inline;
         assert_eq!((denied.sub.len(), denied.jti.len()), (2, 1));
         assert!(!bundle.json().contains("api-keys.json") && !bundle.json().contains("denied.json"));

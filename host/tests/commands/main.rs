@@ -231,7 +231,8 @@ fn every_algorithm_is_minted_and_verified() {
     }
     // An RSA key alone is for RS256; a secret alone is for nothing.
     desk.write("key.json", &keys["rsa"].to_string());
-    assert_eq!(desk.token(&["--key", "key.json"]).split('.').next(), tokens[0].split('.').next());
+    let shown = desk.ok(&["token", "inspect", &desk.token(&["--key", "key.json"])]);
+    assert!(shown.contains(r#""alg": "RS256""#), "{shown}");
 }
 
 #[test]
@@ -278,7 +279,7 @@ fn signatures_are_verified_line_by_line() {
 #[test]
 fn tokens_are_verified_line_by_line() {
     let desk = Desk::new();
-    let good = desk.token(&[]);
+    let good = desk.token(&["--claim", "iat=1", "--claim", "exp=4102444800"]);
     let claims = desk.ok(&["token", "inspect", &good]);
     let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
     let (issuer, audience) = (&claims["claims"]["iss"], &claims["claims"]["aud"]);
