@@ -454,7 +454,7 @@ routes:
                 "jwks: { file: keys.json }",
                 "jwks: { env: SET }\n    dpop: { nonce_key: { env: NONCES } }",
             );
-        let keys = r#"{"keys":[{"id":"key1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":"o"}]}"#;
+        let keys = r#"{"keys":[{"id":"key1","digest":"hmac-sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE","owner":"o"}]}"#;
         let files = Files::new(&policy)
             .with("schema.json", "{}")
             .with("api-keys.json", keys)
