@@ -478,7 +478,7 @@ routes:
             files.with("denied.json", "{}").with("api-keys.json", r#"{"keys":[{"id":"k"}]}"#);
         let error = files.error();
         assert!(
-            error.contains("identity.api_keys.file: api-keys.json: ") && error.contains("digest"),
+            error.contains("identity.api_keys.file: api-keys.json:") && error.contains("digest"),
             "{error}"
         );
     }
