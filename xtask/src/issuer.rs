@@ -61,7 +61,7 @@ pub(crate) fn save_key_set(issuer: SocketAddr, path: &Path) -> Result<()> {
     let answer = get(issuer, "/jwks").with_context(|| format!("asking http://{issuer}/jwks"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let set: Value = serde_json::from_str(body).unwrap_or_default();
-    if !head.starts_with("HTTP/1.1 200") || !set["keys"].is_array() {
+    if head.split(' ').nth(1) != Some("200") || !set["keys"].is_array() {
         bail!("http://{issuer}/jwks: expected a key set, found {:?}", head.lines().next());
     }
     std::fs::write(path, set.to_string()).with_context(|| format!("writing {}", path.display()))
