@@ -334,7 +334,7 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
         let stored =
             self.shared.store(environment, body, |schedule, is_new| match value.is_some() {
                 true => schedule.succeeded(fetch.begun, now, self.refresh(), jitter, is_new),
-                false => schedule.failed(fetch.begun, now, self.refresh(), jitter),
+                false => schedule.failed(now, self.refresh(), jitter),
             });
         let mut known = self.lock();
         match stored {

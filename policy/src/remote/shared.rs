@@ -111,13 +111,7 @@ impl Schedule {
         }
     }
 
-    pub(super) fn failed(
-        &self,
-        _: Timestamp,
-        now: Timestamp,
-        refresh: Duration,
-        jitter: f64,
-    ) -> Self {
+    pub(super) fn failed(&self, now: Timestamp, refresh: Duration, jitter: f64) -> Self {
         let failures = self.failures.saturating_add(1);
         let longest = MAXIMUM_BACK_OFF.min(refresh);
         let back_off = Duration::from_secs(1 << failures.saturating_sub(1).min(10)).min(longest);
