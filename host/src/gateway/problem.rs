@@ -12,8 +12,8 @@ use super::server::ResponseBody;
 pub enum Problem {
     /// The request is not one that HTTP allows.
     BadRequest,
-    /// More header fields than allowed.
-    TooManyFields,
+    /// More header fields than allowed, or larger ones.
+    HeadersTooLarge,
     /// A larger body than allowed.
     TooLarge,
     /// The body did not arrive in time.
@@ -34,7 +34,7 @@ impl Problem {
     pub fn reason(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
-            Self::TooManyFields => "headers-too-large",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::TooLarge => "body-too-large",
             Self::RequestTimeout => "request-timeout",
             Self::GateUnavailable => "gate-unavailable",
@@ -49,7 +49,7 @@ impl Problem {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::GateUnavailable | Self::UpstreamUnavailable | Self::Overloaded => {
@@ -62,7 +62,7 @@ impl Problem {
     fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "The request is not valid HTTP.",
-            Self::TooManyFields => "The request has too many header fields.",
+            Self::HeadersTooLarge => "The request's header section is too large.",
             Self::TooLarge => "The request's body is too large.",
             Self::RequestTimeout => "The request's body did not arrive in time.",
             Self::GateUnavailable => "The request cannot be checked at the moment.",

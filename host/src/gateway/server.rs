@@ -12,13 +12,14 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig as TlsConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::{self, Peer, Protocol, Stream};
+use super::problem::Problem;
 
 /// A response's body, whatever it comes from.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
@@ -62,6 +63,23 @@ impl Default for ServerLimits {
             streams: 100,
             drain: Duration::from_secs(15),
         }
+    }
+}
+
+impl ServerLimits {
+    /// The largest head that is read at all. Where reading ends at [`Self::head_size`], hyper closes the connection with a bare
+    /// status, or does not, depending on how the bytes arrive; a head of up to twice that gets a problem document.
+    fn refusable_head_size(&self) -> usize {
+        self.head_size.saturating_mul(2)
+    }
+
+    fn admit<B>(&self, request: &Request<B>) -> bool {
+        let (headers, uri) = (request.headers(), request.uri());
+        let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let size = headers.iter().fold(target, |size, (name, value)| {
+            size.saturating_add(name.as_str().len()).saturating_add(value.len())
+        });
+        headers.len() <= self.head_fields && size <= self.head_size
     }
 }
 
@@ -182,18 +200,37 @@ impl<H: Handler> Connection<H> {
         }
     }
 
+    fn service(
+        &self,
+        peer: Arc<Peer>,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<ResponseBody>,
+        Error = Infallible,
+        Future: Send,
+    > + use<H> {
+        let handler = Arc::clone(&self.handler);
+        let limits = self.limits.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let too_large = !limits.admit(&request);
+            let answer = (!too_large).then(|| Arc::clone(&handler).handle(peer.clone(), request));
+            async move {
+                Ok(match answer {
+                    Some(answer) => answer.await,
+                    None => Problem::HeadersTooLarge.response(),
+                })
+            }
+        })
+    }
+
     async fn serve_http1(self, stream: Stream, peer: Arc<Peer>) {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
-            .max_buf_size(self.limits.head_size)
-            .max_headers(self.limits.head_fields);
-        let handler = self.handler;
-        let service = service_fn(move |request| {
-            let answer = handler.clone().handle(peer.clone(), request);
-            async { Ok::<_, Infallible>(answer.await) }
-        });
+            .max_buf_size(self.limits.refusable_head_size())
+            .max_headers(self.limits.head_fields.saturating_mul(2));
+        let service = self.service(peer);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut stopped = self.stopped;
         tokio::select! {
@@ -209,24 +246,15 @@ impl<H: Handler> Connection<H> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(self.limits.head_size).unwrap_or(u32::MAX))
+            .max_header_list_size(
+                u32::try_from(self.limits.refusable_head_size()).unwrap_or(u32::MAX),
+            )
             .max_concurrent_streams(self.limits.streams)
             .max_send_buf_size(256 << 10)
             // A client that has gone silently is found out.
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
-        let handler = self.handler;
-        let fields = self.limits.head_fields;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let handler = handler.clone();
-            let peer = peer.clone();
-            async move {
-                if request.headers().len() > fields {
-                    return Ok::<_, Infallible>(super::problem::Problem::TooManyFields.response());
-                }
-                Ok(handler.handle(peer, request).await)
-            }
-        });
+        let service = self.service(peer);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut stopped = self.stopped;
         tokio::select! {
