@@ -1,6 +1,7 @@
 //! This process as the policy's environment.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use portcullis_policy::{
     Environment, NativeSignature, Swap, Timestamp, Trace, Unavailable, Version,
@@ -14,6 +15,9 @@ use crate::proxy_wasm::{Clock as _, SystemClock, verifies};
 pub(crate) struct NativeEnvironment {
     /// The time in place of the machine's clock.
     pub(crate) now: Option<Timestamp>,
+    /// The client's address, and the digest of its certificate, of the request that is being decided.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) client_certificate: Option<[u8; 32]>,
     /// Where to write down why things are decided.
     pub(crate) trace: Option<Trace>,
     store: HashMap<String, (Vec<u8>, Version)>,
@@ -39,6 +43,14 @@ impl Environment for NativeEnvironment {
 
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
         ring::rand::SystemRandom::new().fill(bytes).map_err(|_| Unavailable)
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        self.source
+    }
+
+    fn client_certificate(&mut self) -> Option<[u8; 32]> {
+        self.client_certificate
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

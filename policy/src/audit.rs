@@ -5,12 +5,14 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::access::Target;
 use crate::document::{AuditLevel, AuditSection};
-use crate::environment::Timestamp;
+use crate::environment::{Environment, Timestamp};
 use crate::problem::{Finding, Reason};
 use crate::{CredentialKind, Principal};
 
@@ -21,12 +23,9 @@ const MAXIMUM_CHARS: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) begun: Timestamp,
-    pub(crate) source: Option<IpAddr>,
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) host: String,
+    /// What was asked for, once it has been read.
+    pub(crate) target: Option<Target>,
     pub(crate) request_id: Option<String>,
-    pub(crate) route: Option<String>,
     pub(crate) body_bytes: Option<usize>,
     /// Whether the request was let through. A request may also end undecided: the client went away, or the proxy
     /// refused it while its body was coming.
@@ -40,12 +39,8 @@ impl Record {
     pub(crate) fn new(begun: Timestamp) -> Self {
         Self {
             begun,
-            source: None,
-            method: String::new(),
-            path: String::new(),
-            host: String::new(),
+            target: None,
             request_id: None,
-            route: None,
             body_bytes: None,
             allowed: false,
             refused: None,
@@ -54,81 +49,186 @@ impl Record {
         }
     }
 
-    /// The record as one line of JSON, or `None` where the policy does not want it.
+    /// Whether the policy wants it.
+    pub(crate) fn is_wanted(&self, section: AuditSection) -> bool {
+        section.record != AuditLevel::Refused || !self.allowed
+    }
+
+    /// The record as one line of JSON.
     pub(crate) fn line(
         &self,
-        section: AuditSection,
         principal: &Principal,
+        route: Option<&str>,
         policy_digest: &str,
-        now: Timestamp,
-    ) -> Option<String> {
-        if section.record == AuditLevel::Refused && self.allowed {
-            return None;
-        }
+        environment: &mut dyn Environment,
+    ) -> String {
         let (outcome, action, kind) = match (&self.refused, self.allowed) {
             (Some(_), _) => ("failure", "refused", "denied"),
             (None, true) => ("success", "allowed", "allowed"),
             (None, false) => ("unknown", "aborted", "end"),
         };
-        let mut event = json!({
-            "kind": "event",
-            "category": ["web"],
-            "type": ["access", kind],
-            "dataset": "portcullis.audit",
-            "action": action,
-            "outcome": outcome,
-            "duration": now.since(self.begun),
-        });
-        let credential = principal.credential_id.as_deref().map(short);
-        let mut portcullis = json!({
-            "policy": policy_digest,
-            "route": self.route,
-            "credential": { "kind": principal.via.as_str(), "id": credential },
-        });
-        if let Some((reason, findings)) = &self.refused {
-            put(&mut event, "reason", reason.as_str().into());
-            put(&mut portcullis, "stage", reason.stage().as_str().into());
-            put(&mut portcullis, "findings", findings.iter().map(Finding::to_json).collect());
-        }
-        if !self.stripped.is_empty() {
-            put(&mut portcullis, "stripped", self.stripped.clone().into());
-        }
-        let mut record = json!({
-            "@timestamp": rfc3339(self.begun),
-            "ecs": { "version": "8.17.0" },
-            "event": event,
-            "http": {
-                "request": {
-                    "method": short(&self.method),
-                    "id": self.request_id,
-                    "body": { "bytes": self.body_bytes },
-                },
-                "response": { "status_code": self.status },
+        let reason = self.refused.as_ref().map(|(reason, _)| *reason);
+        let is_known = principal.via != CredentialKind::Anonymous;
+        let target = self.target.as_ref();
+        let line = Line {
+            timestamp: rfc3339(self.begun),
+            ecs: Ecs { version: "8.17.0" },
+            event: Event {
+                kind: "event",
+                category: ["web"],
+                r#type: ["access", kind],
+                dataset: "portcullis.audit",
+                action,
+                outcome,
+                duration: environment.now().since(self.begun),
+                reason: reason.map(Reason::as_str),
             },
-            "url": { "domain": short(&self.host), "path": short(&self.path) },
-            "source": { "ip": self.source.map(|address| address.to_string()) },
-            "portcullis": portcullis,
-        });
-        if principal.via != CredentialKind::Anonymous {
-            let user = json!({ "id": short(&principal.subject), "roles": principal.roles });
-            put(&mut record, "user", user);
-            if let Some(tenant) = &principal.tenant {
-                put(&mut record, "organization", json!({ "id": short(tenant) }));
-            }
-        }
-        Some(record.to_string())
+            http: Http {
+                request: Request {
+                    method: target.map_or("", |target| short(&target.method)),
+                    id: self.request_id.as_deref(),
+                    body: Body { bytes: self.body_bytes },
+                },
+                response: Response { status_code: self.status },
+            },
+            url: Url {
+                domain: target.map_or("", |target| short(&target.host)),
+                path: target.map_or("", |target| short(&target.path)),
+            },
+            source: Source { ip: environment.source() },
+            user: is_known.then(|| User { id: short(&principal.subject), roles: &principal.roles }),
+            organization: principal
+                .tenant
+                .as_deref()
+                .filter(|_| is_known)
+                .map(|tenant| Organization { id: short(tenant) }),
+            portcullis: Portcullis {
+                policy: policy_digest,
+                route,
+                credential: Credential {
+                    kind: principal.via.as_str(),
+                    id: principal.credential_id.as_deref().map(short),
+                },
+                stage: reason.map(|reason| reason.stage().as_str()),
+                findings: self
+                    .refused
+                    .as_ref()
+                    .map(|(_, findings)| findings.iter().map(Finding::to_json).collect()),
+                stripped: &self.stripped,
+            },
+        };
+        serde_json::to_string(&line).unwrap_or_default()
     }
 }
 
-fn put(object: &mut Value, name: &str, value: Value) {
-    if let Value::Object(members) = object {
-        members.insert(name.to_owned(), value);
-    }
+/// The fields of a record. Written as they stand: a record is made for every request, and a tree of values for each would be
+/// most of what it costs.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "@timestamp")]
+    timestamp: String,
+    ecs: Ecs,
+    event: Event,
+    http: Http<'a>,
+    url: Url<'a>,
+    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Organization<'a>>,
+    portcullis: Portcullis<'a>,
+}
+
+#[derive(Serialize)]
+struct Ecs {
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Event {
+    kind: &'static str,
+    category: [&'static str; 1],
+    r#type: [&'static str; 2],
+    dataset: &'static str,
+    action: &'static str,
+    outcome: &'static str,
+    /// In nanoseconds.
+    duration: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    request: Request<'a>,
+    response: Response,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    method: &'a str,
+    id: Option<&'a str>,
+    body: Body,
+}
+
+#[derive(Serialize)]
+struct Body {
+    bytes: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Response {
+    status_code: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Url<'a> {
+    domain: &'a str,
+    path: &'a str,
+}
+
+#[derive(Serialize)]
+struct Source {
+    ip: Option<IpAddr>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    id: &'a str,
+    roles: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Organization<'a> {
+    id: &'a str,
+}
+
+/// What ECS has no fields for.
+#[derive(Serialize)]
+struct Portcullis<'a> {
+    /// The policy's digest.
+    policy: &'a str,
+    route: Option<&'a str>,
+    credential: Credential<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<Value>>,
+    /// Fields of the request that only Portcullis may set.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stripped: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Credential<'a> {
+    kind: &'static str,
+    id: Option<&'a str>,
 }
 
 /// What a client wrote, cut: records are read by people and paid for by the byte.
-fn short(text: &str) -> String {
-    text.chars().take(MAXIMUM_CHARS).collect()
+fn short(text: &str) -> &str {
+    let end = text.char_indices().nth(MAXIMUM_CHARS).map_or(text.len(), |(place, _)| place);
+    text.get(..end).unwrap_or(text)
 }
 
 fn rfc3339(time: Timestamp) -> String {

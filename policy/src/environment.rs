@@ -1,5 +1,7 @@
 //! What the policy needs from where it runs.
 
+use std::net::IpAddr;
+
 use crate::trace::Trace;
 
 /// Nanoseconds since the Unix epoch.
@@ -45,9 +47,14 @@ pub trait Environment {
         value: &[u8],
     ) -> Result<Swap, Unavailable>;
 
-    /// The SHA-256 digest of the client certificate's DER, as [`RequestHead::client_certificate`](crate::RequestHead) has it,
-    /// of the request that is being decided. Asked only where a token is bound to one and the request's head does not tell, so
-    /// that finding out costs nothing elsewhere. `None` means that the client has shown none: the token is refused.
+    /// The address of the client whose request is being decided, as far as the runtime can vouch for it; never from a field that
+    /// clients set. Asked only where it matters, so that finding out costs nothing elsewhere. `None` means that it is not
+    /// known: where addresses are restricted, the request is refused.
+    fn source(&mut self) -> Option<IpAddr>;
+
+    /// The SHA-256 digest of the DER of the client's certificate, where the client has shown one, has proved to hold its key, and
+    /// the runtime has verified it; never from a field that clients set. Asked only where a token is bound to one. `None` means
+    /// that the client has shown none: the token is refused.
     fn client_certificate(&mut self) -> Option<[u8; 32]> {
         None
     }

@@ -1,6 +1,5 @@
 //! One request's way through the stages.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Header, Target, single};
@@ -11,6 +10,7 @@ use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{self, Standing};
 use crate::policy::{CompiledRoute, Policy};
+use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
 use crate::stages::{Identify, Inspect, Interruption, Question};
 use crate::trace::Trace;
@@ -20,14 +20,9 @@ use crate::{CredentialKind, Principal};
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// All fields, pseudo-header fields included, names in lower case, in order, duplicates kept.
-    pub headers: &'a [Header],
-    /// The client's address, as far as the runtime can vouch for it; never from a field that clients set.
-    pub source: Option<IpAddr>,
+    pub headers: &'a [Header<'a>],
     /// Whether a body (or trailers) will follow.
     pub has_body: bool,
-    /// The SHA-256 digest of the client certificate's DER, where the client has shown one, has proved to hold its key, and the
-    /// runtime has verified it; never from a field that clients set.
-    pub client_certificate: Option<[u8; 32]>,
 }
 
 /// What to do with the exchange now.
@@ -44,6 +39,17 @@ pub enum Step {
     Wait,
     /// Send this to the client, and nothing to the upstream.
     Respond(Reply),
+}
+
+/// What of a response's header section has to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseInterest {
+    /// Nothing.
+    None,
+    /// `:status`.
+    Status,
+    /// All of it.
+    Head,
 }
 
 /// A change to a header section.
@@ -63,11 +69,11 @@ pub struct Exchange {
     policy: Arc<Policy>,
     begun: Timestamp,
     may_wait: bool,
-    principal: Arc<Principal>,
+    has_waited: bool,
+    principal: Arc<RenderedPrincipal>,
     claims: Option<Arc<Claims>>,
-    target: Option<Target>,
     route: Option<usize>,
-    headers: Vec<Header>,
+    content_type: Option<Vec<u8>>,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
     standing: Option<Standing>,
@@ -77,14 +83,14 @@ pub struct Exchange {
 impl Exchange {
     pub(crate) fn new(policy: Arc<Policy>, now: Timestamp) -> Self {
         Self {
-            policy,
             begun: now,
             may_wait: true,
-            principal: Arc::new(Principal::anonymous()),
+            has_waited: false,
+            principal: Arc::clone(&policy.anonymous),
+            policy,
             claims: None,
-            target: None,
             route: None,
-            headers: Vec::new(),
+            content_type: None,
             edits: Vec::new(),
             response_edits: Vec::new(),
             standing: None,
@@ -97,10 +103,15 @@ impl Exchange {
         &self.principal
     }
 
+    /// The same as a field, for other filters of the chain and for the upstream.
+    pub fn principal_field(&self) -> &str {
+        self.principal.field()
+    }
+
     /// Takes over the principal that another filter of the same chain has established. It must come from where
     /// clients cannot write.
     pub fn assume_principal(&mut self, principal: Principal) {
-        self.principal = Arc::new(principal);
+        self.principal = Arc::new(principal.into());
     }
 
     /// There is no room for this request to wait: the next [`Self::request_head`] decides.
@@ -131,7 +142,10 @@ impl Exchange {
                 self.record.allowed = matches!(step, Step::Continue(_));
                 return step;
             }
-            Err(Interruption::Wait) if self.may_wait => return Step::Wait,
+            Err(Interruption::Wait) if self.may_wait => {
+                self.has_waited = true;
+                return Step::Wait;
+            }
             Err(Interruption::Wait) => {
                 Refusal::new(Reason::IdentityUnavailable, "Try again in a moment.")
                     .header("retry-after", "1")
@@ -163,13 +177,26 @@ impl Exchange {
     }
 
     /// The names of request trailers to remove: those that only Portcullis may set.
-    pub fn request_trailers(&mut self, trailers: &[Header]) -> Vec<HeaderEdit> {
+    pub fn request_trailers(&mut self, trailers: &[Header<'_>]) -> Vec<HeaderEdit> {
         let reserved = trailers.iter().filter(|(name, _)| self.policy.headers.is_reserved(name));
-        reserved.map(|(name, _)| HeaderEdit::Remove(name.clone())).collect()
+        reserved.map(|(name, _)| HeaderEdit::Remove((*name).to_owned())).collect()
     }
 
-    /// A response's header section: the upstream's, or one that the gate or the proxy made itself.
-    pub fn response_head(&mut self, headers: &[Header]) -> Vec<HeaderEdit> {
+    /// What [`Self::response_head`] needs: reading a header section costs, and often nobody wants it.
+    pub fn response_interest(&self) -> ResponseInterest {
+        let stages = self.policy.stages;
+        if stages.contains(Stage::Output) {
+            return ResponseInterest::Head;
+        }
+        match stages.contains(Stage::Audit) && self.record.is_wanted(self.policy.audit) {
+            true => ResponseInterest::Status,
+            false => ResponseInterest::None,
+        }
+    }
+
+    /// A response's header section, as far as it [is of interest](Self::response_interest): the upstream's, or one that the
+    /// gate or the proxy made itself.
+    pub fn response_head(&mut self, headers: &[Header<'_>]) -> Vec<HeaderEdit> {
         let status = single(headers, ":status").and_then(|status| std::str::from_utf8(status).ok());
         self.record.status = status.and_then(|status| status.parse().ok()).or(self.record.status);
         let mut edits = Vec::new();
@@ -186,11 +213,12 @@ impl Exchange {
 
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
-        if !self.policy.stages.contains(Stage::Audit) {
+        let policy = &self.policy;
+        if !policy.stages.contains(Stage::Audit) || !self.record.is_wanted(policy.audit) {
             return None;
         }
-        let now = environment.now();
-        self.record.line(self.policy.audit, &self.principal, &self.policy.digest, now)
+        let route = self.route(policy).map(|route| route.name.as_str());
+        Some(self.record.line(&self.principal, route, &policy.digest, environment))
     }
 
     fn route<'a>(&self, policy: &'a Policy) -> Option<&'a CompiledRoute> {
@@ -214,7 +242,6 @@ impl Exchange {
         // A request that has waited comes a second time.
         self.edits.clear();
         environment.note(Trace::begin);
-        self.record.source = head.source;
         self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
 
         if stages.contains(Stage::Access) {
@@ -225,26 +252,47 @@ impl Exchange {
             });
         }
         let mut target = Target::read(head.headers)?;
-        self.record.method.clone_from(&target.method);
-        self.record.path.clone_from(&target.path);
-        self.record.host.clone_from(&target.host);
         self.route = policy.route(&target);
         let route = self.route(&policy);
-        self.record.route = route.map(|route| route.name.clone());
         environment.note(|trace| trace.follow(self.route));
+        let judged = self.judge_caller(&policy, route, head, &mut target, environment);
+        self.record.target = Some(target);
+        judged?;
+        // Filters without authorisation let pass what no route is for: another one decides.
+        let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
 
-        if stages.contains(Stage::Access) {
+        if stages.contains(Stage::Limits) {
+            self.standing = limits::take(&route.limits, &self.principal, environment)?;
+        }
+        if route.input.is_none() && policy.signer.is_none() {
+            return Ok(Step::Continue(std::mem::take(&mut self.edits)));
+        }
+        if let Some(input) = &route.input {
+            input.check_head(head.headers, head.has_body)?;
+            self.content_type = single(head.headers, "content-type").map(<[u8]>::to_vec);
+        }
+        match head.has_body {
+            true => Ok(Step::NeedBody),
+            false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
+        }
+    }
+
+    /// Whether the caller may ask for this: access, identity and authorisation.
+    fn judge_caller(
+        &mut self,
+        policy: &Policy,
+        route: Option<&CompiledRoute>,
+        head: &RequestHead<'_>,
+        target: &mut Target,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Interruption> {
+        if policy.stages.contains(Stage::Access) {
             if let Some(route) = route {
-                route.access.check(head.source, &target.method)?;
-                environment.note(|trace| {
-                    let source = head.source.map_or("none".to_owned(), |source| source.to_string());
-                    trace.passed(Stage::Access, "access.networks", format!("the address {source}"));
-                    trace.passed(
-                        Stage::Access,
-                        "access.methods",
-                        format!("the method {}", target.method),
-                    );
-                });
+                route.access.check(|| environment.source(), &target.method)?;
+                if environment.trace().is_some() {
+                    let source = environment.source();
+                    environment.note(|trace| route.access.note(source, &target.method, trace));
+                }
             }
             self.strip(head.headers, |name| policy.headers.is_reserved(name));
         } else {
@@ -253,35 +301,16 @@ impl Exchange {
             target.rewritten = false;
         }
         if let Some(identity) = &policy.identity {
-            self.identify(identity.as_ref(), head, &target, route, environment)?;
-            self.edits.extend(identity.hide(head.headers, &mut target));
+            self.identify(identity.as_ref(), head, target, route, environment)?;
+            self.edits.extend(identity.hide(head.headers, target));
         }
         if target.rewritten {
             self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
         }
-        if stages.contains(Stage::Authorisation) {
-            self.authorise(&policy, route, &target, environment)?;
+        if policy.stages.contains(Stage::Authorisation) {
+            self.authorise(policy, route, target, environment)?;
         }
-        // Filters without authorisation let pass what no route is for: another one decides.
-        let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
-
-        if stages.contains(Stage::Limits) {
-            self.standing = limits::take(&route.limits, &self.principal, head.source, environment)?;
-        }
-        let signs = policy.signer.is_some();
-        self.target = Some(target);
-        if route.input.is_none() && !signs {
-            return Ok(Step::Continue(std::mem::take(&mut self.edits)));
-        }
-        if let Some(input) = &route.input {
-            input.check_head(head.headers, head.has_body)?;
-            let content_type = head.headers.iter().find(|(name, _)| name == "content-type");
-            self.headers = content_type.cloned().into_iter().collect();
-        }
-        match head.has_body {
-            true => Ok(Step::NeedBody),
-            false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
-        }
+        Ok(())
     }
 
     fn identify(
@@ -296,11 +325,10 @@ impl Exchange {
         let question = Question {
             headers: head.headers,
             target,
-            source: head.source,
-            client_certificate: head.client_certificate.as_ref(),
             required: route.map_or(&any_or_none, |route| &route.required),
             route: route.map(|route| route.name.as_str()),
             since: self.begun,
+            now: if self.has_waited { environment.now() } else { self.begun },
         };
         let caller = identity.identify(&question, environment)?;
         environment.note(|trace| {
@@ -326,7 +354,7 @@ impl Exchange {
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
-            input.check_body(&self.headers, body)?;
+            input.check_body(self.content_type.as_deref(), body)?;
             let found = || match body.len() {
                 0 => "no body".to_owned(),
                 length => format!("a body of {length} bytes that the route takes"),
@@ -334,14 +362,14 @@ impl Exchange {
             environment.note(|trace| trace.passed(Stage::Input, "input", found()));
         }
         let mut edits = std::mem::take(&mut self.edits);
-        if let (Some(signer), Some(target)) = (&policy.signer, &self.target) {
+        if let (Some(signer), Some(target)) = (&policy.signer, &self.record.target) {
             let mut nonce = [0; 16];
             environment.random(&mut nonce).map_err(|_| {
                 Refusal::new(Reason::AssertionUnavailable, "Try again in a moment.")
                     .header("retry-after", "1")
             })?;
             let fields = signer.sign(
-                &self.principal,
+                self.principal.field(),
                 &target.method,
                 &target.path,
                 target.query.as_deref(),
@@ -396,14 +424,17 @@ impl Exchange {
     }
 
     /// Removes what only Portcullis may say.
-    fn strip(&mut self, headers: &[Header], is_reserved: impl Fn(&str) -> bool) {
+    fn strip(&mut self, headers: &[Header<'_>], is_reserved: impl Fn(&str) -> bool) {
         for (name, _) in headers {
-            let removal = HeaderEdit::Remove(name.clone());
-            if is_reserved(name) && !self.edits.contains(&removal) {
-                if !self.record.stripped.contains(name) {
-                    self.record.stripped.push(name.clone());
-                }
+            if !is_reserved(name) {
+                continue;
+            }
+            let removal = HeaderEdit::Remove((*name).to_owned());
+            if !self.edits.contains(&removal) {
                 self.edits.push(removal);
+            }
+            if !self.record.stripped.iter().any(|stripped| stripped == name) {
+                self.record.stripped.push((*name).to_owned());
             }
         }
     }

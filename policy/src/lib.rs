@@ -22,6 +22,8 @@ mod audit;
 #[cfg(feature = "engine")]
 mod authorisation;
 #[cfg(feature = "engine")]
+mod byte_set;
+#[cfg(feature = "engine")]
 pub mod document;
 #[cfg(feature = "engine")]
 mod environment;
@@ -58,7 +60,7 @@ pub use self::{
     access::{Header, is_reserved},
     document::{Document, DocumentError},
     environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
-    exchange::{Exchange, HeaderEdit, RequestHead, Step},
+    exchange::{Exchange, HeaderEdit, RequestHead, ResponseInterest, Step},
     policy::{CompileError, Policy, Upkeep},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
     remote::{Answer, Fetch, Outcome},

@@ -132,8 +132,7 @@ fn segment(path: &str) -> (&str, &str) {
 
 /// A path that no normalised request path can equal would make a route that never applies.
 fn check_path(path: &str, field: &str) -> Result<(), CompileError> {
-    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-    match Target::read(&[header(":path", path)]) {
+    match Target::read(&[(":path", path.as_bytes())]) {
         Ok(target) if target.path == path && target.query.is_none() => Ok(()),
         Ok(target) => {
             let message =
@@ -155,7 +154,7 @@ mod tests {
 
     fn target(method: &str, path: &str) -> Target {
         let headers = [(":method", method), (":path", path), (":authority", "A.example:8443")];
-        Target::read(&headers.map(|(name, value)| (name.to_owned(), value.into()))).unwrap()
+        Target::read(&headers.map(|(name, value)| (name, value.as_bytes()))).unwrap()
     }
 
     fn tenant(matches: serde_json::Value, path: &str) -> Option<String> {

@@ -49,12 +49,12 @@ impl OutputRules {
 
     /// What to change in the header section of a response. The fields that Portcullis sets towards the upstream
     /// never come back out.
-    pub(crate) fn edits(&self, headers: &[Header]) -> Vec<HeaderEdit> {
+    pub(crate) fn edits(&self, headers: &[Header<'_>]) -> Vec<HeaderEdit> {
         let is_removed =
             |name: &str| self.remove.iter().any(|removed| removed == name) || is_reserved(name);
         let mut edits: Vec<HeaderEdit> = Vec::new();
         for (name, _) in headers {
-            let removal = HeaderEdit::Remove(name.clone());
+            let removal = HeaderEdit::Remove((*name).to_owned());
             if is_removed(name) && !edits.contains(&removal) {
                 edits.push(removal);
             }

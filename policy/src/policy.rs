@@ -17,11 +17,12 @@ use crate::identity::{Required, check_routes};
 use crate::limits::Limit;
 use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
+use crate::principal::RenderedPrincipal;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
 use crate::stages::{Identify, Inspect, Stages};
 use crate::trace::Trace;
-use crate::{Secret, Secrets};
+use crate::{Principal, Secret, Secrets};
 
 /// The longest list of routes.
 const MAXIMUM_ROUTES: usize = 1000;
@@ -37,6 +38,8 @@ pub struct Policy {
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
     pub(crate) audit: AuditSection,
+    /// Who has presented nothing.
+    pub(crate) anonymous: Arc<RenderedPrincipal>,
     /// What tells one version of a policy from another in records.
     pub(crate) digest: String,
 }
@@ -60,7 +63,8 @@ impl Policy {
         secrets: &dyn Secrets,
         stages: Stages,
     ) -> Result<Self, CompileError> {
-        let identity = stages.compile_identity(&document.identity, secrets)?;
+        let identity =
+            stages.compile_identity(&document.identity, looks_at_claims(document), secrets)?;
         if let Some(section) = &document.identity.api_keys {
             check_routes(&section.keys, &document.routes, "identity.api_keys.keys")?;
         }
@@ -100,6 +104,7 @@ impl Policy {
             signer,
             output: OutputRules::compile(&document.output)?,
             audit: document.audit,
+            anonymous: Arc::new(Principal::anonymous().into()),
             digest: digest(document),
         })
     }
@@ -176,6 +181,12 @@ impl Policy {
     pub(crate) fn route(&self, target: &Target) -> Option<usize> {
         self.routes.iter().position(|route| route.matcher.matches(target))
     }
+}
+
+/// Whether a route asks for more of a token than the principal has of it.
+fn looks_at_claims(document: &Document) -> bool {
+    let routes = document.routes.iter().map(|route| &route.authorisation);
+    routes.chain([&document.authorisation]).any(|section| section.claims.is_some())
 }
 
 /// What is to be done beside requests.

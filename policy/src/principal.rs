@@ -1,6 +1,9 @@
 //! Who is calling.
 
-use sfv::{BareItem, DictSerializer, Dictionary, InnerList, Item, ListEntry, Parser};
+#[cfg(feature = "engine")]
+use std::sync::OnceLock;
+
+use sfv::{BareItem, DictSerializer, Dictionary, Item, ListEntry, Parser, RefBareItem};
 
 /// How a caller proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +53,38 @@ pub struct Principal {
     pub credential_id: Option<String>,
 }
 
+/// A principal whose field is written once, however often it is needed: callers come again.
+#[cfg(feature = "engine")]
+#[derive(Debug)]
+pub(crate) struct RenderedPrincipal {
+    principal: Principal,
+    field: OnceLock<String>,
+}
+
+#[cfg(feature = "engine")]
+impl RenderedPrincipal {
+    /// As [`Principal::to_field`].
+    pub(crate) fn field(&self) -> &str {
+        self.field.get_or_init(|| self.principal.to_field())
+    }
+}
+
+#[cfg(feature = "engine")]
+impl From<Principal> for RenderedPrincipal {
+    fn from(principal: Principal) -> Self {
+        Self { principal, field: OnceLock::new() }
+    }
+}
+
+#[cfg(feature = "engine")]
+impl std::ops::Deref for RenderedPrincipal {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.principal
+    }
+}
+
 impl Principal {
     /// A caller of whom nothing is known.
     pub fn anonymous() -> Self {
@@ -76,29 +111,30 @@ impl Principal {
 
     /// The value of the `Portcullis-Principal` field.
     pub fn to_field(&self) -> String {
-        let mut members = Dictionary::new();
-        let mut put = |name: &'static str, entry: ListEntry| {
-            members.insert(sfv::key_ref(name).to_owned(), entry);
-        };
-        put("sub", text_item(&self.subject).into());
-        if let Some(issuer) = &self.issuer {
-            put("iss", text_item(issuer).into());
+        let mut dictionary = DictSerializer::new();
+        let texts = [
+            ("sub", Some(self.subject.as_str())),
+            ("iss", self.issuer.as_deref()),
+            ("tenant", self.tenant.as_deref()),
+            ("plan", self.plan.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                let _ = dictionary.bare_item(sfv::key_ref(name), text_item(text));
+            }
         }
-        if let Some(tenant) = &self.tenant {
-            put("tenant", text_item(tenant).into());
+        for (name, texts) in [("roles", &self.roles), ("scopes", &self.scopes)] {
+            let mut list = dictionary.inner_list(sfv::key_ref(name));
+            for text in texts {
+                let _ = list.bare_item(text_item(text));
+            }
+            let _ = list.finish();
         }
-        if let Some(plan) = &self.plan {
-            put("plan", text_item(plan).into());
-        }
-        put("roles", text_list(&self.roles).into());
-        put("scopes", text_list(&self.scopes).into());
         if let Some(id) = &self.credential_id {
-            put("id", text_item(id).into());
+            let _ = dictionary.bare_item(sfv::key_ref("id"), text_item(id));
         }
-        put("via", Item::new(sfv::token_ref(self.via.as_str()).to_owned()).into());
-        let mut serializer = DictSerializer::new();
-        serializer.members(&members);
-        serializer.finish().unwrap_or_default()
+        let _ = dictionary.bare_item(sfv::key_ref("via"), sfv::token_ref(self.via.as_str()));
+        dictionary.finish().unwrap_or_default()
     }
 
     /// Reads the value of a `Portcullis-Principal` field. Trust it only when its signature was verified
@@ -138,15 +174,11 @@ impl Principal {
 }
 
 /// Text as an sf-string where it is ASCII, else as an RFC 9651 display string.
-fn text_item(text: &str) -> Item {
-    match sfv::String::from_string(text.to_owned()) {
-        Ok(string) => Item::new(string),
-        Err((_, text)) => Item::new(BareItem::DisplayString(text)),
+fn text_item(text: &str) -> RefBareItem<'_> {
+    match sfv::StringRef::from_str(text) {
+        Ok(string) => string.into(),
+        Err(_) => RefBareItem::DisplayString(text),
     }
-}
-
-fn text_list(texts: &[String]) -> InnerList {
-    InnerList::new(texts.iter().map(|text| text_item(text)).collect())
 }
 
 fn item_text(item: &Item) -> Option<String> {

@@ -3,7 +3,6 @@
 //! Signature verification and JSON Schema are most of a filter's size. They are reached only through the function pointers
 //! here, so a .wasm whose constant [`Stages`] leaves a stage out does not contain it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Header, Target};
@@ -13,9 +12,10 @@ use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};
 use crate::input::InputRules;
 use crate::policy::CompileError;
+use crate::principal::RenderedPrincipal;
 use crate::problem::{Refusal, Stage};
 use crate::remote::Refreshed;
-use crate::{Environment, Principal, Secrets};
+use crate::{Environment, Secrets};
 
 /// Which stages a policy runs: all of them, or those of one filter.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct Stages {
 }
 
 type IdentityCompiler =
-    fn(&IdentitySection, &dyn Secrets) -> Result<Box<dyn Identify>, CompileError>;
+    fn(&IdentitySection, bool, &dyn Secrets) -> Result<Box<dyn Identify>, CompileError>;
 type InputCompiler = fn(&InputSection, &str) -> Result<Box<dyn Inspect>, CompileError>;
 
 impl Stages {
@@ -57,9 +57,10 @@ impl Stages {
     pub(crate) fn compile_identity(
         self,
         section: &IdentitySection,
+        keeps_claims: bool,
         secrets: &dyn Secrets,
     ) -> Result<Option<Box<dyn Identify>>, CompileError> {
-        self.identity.map(|compile| compile(section, secrets)).transpose()
+        self.identity.map(|compile| compile(section, keeps_claims, secrets)).transpose()
     }
 
     pub(crate) fn compile_input(
@@ -74,23 +75,22 @@ impl Stages {
 /// What the identity stage is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
-    pub(crate) headers: &'a [Header],
+    pub(crate) headers: &'a [Header<'a>],
     pub(crate) target: &'a Target,
-    pub(crate) source: Option<IpAddr>,
-    /// The SHA-256 digest of the certificate that the client has shown and proved to hold.
-    pub(crate) client_certificate: Option<&'a [u8; 32]>,
     /// Which credentials the route wants.
     pub(crate) required: &'a Required,
     /// The route's name, where there is one.
     pub(crate) route: Option<&'a str>,
     /// When the request came: how long it may wait counts from then.
     pub(crate) since: Timestamp,
+    /// What time it is: later, where the request has waited.
+    pub(crate) now: Timestamp,
 }
 
 /// Who is calling, and what goes with it.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) principal: Arc<RenderedPrincipal>,
     /// The claims of the token, where there is one.
     pub(crate) claims: Option<Arc<Claims>>,
     /// Header fields for the upstream.
@@ -128,7 +128,7 @@ pub(crate) trait Identify: std::fmt::Debug + Send + Sync {
     fn missing(&self) -> Refusal;
 
     /// Takes credentials out of a request before the upstream sees them.
-    fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit>;
+    fn hide(&self, headers: &[Header<'_>], target: &mut Target) -> Vec<HeaderEdit>;
 
     /// The fields that carry credentials, which may be there once.
     fn singular_fields(&self) -> Vec<&str>;
@@ -149,8 +149,8 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     fn max_body_bytes(&self) -> usize;
 
     /// What the header section tells of the body, before any of it has come.
-    fn check_head(&self, headers: &[Header], has_body: bool) -> Result<(), Refusal>;
+    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<(), Refusal>;
 
-    /// The whole body.
-    fn check_body(&self, headers: &[Header], body: &[u8]) -> Result<(), Refusal>;
+    /// The whole body, with its media type as the header section has it.
+    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<(), Refusal>;
 }

@@ -1,6 +1,7 @@
 //! An environment for this crate's own tests: a clock that is set and a store that can fail.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version};
 
@@ -11,6 +12,7 @@ pub(crate) struct TestEnvironment {
     pub(crate) store_fails: bool,
     pub(crate) conflicts: usize,
     pub(crate) random_fails: bool,
+    pub(crate) source: Option<IpAddr>,
 }
 
 impl TestEnvironment {
@@ -22,6 +24,7 @@ impl TestEnvironment {
             store_fails: false,
             conflicts: 0,
             random_fails: false,
+            source: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
         }
     }
 
@@ -49,6 +52,10 @@ impl Environment for TestEnvironment {
         }
         bytes.fill(4);
         Ok(())
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        self.source
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

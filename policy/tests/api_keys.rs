@@ -3,7 +3,6 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -25,7 +24,6 @@ const NOW: u64 = 1_700_000_000;
 struct Gate {
     policy: Arc<Policy>,
     runtime: Runtime,
-    source: Option<IpAddr>,
     audit: String,
 }
 
@@ -39,7 +37,6 @@ impl Gate {
         Ok(Self {
             policy: Arc::new(compile(section, jwt, KEY)?),
             runtime: Runtime::new(),
-            source: "192.0.2.1".parse().ok(),
             audit: String::new(),
         })
     }
@@ -55,8 +52,7 @@ impl Gate {
         exchange: &mut portcullis_policy::Exchange,
         request: &Request,
     ) -> Result<Edits, String> {
-        let head = portcullis_policy::RequestHead { source: self.source, ..request.head() };
-        let step = exchange.request_head(&head, &mut self.runtime);
+        let step = request.judge(exchange, &mut self.runtime);
         let verdict = match step {
             Step::Continue(edits) => Ok(edits.into()),
             Step::Wait => return Err("wait".to_owned()),
@@ -353,7 +349,7 @@ fn networks_are_of_the_connection_and_cannot_be_walked_around() {
         (Some("2001:db9::1"), false),
         (None, false),
     ] {
-        gate.source = address.map(|address| address.parse().unwrap());
+        gate.runtime.source = address.map(|address| address.parse().unwrap());
         let request =
             get("/v1/model").with("x-api-key", key.expose()).with("x-forwarded-for", "10.1.2.3");
         assert_eq!(gate.run(&request).is_ok(), is_good, "{address:?}");

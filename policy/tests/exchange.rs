@@ -116,9 +116,8 @@ fn a_path_is_rewritten_to_what_was_judged() {
 fn responses_lose_what_they_should_not_tell() {
     let fixture = Fixture::new();
     let mut exchange = fixture.begin();
-    let head: Vec<(String, Vec<u8>)> = [(":status", "200"), ("server", "x"), ("portcullis-a", "b")]
-        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-        .into();
+    let head = [(":status", "200"), ("server", "x"), ("portcullis-a", "b")]
+        .map(|(name, value)| (name, value.as_bytes()));
     let edits = common::Edits::from(exchange.response_head(&head));
     assert_eq!(edits.removed, ["server", "portcullis-a"]);
     assert!(edits.set.contains(&("x-content-type-options".to_owned(), "nosniff".to_owned())));

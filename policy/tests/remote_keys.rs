@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Runtime, jwks, sign_es256};
 use jwt_simple::prelude::ES256KeyPair;
 use portcullis_policy::{
-    Answer, Exchange, Fetch, Policy, Reason, RequestHead, Stage, Stages, Step,
+    Answer, Exchange, Fetch, Header, Policy, Reason, RequestHead, Stage, Stages, Step,
 };
 use serde_json::{Value, json};
 
@@ -73,17 +73,10 @@ impl Machine {
     }
 
     fn step(&mut self, exchange: &mut Exchange, token: &str) -> Step {
-        let headers = [
-            (":method".to_owned(), b"GET".to_vec()),
-            (":path".to_owned(), b"/".to_vec()),
-            ("authorization".to_owned(), format!("Bearer {token}").into_bytes()),
-        ];
-        let head = RequestHead {
-            headers: &headers,
-            source: None,
-            has_body: false,
-            client_certificate: None,
-        };
+        let token = format!("Bearer {token}");
+        let headers: [Header<'_>; 3] =
+            [(":method", b"GET"), (":path", b"/"), ("authorization", token.as_bytes())];
+        let head = RequestHead { headers: &headers, has_body: false };
         exchange.request_head(&head, &mut self.runtime)
     }
 

@@ -1,5 +1,6 @@
 //! The proxy as the policy's environment.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::UNIX_EPOCH;
 
 use portcullis_policy::{
@@ -26,9 +27,9 @@ impl HostEnvironment {
     }
 
     /// Takes the time from a request, where the VM was started so.
-    pub(crate) fn set_clock(&mut self, headers: &[Header]) {
+    pub(crate) fn set_clock(&mut self, headers: &[Header<'_>]) {
         if let Some((name, now)) = &mut self.replay {
-            let value = headers.iter().find(|(other, _)| other == name);
+            let value = headers.iter().find(|(other, _)| *other == name);
             let value = value.and_then(|(_, value)| std::str::from_utf8(value).ok());
             *now = value.and_then(|value| value.parse().ok()).map_or(BEYOND, Timestamp);
         }
@@ -76,6 +77,13 @@ impl Environment for HostEnvironment {
             Err(Status::CasMismatch) => Ok(Swap::Conflict),
             Err(_) => Err(Unavailable),
         }
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        let bytes = property(&["source", "address"])?;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let address = text.parse::<SocketAddr>().map(|address| address.ip());
+        address.or_else(|_| text.parse()).ok()
     }
 
     fn client_certificate(&mut self) -> Option<[u8; 32]> {

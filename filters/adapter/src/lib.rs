@@ -1,10 +1,11 @@
 //! What the proxy-wasm filters have in common. A filter is this adapter and the stages it runs; what is
 //! decided is `portcullis-policy`'s alone.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod environment;
 mod fetches;
+mod header_map;
 mod root;
 mod stream;
 mod waiting;

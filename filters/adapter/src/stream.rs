@@ -1,12 +1,12 @@
 //! One request on its way through the proxy.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_policy::{
-    Exchange, Header, HeaderEdit, Policy, Principal, Reply, RequestHead, Stage, Step,
+    Exchange, Header, HeaderEdit, Policy, Principal, Reply, RequestHead, ResponseInterest, Stage,
+    Step,
 };
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -14,8 +14,12 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use crate::Filter;
 use crate::environment::HostEnvironment;
+use crate::header_map::HeaderMap;
 use crate::root::write_log;
 use crate::waiting::WaitingRoom;
+
+/// The pseudo-header field of a response (RFC 9113 §8.3.2).
+const STATUS: &str = ":status";
 
 /// Where a filter leaves the principal for those after it: filter state, which clients cannot reach.
 const PRINCIPAL_PROPERTY: &str = "portcullis_principal";
@@ -75,7 +79,7 @@ impl Stream {
 }
 
 impl StreamState {
-    fn begin(&mut self, headers: &[Header], end_of_stream: bool) -> Action {
+    fn begin(&mut self, headers: &[Header<'_>], end_of_stream: bool) -> Action {
         use portcullis_policy::Environment as _;
 
         // Without a policy nothing is decided, and what is not decided is refused.
@@ -92,20 +96,16 @@ impl StreamState {
         self.judge_head(headers)
     }
 
-    fn judge_head(&mut self, headers: &[Header]) -> Action {
+    fn judge_head(&mut self, headers: &[Header<'_>]) -> Action {
         let Some(exchange) = &mut self.exchange else { return self.fail("no exchange") };
-        let head = RequestHead {
-            headers,
-            source: source_address(),
-            has_body: !self.ends_with_head,
-            client_certificate: None,
-        };
+        let head = RequestHead { headers, has_body: !self.ends_with_head };
         let step = exchange.request_head(&head, &mut self.environment);
-        if self.filter.stages.contains(Stage::Identity)
+        if matches!(step, Step::Continue(_) | Step::NeedBody)
+            && self.filter.stages.contains(Stage::Identity)
             && !self.filter.stages.contains(Stage::Limits)
         {
-            let field = exchange.principal().to_field();
-            let _ = hostcalls::set_property(vec![PRINCIPAL_PROPERTY], Some(field.as_bytes()));
+            let field = exchange.principal_field().as_bytes();
+            let _ = hostcalls::set_property(vec![PRINCIPAL_PROPERTY], Some(field));
         }
         self.follow(step)
     }
@@ -148,7 +148,7 @@ impl StreamState {
     }
 
     /// There is no room to wait: decides now.
-    fn decide_without_waiting(&mut self, headers: &[Header]) -> Action {
+    fn decide_without_waiting(&mut self, headers: &[Header<'_>]) -> Action {
         if let Some(exchange) = &mut self.exchange {
             exchange.cannot_wait();
         }
@@ -165,12 +165,13 @@ impl StreamState {
 
     /// What it has waited for may be there. To be called while the proxy takes what is done for this stream's.
     pub(crate) fn try_again(&mut self) {
-        let action = match hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
-            Ok(headers) => {
+        let map = HeaderMap::read(MapType::HttpRequestHeaders);
+        let action = match map.as_ref().and_then(HeaderMap::fields) {
+            Some(headers) => {
                 self.environment.set_clock(&headers);
                 self.judge_head(&headers)
             }
-            Err(_) => self.fail("the header section cannot be read"),
+            None => self.fail("the header section cannot be read"),
         };
         if action == Action::Continue {
             let _ = hostcalls::resume_http_request();
@@ -219,9 +220,11 @@ impl StreamState {
         if self.phase == Phase::Answered {
             return Action::Pause;
         }
-        if let Ok(trailers) = hostcalls::get_map_bytes(MapType::HttpRequestTrailers)
-            && let Some(exchange) = &mut self.exchange
-        {
+        if let Some(exchange) = &mut self.exchange {
+            let map = HeaderMap::read(MapType::HttpRequestTrailers);
+            let Some(trailers) = map.as_ref().and_then(HeaderMap::fields) else {
+                return self.fail("the trailers cannot be read");
+            };
             let edits = exchange.request_trailers(&trailers);
             if apply(MapType::HttpRequestTrailers, &edits).is_err() {
                 return self.fail("a trailer field cannot be changed");
@@ -238,8 +241,19 @@ impl StreamState {
 
     fn on_response_headers(&mut self) {
         let Some(exchange) = &mut self.exchange else { return };
-        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpResponseHeaders) else { return };
-        let edits = exchange.response_head(&headers);
+        let edits = match exchange.response_interest() {
+            ResponseInterest::None => exchange.response_head(&[]),
+            ResponseInterest::Status => {
+                let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, STATUS);
+                let status = status.ok().flatten().unwrap_or_default();
+                exchange.response_head(&[(STATUS, &status)])
+            }
+            ResponseInterest::Head => {
+                let map = HeaderMap::read(MapType::HttpResponseHeaders);
+                let Some(headers) = map.as_ref().and_then(HeaderMap::fields) else { return };
+                exchange.response_head(&headers)
+            }
+        };
         if apply(MapType::HttpResponseHeaders, &edits).is_err() {
             let what = "a response header field cannot be changed";
             write_log(LogLevel::Error, self.filter.name, what);
@@ -262,7 +276,8 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let mut state = self.state.borrow_mut();
-        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        let map = HeaderMap::read(MapType::HttpRequestHeaders);
+        let Some(headers) = map.as_ref().and_then(HeaderMap::fields) else {
             return state.fail("the header section cannot be read");
         };
         let action = state.begin(&headers, end_of_stream);
@@ -299,14 +314,6 @@ fn apply(map: MapType, edits: &[HeaderEdit]) -> Result<(), ()> {
         done.map_err(|_| ())?;
     }
     Ok(())
-}
-
-/// The client's address as the proxy has established it.
-fn source_address() -> Option<IpAddr> {
-    let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let address = text.parse::<SocketAddr>().map(|address| address.ip());
-    address.or_else(|_| text.parse()).ok()
 }
 
 fn inherited_principal() -> Option<Principal> {

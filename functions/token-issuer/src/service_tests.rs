@@ -528,7 +528,7 @@ mod verification {
     use jwt_simple::prelude::*;
     use portcullis_policy::document::LocatedDocument;
     use portcullis_policy::{
-        Environment, HeaderEdit, NativeSignature, Policy, RequestHead, Stages, Step, Swap,
+        Environment, Header, HeaderEdit, NativeSignature, Policy, RequestHead, Stages, Step, Swap,
         Timestamp, Unavailable, Version,
     };
     use proptest::prelude::*;
@@ -555,20 +555,15 @@ mod verification {
     /// The principal that the gate makes of a token, as its upstream reads it.
     fn principal(gate: &Arc<Policy>, token: &str, now: u64) -> Option<String> {
         let mut runtime = Runtime(now);
-        let headers: Vec<(String, Vec<u8>)> = [
+        let headers: Vec<Header<'_>> = [
             (":method", "GET"),
             (":path", "/"),
             (":authority", "a"),
             ("authorization", &format!("Bearer {token}")),
         ]
-        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+        .map(|(name, value)| (name, value.as_bytes()))
         .into();
-        let head = RequestHead {
-            headers: &headers,
-            source: "192.0.2.1".parse().ok(),
-            has_body: false,
-            client_certificate: None,
-        };
+        let head = RequestHead { headers: &headers, has_body: false };
         let mut exchange = gate.begin(Timestamp(now * 1_000_000_000));
         let Step::Continue(edits) = exchange.request_head(&head, &mut runtime) else { return None };
         edits.into_iter().find_map(|edit| match edit {
@@ -587,6 +582,10 @@ mod verification {
         fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
             bytes.fill(6);
             Ok(())
+        }
+
+        fn source(&mut self) -> Option<std::net::IpAddr> {
+            "192.0.2.1".parse().ok()
         }
 
         fn load(&mut self, _: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
@@ -642,21 +641,16 @@ mod verification {
                 .into();
         let gate = Arc::new(Policy::compile(&located.document, &secrets, Stages::ALL).unwrap());
         let pass = |path: &str, body: &[u8]| {
-            let headers: Vec<(String, Vec<u8>)> = [
+            let headers: Vec<Header<'_>> = [
                 (":method", "POST"),
                 (":path", path),
                 (":authority", "a"),
                 ("content-type", FORM),
                 ("authorization", "Basic YTpi"),
             ]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| (name, value.as_bytes()))
             .into();
-            let head = RequestHead {
-                headers: &headers,
-                source: "192.0.2.1".parse().ok(),
-                has_body: true,
-                client_certificate: None,
-            };
+            let head = RequestHead { headers: &headers, has_body: true };
             let mut runtime = Runtime(NOW);
             let mut exchange = gate.begin(Timestamp(NOW * 1_000_000_000));
             match exchange.request_head(&head, &mut runtime) {

@@ -61,18 +61,15 @@ pub(crate) fn drive(
 ) -> Driven {
     environment.now = Some(request.time);
     let mut answered = fetched.answer(policy, environment);
-    let headers: Vec<Header> = request
-        .header_map()
+    environment.source = Some(request.source);
+    environment.client_certificate = request.client_certificate;
+    let map = request.header_map();
+    let headers: Vec<Header<'_>> = map
         .iter()
         // Names are text from the start.
-        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
+        .map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), &**value))
         .collect();
-    let head = RequestHead {
-        headers: &headers,
-        source: Some(request.source),
-        has_body: !request.body.is_empty(),
-        client_certificate: request.client_certificate,
-    };
+    let head = RequestHead { headers: &headers, has_body: !request.body.is_empty() };
     let mut exchange = policy.begin(request.time);
     let mut step = exchange.request_head(&head, environment);
     for second in 1..=MAXIMUM_WAIT {

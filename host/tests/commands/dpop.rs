@@ -1,13 +1,14 @@
 //! Bound tokens and proofs of the command's own making, as a gate takes them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_policy::{
-    Environment, NativeSignature, Policy, Reason, RequestHead, Stages, Step, Swap, Timestamp,
-    Unavailable, Version,
+    Environment, Header, NativeSignature, Policy, Reason, RequestHead, Stages, Step, Swap,
+    Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ const URI: &str = "https://api.example/v1/predict";
 struct Gate {
     policy: Arc<Policy>,
     store: BTreeMap<String, (Vec<u8>, Version)>,
+    client_certificate: Option<[u8; 32]>,
 }
 
 impl Gate {
@@ -30,7 +32,7 @@ impl Gate {
             "routes": [{"name": "all", "match": {"prefix": "/"}}]});
         let secrets = BTreeMap::<String, String>::new();
         let policy = Policy::from_json("policy", &document.to_string(), &secrets, Stages::ALL);
-        Self { policy: Arc::new(policy.unwrap()), store: BTreeMap::new() }
+        Self { policy: Arc::new(policy.unwrap()), store: BTreeMap::new(), client_certificate: None }
     }
 
     fn send(
@@ -39,17 +41,17 @@ impl Gate {
         proof: Option<&str>,
         client_certificate: Option<[u8; 32]>,
     ) -> Result<(), Reason> {
-        let mut headers: Vec<(String, Vec<u8>)> = [
+        let mut headers: Vec<Header<'_>> = [
             (":method", "POST"),
             (":path", "/v1/predict"),
             (":authority", "api.example"),
             ("authorization", authorization),
         ]
-        .map(|(name, value)| (name.to_owned(), value.into()))
+        .map(|(name, value)| (name, value.as_bytes()))
         .into();
-        headers.extend(proof.map(|proof| ("dpop".to_owned(), proof.into())));
-        let head =
-            RequestHead { headers: &headers, source: None, has_body: false, client_certificate };
+        headers.extend(proof.map(|proof| ("dpop", proof.as_bytes())));
+        let head = RequestHead { headers: &headers, has_body: false };
+        self.client_certificate = client_certificate;
         let now = self.now();
         let mut exchange = self.policy.begin(now);
         let step = exchange.request_head(&head, self);
@@ -70,6 +72,14 @@ impl Environment for Gate {
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
         bytes.fill(1);
         Ok(())
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        None
+    }
+
+    fn client_certificate(&mut self) -> Option<[u8; 32]> {
+        self.client_certificate
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

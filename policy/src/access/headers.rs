@@ -1,11 +1,14 @@
 //! Header hygiene: one reading of the header section, whoever reads it.
 
+use crate::byte_set::ByteSet;
 use crate::document::HeaderLimits;
 use crate::problem::{Reason, Refusal};
 
 /// A header field as proxies hand it over: the name in lower case, the value in bytes. Pseudo-header
 /// fields (`:method`, `:path`, `:authority`, `:scheme`) come as in HTTP/2 (RFC 9113 §8.3.1).
-pub type Header = (String, Vec<u8>);
+///
+/// Borrowed from what the runtime holds: nothing is copied to look at it.
+pub type Header<'a> = (&'a str, &'a [u8]);
 
 /// Fields that are there once or not at all. Two of them, and two readers may see two requests.
 const SINGULAR: [&str; 10] = [
@@ -31,15 +34,24 @@ const RESERVED_PREFIX: &str = "portcullis-";
 /// Whether a field is one that only Portcullis may set. Some upstreams read `portcullis_principal` as
 /// `portcullis-principal`, so an underscore counts as a hyphen.
 pub fn is_reserved(name: &str) -> bool {
-    let name = folded(name);
-    name.starts_with(RESERVED_PREFIX) || RESERVED.contains(&name.as_str())
+    let begins = name.as_bytes().get(..RESERVED_PREFIX.len());
+    begins.is_some_and(|begins| is_same_folded(begins, RESERVED_PREFIX.as_bytes()))
+        || RESERVED.iter().any(|reserved| is_same_folded(name.as_bytes(), reserved.as_bytes()))
+}
+
+/// Whether a name is `folded`, which is folded already, to the most lenient upstream.
+fn is_same_folded(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len()
+        && name.iter().zip(folded).all(|(byte, folded)| fold(*byte) == *folded)
+}
+
+fn fold(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
 /// A name as the most lenient upstream reads it.
 pub(crate) fn folded(name: &str) -> String {
-    let fold =
-        |character: char| if character == '_' { '-' } else { character.to_ascii_lowercase() };
-    name.chars().map(fold).collect()
+    name.replace('_', "-").to_ascii_lowercase()
 }
 
 /// Whether a field says how a request is to be read, whence it came or who is calling: no claim is written to it.
@@ -68,14 +80,13 @@ pub(crate) fn has_meaning(name: &str) -> bool {
 
 /// RFC 9110 §5.6.2.
 pub(crate) fn is_token(text: &str) -> bool {
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    const TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+    !text.is_empty() && TOKEN.holds_all(text.as_bytes())
 }
 
 /// The value of a field, if it is there.
-pub(crate) fn single<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice())
+pub(crate) fn single<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
 }
 
 /// What the header section must be like.
@@ -106,30 +117,38 @@ impl HeaderRules {
 
     /// Whether a field is made of claims under this policy.
     pub(crate) fn is_claim_field(&self, name: &str) -> bool {
-        !self.claim_fields.is_empty() && self.claim_fields.contains(&folded(name))
+        self.claim_fields.iter().any(|field| is_same_folded(name.as_bytes(), field.as_bytes()))
     }
 
-    pub(crate) fn check(&self, headers: &[Header]) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, headers: &[Header<'_>]) -> Result<(), Refusal> {
         self.check_size(headers)?;
-        let mut seen = vec![false; SINGULAR.len().saturating_add(self.singular.len())];
+        // A bit for each field that may be there once.
+        let mut seen = 0_u64;
         for (name, value) in headers {
             check_name(name)?;
             check_value(name, value)?;
-            let all = SINGULAR.iter().copied().chain(self.singular.iter().map(String::as_str));
-            let Some((_, seen)) = all.zip(&mut seen).find(|(other, _)| other == name) else {
-                continue;
-            };
+            let Some(place) = self.place_of_singular(name) else { continue };
+            let bit = 1_u64.checked_shl(place).unwrap_or(u64::MAX);
             // Some proxies, Envoy among them, join two fields of a name into one with a comma before we see them.
             let is_joined = !name.starts_with(':') && value.contains(&b',');
-            if std::mem::replace(seen, true) || is_joined {
+            if seen & bit != 0 || is_joined {
                 return Err(conflict(name, "this field once, with one value"));
             }
+            seen |= bit;
         }
         check_framing(headers)?;
         check_host(headers)
     }
 
-    fn check_size(&self, headers: &[Header]) -> Result<(), Refusal> {
+    fn place_of_singular(&self, name: &str) -> Option<u32> {
+        let standard = SINGULAR.iter().copied();
+        let place = standard
+            .chain(self.singular.iter().map(String::as_str))
+            .position(|other| other == name);
+        place.and_then(|place| u32::try_from(place).ok())
+    }
+
+    fn check_size(&self, headers: &[Header<'_>]) -> Result<(), Refusal> {
         let HeaderLimits { max_count, max_bytes } = self.limits;
         let bytes = headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
         let bytes = bytes.fold(0, usize::saturating_add);
@@ -153,15 +172,20 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 
 /// RFC 9110 §5.5, without obs-text that is not UTF-8: nobody agrees on what that means.
 fn check_value(name: &str, value: &[u8]) -> Result<(), Refusal> {
-    let control = value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f);
-    if control || std::str::from_utf8(value).is_err() {
+    // Without a branch for each byte: most values are plain, and some are long.
+    let (mut control, mut beyond_ascii) = (false, false);
+    for byte in value {
+        control |= (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f;
+        beyond_ascii |= *byte >= 0x80;
+    }
+    if control || (beyond_ascii && std::str::from_utf8(value).is_err()) {
         return Err(invalid(name, "UTF-8 text without control characters"));
     }
     Ok(())
 }
 
 /// RFC 9112 §6: one length for the body, or request smuggling.
-fn check_framing(headers: &[Header]) -> Result<(), Refusal> {
+fn check_framing(headers: &[Header<'_>]) -> Result<(), Refusal> {
     let length = single(headers, "content-length");
     let coding = single(headers, "transfer-encoding");
     if let Some(length) = length {
@@ -183,7 +207,7 @@ fn check_framing(headers: &[Header]) -> Result<(), Refusal> {
 }
 
 /// RFC 9113 §8.3.1: `host` must not say another thing than `:authority`.
-fn check_host(headers: &[Header]) -> Result<(), Refusal> {
+fn check_host(headers: &[Header<'_>]) -> Result<(), Refusal> {
     match (single(headers, ":authority"), single(headers, "host")) {
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
             Err(conflict("host", "the same host as in the request target"))
@@ -211,14 +235,12 @@ mod tests {
     }
 
     fn check_bytes(headers: &[(&str, &[u8])]) -> Result<(), Reason> {
-        let headers: Vec<Header> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
         HeaderRules::new(
             HeaderLimits { max_count: 8, max_bytes: 200 },
             &["authorization", "x-api-key"],
             &["x-user"],
         )
-        .check(&headers)
+        .check(headers)
         .map_err(|refusal| refusal.reason)
     }
 

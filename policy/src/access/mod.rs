@@ -16,7 +16,8 @@ pub(crate) use path::Target;
 
 use crate::document::AccessSection;
 use crate::policy::CompileError;
-use crate::problem::{Reason, Refusal};
+use crate::problem::{Reason, Refusal, Stage};
+use crate::trace::Trace;
 
 /// The methods let through where the document names none.
 const DEFAULT_METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
@@ -43,9 +44,13 @@ impl AccessRules {
     }
 
     /// Fails closed: where there are rules about addresses, an unknown address is refused.
-    pub(crate) fn check(&self, source: Option<IpAddr>, method: &str) -> Result<(), Refusal> {
+    pub(crate) fn check(
+        &self,
+        source: impl FnOnce() -> Option<IpAddr>,
+        method: &str,
+    ) -> Result<(), Refusal> {
         let restricted = !(self.allow.is_empty() && self.deny.is_empty());
-        if restricted && !source.is_some_and(|address| self.admits(address)) {
+        if restricted && !source().is_some_and(|address| self.admits(address)) {
             return Err(Refusal::new(
                 Reason::NetworkDenied,
                 "Requests from your network address are not accepted.",
@@ -57,6 +62,13 @@ impl AccessRules {
             return Err(Refusal::new(Reason::MethodNotAllowed, detail).header("allow", allowed));
         }
         Ok(())
+    }
+
+    /// Writes down what was let through.
+    pub(crate) fn note(&self, source: Option<IpAddr>, method: &str, trace: &mut Trace) {
+        let source = source.map_or("none".to_owned(), |source| source.to_string());
+        trace.passed(Stage::Access, "access.networks", format!("the address {source}"));
+        trace.passed(Stage::Access, "access.methods", format!("the method {method}"));
     }
 
     fn admits(&self, address: IpAddr) -> bool {
@@ -90,7 +102,7 @@ mod tests {
     }
 
     fn admits(rules: &AccessRules, address: &str) -> bool {
-        rules.check(Some(address.parse().unwrap()), "GET").is_ok()
+        rules.check(|| address.parse().ok(), "GET").is_ok()
     }
 
     #[test]
@@ -106,18 +118,18 @@ mod tests {
 
     #[test]
     fn an_unknown_address_is_refused_where_addresses_matter() {
-        assert!(rules(&[], &["10.0.0.0/8"]).check(None, "GET").is_err());
-        assert!(rules(&["0.0.0.0/0"], &[]).check(None, "GET").is_err());
-        assert!(rules(&[], &[]).check(None, "GET").is_ok());
+        assert!(rules(&[], &["10.0.0.0/8"]).check(|| None, "GET").is_err());
+        assert!(rules(&["0.0.0.0/0"], &[]).check(|| None, "GET").is_err());
+        assert!(rules(&[], &[]).check(|| None, "GET").is_ok());
     }
 
     #[test]
     fn methods_are_case_sensitive_and_told() {
-        let refusal = rules(&[], &[]).check(None, "get").unwrap_err();
+        let refusal = rules(&[], &[]).check(|| None, "get").unwrap_err();
         assert_eq!(refusal.reason, Reason::MethodNotAllowed);
         assert_eq!(refusal.headers, [("allow", "GET, HEAD, POST".to_owned())]);
         for method in ["TRACE", "CONNECT", "PUT", ""] {
-            assert!(rules(&[], &[]).check(None, method).is_err(), "{method}");
+            assert!(rules(&[], &[]).check(|| None, method).is_err(), "{method}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `normalize_path`, `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
 
 use super::headers::{Header, single};
+use crate::byte_set::ByteSet;
 use crate::problem::{Reason, Refusal};
 
 /// What a request asks for.
@@ -41,7 +42,7 @@ enum PathError {
 
 impl Target {
     /// Reads the pseudo-header fields. Call it after the header section has been checked.
-    pub(crate) fn read(headers: &[Header]) -> Result<Self, Refusal> {
+    pub(crate) fn read(headers: &[Header<'_>]) -> Result<Self, Refusal> {
         let text =
             |name: &str| single(headers, name).and_then(|value| std::str::from_utf8(value).ok());
         let invalid = |expected: String| {
@@ -118,6 +119,9 @@ fn normalise(path: &str) -> Result<String, PathError> {
     if !path.starts_with(['/', '\\']) {
         return Err(PathError::NotAbsolute);
     }
+    if is_normal(path) {
+        return Ok(path.to_owned());
+    }
     let unescaped = unescape(path)?;
     let mut segments: Vec<&str> = Vec::new();
     // A path that ends in a slash or a dot segment is that of a folder.
@@ -141,6 +145,14 @@ fn normalise(path: &str) -> Result<String, PathError> {
         normalised.push('/');
     }
     Ok(normalised)
+}
+
+/// Whether a path is plainly as [`normalise`] would write it, as most are: no escapes, no empty segments and none that begins
+/// with a dot.
+fn is_normal(path: &str) -> bool {
+    const PLAIN: ByteSet = ByteSet::alphanumeric_and(b"-_~/.");
+    let is_odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    PLAIN.holds_all(path.as_bytes()) && !path.as_bytes().windows(2).any(is_odd)
 }
 
 /// Unescapes what never needs escaping, and turns backslashes into slashes as URL parsers do.

@@ -58,7 +58,7 @@ mod tests {
 
     fn signed(body: &[u8]) -> Vec<(String, Vec<u8>)> {
         Signer::new("k1", secret(1), 30)
-            .sign(&principal(), "POST", "/v1/predict", Some("a=1"), body, NOW, &[7; 16])
+            .sign(&principal().to_field(), "POST", "/v1/predict", Some("a=1"), body, NOW, &[7; 16])
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into_bytes()))
             .collect()
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(verify(&headers, |r| r.now = NOW + 30), Err(AssertionError::Expired));
         assert_eq!(verify(&headers, |r| r.now = NOW - 60), Err(AssertionError::NotYetValid));
         let eternal: Vec<_> = Signer::new("k1", secret(1), 3600)
-            .sign(&principal(), "POST", "/v1/predict", Some("a=1"), b"{}", NOW, &[7; 16])
+            .sign(&principal().to_field(), "POST", "/v1/predict", Some("a=1"), b"{}", NOW, &[7; 16])
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into_bytes()))
             .collect();

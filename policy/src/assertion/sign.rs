@@ -9,7 +9,7 @@ use super::base::{Covered, component_items, content_digest, labelled, serialised
 use super::{
     ALGORITHM, CONTENT_DIGEST_FIELD, PRINCIPAL_FIELD, SIGNATURE_FIELD, SIGNATURE_INPUT_FIELD, TAG,
 };
-use crate::{Principal, Secret};
+use crate::Secret;
 
 /// Signs requests to the upstream.
 #[derive(Debug, Clone)]
@@ -28,11 +28,11 @@ impl Signer {
 
     /// The header fields to set on the request to the upstream, replacing any of that name.
     ///
-    /// `now` is in seconds since the epoch; `nonce` must be random.
+    /// `principal` is [`Principal::to_field`](crate::Principal::to_field), `now` is in seconds since the epoch; `nonce` must be random.
     #[allow(clippy::too_many_arguments, reason = "each is one component of the signature")]
     pub fn sign(
         &self,
-        principal: &Principal,
+        principal: &str,
         method: &str,
         path: &str,
         query: Option<&str>,
@@ -40,11 +40,9 @@ impl Signer {
         now: u64,
         nonce: &[u8; 16],
     ) -> Vec<(&'static str, String)> {
-        let principal = principal.to_field();
         let content_digest = content_digest(body);
         let list = InnerList::with_params(component_items(), self.parameters(now, nonce));
-        let covered =
-            Covered { method, path, query, content_digest: &content_digest, principal: &principal };
+        let covered = Covered { method, path, query, content_digest: &content_digest, principal };
         // A line break cannot be signed unambiguously; and without a signature the upstream refuses.
         let signature = match covered.has_line_break() {
             true => Vec::new(),
@@ -57,7 +55,7 @@ impl Signer {
             (SIGNATURE_INPUT_FIELD, labelled(list.into())),
             (SIGNATURE_FIELD, labelled(ListEntry::from(BareItem::ByteSequence(signature)))),
             (CONTENT_DIGEST_FIELD, content_digest),
-            (PRINCIPAL_FIELD, principal),
+            (PRINCIPAL_FIELD, principal.to_owned()),
         ]
     }
 

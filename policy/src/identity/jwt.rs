@@ -17,11 +17,12 @@ use crate::document::{Issuer, JwtSection, TokenBinding};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
+use crate::principal::RenderedPrincipal;
 use crate::problem::{Reason, Refusal, Stage};
 use crate::remote::{Hope, Refreshed};
-use crate::stages::Interruption;
+use crate::stages::{Interruption, Question};
 use crate::trace::Trace;
-use crate::{Environment, Principal, Secrets};
+use crate::{Environment, Secrets};
 
 /// The most tokens that each worker remembers.
 const MAXIMUM_REMEMBERED: u32 = 65_536;
@@ -36,6 +37,8 @@ pub(crate) struct JwtRules {
     issuers: Vec<IssuerRules>,
     dpop: Option<DpopRules>,
     remembered: Mutex<TokenCache>,
+    /// Whether what comes after the identity stage looks at claims: a token's are most of what remembering it takes.
+    keeps_claims: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +58,7 @@ struct IssuerRules {
 pub(super) struct Verified {
     /// Which issuer's it is.
     pub(super) issuer: usize,
-    pub(super) principal: Arc<Principal>,
+    pub(super) principal: Arc<RenderedPrincipal>,
     /// The `kid` of the key that verified it, whether the token named it or not.
     pub(super) key_id: Option<String>,
     pub(super) confirmation: Option<Confirmation>,
@@ -70,6 +73,7 @@ pub(super) struct Verified {
 impl JwtRules {
     pub(crate) fn compile(
         section: &JwtSection,
+        keeps_claims: bool,
         secrets: &dyn Secrets,
     ) -> Result<Self, CompileError> {
         const FIELD: &str = "identity.jwt";
@@ -111,18 +115,19 @@ impl JwtRules {
             issuers,
             dpop: dpop.transpose()?,
             remembered: Mutex::new(TokenCache::new(section.remembered_tokens as usize)),
+            keeps_claims,
         })
     }
 
     /// Verifies a token: its form, its signature by its issuer's key, and its claims, in this order, so that nothing is told
-    /// about claims that anybody could have written. `since` is when the request came, for how long it may wait for a key.
+    /// about claims that anybody could have written.
     pub(super) fn verify(
         &self,
         text: &str,
-        since: Timestamp,
+        question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<Arc<Verified>, Interruption> {
-        let now = environment.now();
+        let now = question.now;
         let digest = self.with_remembered(|cache| cache.digest(text, environment));
         if let Some(digest) = digest
             && let Some(verified) = self.remembered(digest, now)?
@@ -139,7 +144,9 @@ impl JwtRules {
             return Err(Refusal::new(Reason::TokenIssuerUnknown, detail).into());
         };
         environment.note(|trace| trace.issuer(index));
-        let verified = Arc::new(rules.verify(index, token, since, now, environment)?);
+        let mut verified = rules.verify(index, token, question, environment)?;
+        verified.claims = verified.claims.filter(|_| self.keeps_claims);
+        let verified = Arc::new(verified);
         if let Some(digest) = digest {
             self.with_remembered(|cache| cache.remember(digest, Arc::clone(&verified)));
         }
@@ -252,8 +259,7 @@ impl IssuerRules {
         &self,
         index: usize,
         token: Token<'_>,
-        since: Timestamp,
-        now: Timestamp,
+        question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<Verified, Interruption> {
         let token_type = token.token_type();
@@ -266,16 +272,16 @@ impl IssuerRules {
             .finding("authorization", expected)
             .into());
         }
-        let (keys, generation) = self.keys_for(&token, since, now, environment)?;
+        let (keys, generation) = self.keys_for(&token, question, environment)?;
         keys.verify(&token, environment)?;
-        let (principal, validity) = self.claims.check(&token.claims, now.seconds())?;
+        let (principal, validity) = self.claims.check(&token.claims, question.now.seconds())?;
         let mut edits = self.claims.header_edits(&token.claims)?;
         if let Some(name) = &self.payload_header {
             edits.push(HeaderEdit::Set(name.clone(), token.payload().to_owned()));
         }
         Ok(Verified {
             issuer: index,
-            principal: Arc::new(principal),
+            principal: Arc::new(principal.into()),
             key_id: keys.find(token.key_id()).and_then(|key| key.id.clone()),
             confirmation: Confirmation::read(&token.claims)?,
             edits,
@@ -290,10 +296,10 @@ impl IssuerRules {
     fn keys_for(
         &self,
         token: &Token<'_>,
-        since: Timestamp,
-        now: Timestamp,
+        question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<(Arc<KeySet>, u64), Interruption> {
+        let Question { since, now, .. } = *question;
         let has_key = |keys: &KeySet| keys.find(token.key_id()).is_some();
         let known = self.keys.current(now).filter(|(keys, _)| has_key(keys));
         if let Some(known) = known {
@@ -335,7 +341,9 @@ impl Verified {
         let tenant = tenant.map(str::to_owned);
         Self {
             issuer,
-            principal: Arc::new(Principal { tenant, ..Principal::anonymous() }),
+            principal: Arc::new(
+                crate::Principal { tenant, ..crate::Principal::anonymous() }.into(),
+            ),
             key_id: None,
             confirmation: None,
             edits: Vec::new(),

@@ -68,12 +68,14 @@ impl<'a> Presented<'a> {
 }
 
 impl IdentityRules {
-    /// Compiles the section.
+    /// Compiles the section. `keeps_claims`: whether what comes after it looks at a token's claims.
     pub(crate) fn boxed(
         section: &IdentitySection,
+        keeps_claims: bool,
         secrets: &dyn Secrets,
     ) -> Result<Box<dyn Identify>, CompileError> {
-        let jwt = section.jwt.as_ref().map(|jwt| JwtRules::compile(jwt, secrets)).transpose()?;
+        let jwt = section.jwt.as_ref();
+        let jwt = jwt.map(|jwt| JwtRules::compile(jwt, keeps_claims, secrets)).transpose()?;
         let api_keys = section.api_keys.as_ref();
         let api_keys = api_keys.map(|keys| ApiKeyRules::compile(keys, secrets)).transpose()?;
         let revocation = section.revocation.as_ref().map(RevocationRules::compile).transpose()?;
@@ -115,12 +117,12 @@ impl IdentityRules {
     /// known.
     fn check_all_read(
         &self,
-        headers: &[Header],
+        headers: &[Header<'_>],
         presented: &[Presented<'_>],
     ) -> Result<(), Refusal> {
         for source in self.sources() {
             let Some(name) = source.header() else { continue };
-            let is_there = headers.iter().any(|(other, _)| other == name);
+            let is_there = headers.iter().any(|(other, _)| *other == name);
             if is_there && !presented.iter().any(|presented| presented.found().at == name) {
                 return Err(source.malformed());
             }
@@ -155,11 +157,11 @@ impl IdentityRules {
                 Ok((Provider::ApiKey, Caller { principal, claims: None, edits, response_edits }))
             }
             Presented::Token(jwt, found) => {
-                let verified = jwt.verify(&found.text, question.since, environment)?;
+                let verified = jwt.verify(&found.text, question, environment)?;
                 environment.note(|trace| jwt.note(&verified, trace));
                 let proof = Self::check_binding(jwt, &verified, found, question, environment)?;
                 if let Some(revocation) = &self.revocation {
-                    revocation.check(&verified, question.since, environment)?;
+                    revocation.check(&verified, question, environment)?;
                 }
                 let nonce = proof.as_ref().map(|(_, proved)| DpopRules::response_edits(proved));
                 proofs.extend(proof);
@@ -193,9 +195,8 @@ impl IdentityRules {
             return Err(Refusal::new(Reason::TokenBindingMissing, detail));
         }
         if let Some(certificate) = confirmation.and_then(|confirmation| confirmation.certificate) {
-            let shown = question.client_certificate.copied();
             // Certificates are public: no secret is compared.
-            if shown.or_else(|| environment.client_certificate()) != Some(certificate) {
+            if environment.client_certificate() != Some(certificate) {
                 let detail = "Connect with the client certificate that the token is bound to.";
                 return Err(Refusal::new(Reason::TokenBindingMismatch, detail));
             }
@@ -274,12 +275,12 @@ impl Identify for IdentityRules {
         challenge(self.jwt.as_ref(), false, Refusal::new(Reason::CredentialMissing, detail))
     }
 
-    fn hide(&self, headers: &[Header], target: &mut Target) -> Vec<HeaderEdit> {
+    fn hide(&self, headers: &[Header<'_>], target: &mut Target) -> Vec<HeaderEdit> {
         let mut edits = source::hide(self.sources(), headers, target);
         // A proof goes where the token goes.
         let hides_proof =
             self.jwt.as_ref().is_some_and(|jwt| jwt.dpop().is_some() && !jwt.forwards_dpop());
-        if hides_proof && headers.iter().any(|(name, _)| name == dpop::FIELD) {
+        if hides_proof && headers.iter().any(|(name, _)| *name == dpop::FIELD) {
             edits.push(HeaderEdit::Remove(dpop::FIELD.to_owned()));
         }
         edits

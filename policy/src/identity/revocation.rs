@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::jwt::Verified;
 use crate::Environment;
 use crate::document::{DenyList, RevocationSection};
-use crate::environment::Timestamp;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::remote::{Hope, Refreshed, RemoteDocument};
-use crate::stages::Interruption;
+use crate::stages::{Interruption, Question};
 
 /// The longest list that is fetched, in bytes.
 const MAXIMUM_LIST_BYTES: usize = 1024 * 1024;
@@ -54,12 +53,12 @@ impl RevocationRules {
     pub(super) fn check(
         &self,
         verified: &Verified,
-        since: Timestamp,
+        question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<(), Interruption> {
         let mut is_denied = self.fixed.holds(verified);
         if let Some(remote) = &self.remote {
-            let now = environment.now();
+            let Question { since, now, .. } = *question;
             if remote.current(now).is_none() {
                 remote.learn(environment);
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::access::{Header, Target, is_token};
+use crate::byte_set::ByteSet;
 use crate::document::CredentialSource;
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
@@ -154,7 +155,7 @@ impl Source {
     /// as RFC 9449 has it.
     pub(crate) fn find<'a>(
         &'a self,
-        headers: &'a [Header],
+        headers: &'a [Header<'a>],
         target: &'a Target,
         takes_dpop: bool,
     ) -> Result<Option<Found<'a>>, Refusal> {
@@ -211,7 +212,7 @@ impl Source {
 /// The edits by which credentials are hidden from the upstream. The query is changed in `target`.
 pub(crate) fn hide<'a>(
     sources: impl Iterator<Item = &'a Source>,
-    headers: &[Header],
+    headers: &[Header<'_>],
     target: &mut Target,
 ) -> Vec<HeaderEdit> {
     let mut edits = Vec::new();
@@ -234,7 +235,7 @@ pub(crate) fn hide<'a>(
     edits
 }
 
-fn without_cookies(headers: &[Header], hidden: &[&str]) -> Option<HeaderEdit> {
+fn without_cookies(headers: &[Header<'_>], hidden: &[&str]) -> Option<HeaderEdit> {
     let pairs: Vec<(&str, &str)> = cookies(headers).ok()?.collect();
     let left: Vec<String> = pairs
         .iter()
@@ -260,9 +261,8 @@ const BEARER: &str = "Bearer";
 const DPOP: &str = "DPoP";
 
 /// The value of a field. Two of a name, and who is calling depends on who reads which.
-fn once<'a>(headers: &'a [Header], name: &str) -> Result<Option<&'a [u8]>, Refusal> {
-    let mut values =
-        headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+fn once<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut values = headers.iter().filter(|(other, _)| *other == name).map(|(_, value)| *value);
     let found = values.next();
     match values.next() {
         None => Ok(found),
@@ -300,8 +300,8 @@ fn malformed(at: &str, prefix: Option<&str>) -> Refusal {
 
 /// RFC 9110 §11.2: a token68, which JSON Web Tokens and API keys are.
 fn is_credential(text: &str) -> bool {
-    let is_credential_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_credential_byte)
+    const CREDENTIAL: ByteSet = ByteSet::alphanumeric_and(b"-._~+/=");
+    !text.is_empty() && CREDENTIAL.holds_all(text.as_bytes())
 }
 
 fn is_plain(name: &str) -> bool {
@@ -318,8 +318,10 @@ fn parameters(query: &str) -> Result<impl Iterator<Item = (Cow<'_, str>, Cow<'_,
 }
 
 /// The cookies of all Cookie fields (RFC 6265 §5.4; RFC 9113 §8.2.3 lets a client split it).
-fn cookies(headers: &[Header]) -> Result<impl Iterator<Item = (&str, &str)>, Refusal> {
-    let fields = || headers.iter().filter(|(name, _)| name == "cookie");
+fn cookies<'a>(
+    headers: &'a [Header<'a>],
+) -> Result<impl Iterator<Item = (&'a str, &'a str)>, Refusal> {
+    let fields = || headers.iter().filter(|(name, _)| *name == "cookie");
     if fields().any(|(_, value)| value.len() > MAXIMUM_SEARCHED_BYTES) {
         return Err(too_long("cookie"));
     }
@@ -346,11 +348,9 @@ mod tests {
         Source::compile_all(&[section], "sources").unwrap().remove(0)
     }
 
-    fn request(path: &str, fields: &[(&str, &str)]) -> (Vec<Header>, Target) {
-        let mut headers = vec![(":path".to_owned(), path.as_bytes().to_vec())];
-        headers.extend(
-            fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())),
-        );
+    fn request<'a>(path: &'a str, fields: &[(&'a str, &'a str)]) -> (Vec<Header<'a>>, Target) {
+        let mut headers = vec![(":path", path.as_bytes())];
+        headers.extend(fields.iter().map(|(name, value)| (*name, value.as_bytes())));
         let target = Target::read(&headers).unwrap();
         (headers, target)
     }

@@ -79,7 +79,7 @@ impl Limit {
         &self.name
     }
 
-    fn fingerprint(&self, principal: &Principal, source: Option<IpAddr>) -> Fingerprint {
+    fn fingerprint(&self, principal: &Principal, environment: &mut dyn Environment) -> Fingerprint {
         let mut hasher = Sha256::new();
         // Every part is preceded by its length: no key can be made to look like another.
         let mut part = |bytes: &[u8]| {
@@ -104,7 +104,7 @@ impl Limit {
             }
             _ => {
                 part(b"address");
-                part(&address_key(source));
+                part(&address_key(environment.source()));
             }
         }
         Fingerprint::of(&hasher.finalize().into())
@@ -125,14 +125,13 @@ fn address_key(source: Option<IpAddr>) -> Vec<u8> {
 pub(crate) fn take(
     limits: &[Limit],
     principal: &Principal,
-    source: Option<IpAddr>,
     environment: &mut dyn Environment,
 ) -> Result<Option<Standing>, Refusal> {
     let now = environment.now();
     let mut tightest: Option<Standing> = None;
     let mut taken: Vec<(&Limit, Fingerprint)> = Vec::new();
     for (index, limit) in limits.iter().enumerate() {
-        let fingerprint = limit.fingerprint(principal, source);
+        let fingerprint = limit.fingerprint(principal, environment);
         let outcome = table::take(environment, fingerprint, limit.bucket, now);
         environment.note(|trace| limit.note(index, outcome, trace));
         let decision = match outcome {
@@ -259,7 +258,7 @@ mod tests {
     }
 
     fn admitted(limits: &[Limit], who: &Principal, environment: &mut TestEnvironment) -> bool {
-        take(limits, who, "192.0.2.1".parse().ok(), environment).is_ok()
+        take(limits, who, environment).is_ok()
     }
 
     #[test]
@@ -270,7 +269,7 @@ mod tests {
         for _ in 0..3 {
             assert!(admitted(&limits, &alice, &mut environment));
         }
-        let refusal = take(&limits, &alice, None, &mut environment).unwrap_err();
+        let refusal = take(&limits, &alice, &mut environment).unwrap_err();
         assert_eq!(refusal.reason, Reason::RateExceeded);
         assert!(refusal.headers.contains(&("retry-after", "10".to_owned())));
         assert!(refusal.headers.contains(&("ratelimit", "\"test\";r=0;t=10".to_owned())));
@@ -302,7 +301,8 @@ mod tests {
         let limits = [limit(LimitKey::Address, 1, 60, 1)];
         let mut environment = TestEnvironment::new();
         let mut from = |address: &str| {
-            take(&limits, &Principal::anonymous(), address.parse().ok(), &mut environment).is_ok()
+            environment.source = address.parse().ok();
+            take(&limits, &Principal::anonymous(), &mut environment).is_ok()
         };
         assert!(from("2001:db8::1"));
         assert!(!from("2001:db8::2"));
@@ -322,7 +322,7 @@ mod tests {
         for _ in 0..50 {
             assert!(!admitted(&limits, &alice, &mut environment));
         }
-        let standing = take(&limits[..1], &alice, None, &mut environment).unwrap().unwrap();
+        let standing = take(&limits[..1], &alice, &mut environment).unwrap().unwrap();
         assert_eq!(standing.decision.remaining, 8);
     }
 
@@ -331,7 +331,7 @@ mod tests {
         let limits = [limit(LimitKey::Principal, 1, 60, 1)];
         let mut environment = TestEnvironment::new();
         environment.store_fails = true;
-        let refusal = take(&limits, &principal("a", "b"), None, &mut environment).unwrap_err();
+        let refusal = take(&limits, &principal("a", "b"), &mut environment).unwrap_err();
         assert_eq!(refusal.reason, Reason::LimitsUnavailable);
     }
 }

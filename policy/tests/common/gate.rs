@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_policy::{HeaderEdit, Policy, Reason, RequestHead, Stages, Step};
 use serde_json::{Value, json};
 
-use super::Runtime;
+use super::{Runtime, borrowed};
 
 pub const AUDIENCE: &str = "api";
 
@@ -102,12 +102,7 @@ impl Gate {
 
     pub fn send(&mut self, head: &Head) -> Result<Upstream, Reason> {
         let mut exchange = self.policy.begin(self.runtime.now());
-        let request = RequestHead {
-            headers: &head.0,
-            source: "192.0.2.1".parse().ok(),
-            has_body: false,
-            client_certificate: None,
-        };
+        let request = RequestHead { headers: &borrowed(&head.0), has_body: false };
         let step = exchange.request_head(&request, &mut self.runtime);
         let refused = exchange.refused().map(|(reason, _)| reason);
         self.record = exchange.finish(&mut self.runtime).unwrap_or_default();

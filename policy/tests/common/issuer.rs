@@ -146,6 +146,10 @@ impl Environment for Host {
         Err(Unavailable)
     }
 
+    fn source(&mut self) -> Option<std::net::IpAddr> {
+        None
+    }
+
     fn load(&mut self, _: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
         Err(Unavailable)
     }

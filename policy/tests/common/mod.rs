@@ -4,6 +4,7 @@
 pub mod gate;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,8 +14,8 @@ use portcullis_policy::assertion::{Received, Verifier};
 use portcullis_policy::document::{ApiKeyEntry, JwksSource, LocatedDocument};
 use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    Environment, Exchange, HeaderEdit, NativeSignature, Policy, Reply, RequestHead, Secret, Stages,
-    Step, Swap, Timestamp, Unavailable, Version,
+    Environment, Exchange, Header, HeaderEdit, NativeSignature, Policy, Reply, RequestHead, Secret,
+    Stages, Step, Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
 
@@ -119,20 +120,20 @@ impl Fixture {
     }
 
     pub fn head_only(&mut self, request: &Request) -> Step {
-        self.begin().request_head(&request.head(), &mut self.runtime)
+        request.judge(&mut self.begin(), &mut self.runtime)
     }
 
     /// The record of a request that ends after its header section.
     pub fn abandon(&mut self, request: &Request) -> String {
         let mut exchange = self.begin();
-        exchange.request_head(&request.head(), &mut self.runtime);
+        request.judge(&mut exchange, &mut self.runtime);
         exchange.finish(&mut self.runtime).unwrap()
     }
 
     pub fn run(&mut self, request: &Request) -> Result<Edits, Reply> {
         let mut exchange = self.begin();
         self.body.clone_from(&request.body);
-        let mut step = exchange.request_head(&request.head(), &mut self.runtime);
+        let mut step = request.judge(&mut exchange, &mut self.runtime);
         if step == Step::NeedBody {
             step = match request.body.len() > exchange.max_body_bytes() {
                 true => exchange.body_too_large(),
@@ -249,14 +250,17 @@ impl Request {
         self
     }
 
-    pub fn head(&self) -> RequestHead<'_> {
-        RequestHead {
-            headers: &self.headers,
-            source: "192.0.2.1".parse().ok(),
-            has_body: !self.body.is_empty(),
-            client_certificate: None,
-        }
+    /// What the gate says to its header section.
+    pub fn judge(&self, exchange: &mut Exchange, environment: &mut dyn Environment) -> Step {
+        let headers = borrowed(&self.headers);
+        let head = RequestHead { headers: &headers, has_body: !self.body.is_empty() };
+        exchange.request_head(&head, environment)
     }
+}
+
+/// Fields as a runtime has them.
+pub fn borrowed(fields: &[(String, Vec<u8>)]) -> Vec<Header<'_>> {
+    fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
 }
 
 pub struct Runtime {
@@ -264,6 +268,8 @@ pub struct Runtime {
     store: BTreeMap<String, (Vec<u8>, Version)>,
     versions: u32,
     random_fails: bool,
+    /// Where requests come from.
+    pub source: Option<IpAddr>,
 }
 
 impl Runtime {
@@ -281,6 +287,7 @@ impl Runtime {
             store: BTreeMap::new(),
             versions: 0,
             random_fails: false,
+            source: "192.0.2.1".parse().ok(),
         }
     }
 }
@@ -296,6 +303,10 @@ impl Environment for Runtime {
         }
         bytes.fill(6);
         Ok(())
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        self.source
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

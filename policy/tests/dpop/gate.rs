@@ -1,14 +1,15 @@
 //! A gate that takes bound tokens, an issuer, and clients with keys.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use portcullis_policy::{
-    Environment, Exchange, HeaderEdit, NativeSignature, Policy, Reason, Reply, RequestHead, Stages,
-    Step, Swap, Timestamp, Unavailable, Version,
+    Environment, Exchange, Header, HeaderEdit, NativeSignature, Policy, Reason, Reply, RequestHead,
+    Stages, Step, Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -120,13 +121,12 @@ impl Request {
         self
     }
 
-    pub(crate) fn head(&self) -> RequestHead<'_> {
-        RequestHead {
-            headers: &self.headers,
-            source: None,
-            has_body: false,
-            client_certificate: self.certificate,
-        }
+    /// What the gate says to its header section.
+    pub(crate) fn judge(&self, exchange: &mut Exchange, host: &mut Host) -> Step {
+        host.certificate = self.certificate;
+        let headers: Vec<Header<'_>> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        exchange.request_head(&RequestHead { headers: &headers, has_body: false }, host)
     }
 }
 
@@ -183,10 +183,8 @@ impl Gate {
 
     pub(crate) fn send(&mut self, request: &Request) -> Verdict {
         let mut exchange = self.begin();
-        match exchange.request_head(&request.head(), &mut self.host) {
-            Step::Continue(edits) => {
-                Ok((edits, exchange.response_head(&[(":status".to_owned(), b"200".to_vec())])))
-            }
+        match request.judge(&mut exchange, &mut self.host) {
+            Step::Continue(edits) => Ok((edits, exchange.response_head(&[(":status", b"200")]))),
             Step::Respond(reply) => Err(reply),
             step => panic!("{step:?}"),
         }
@@ -245,6 +243,10 @@ impl Environment for Host {
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
         bytes.fill(6);
         Ok(())
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        None
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

@@ -581,7 +581,7 @@ fn records_hold_no_proof() {
     let request = Request::dpop(&token, &proof);
     for _ in 0..2 {
         let mut exchange = gate.begin();
-        exchange.request_head(&request.head(), &mut gate.host);
+        request.judge(&mut exchange, &mut gate.host);
         let record = exchange.finish(&mut gate.host).unwrap_or_default();
         assert!(!record.contains(&proof) && !record.contains(&token));
     }

@@ -127,11 +127,11 @@ fn a_request_that_waits_is_not_its_own_replay() {
     let mut gate = Gate::of(json!({}), revocation);
     let request = Request::dpop(&token, &client.proof(&token, "a"));
     let mut exchange = gate.begin();
-    assert_eq!(exchange.request_head(&request.head(), &mut gate.host), Step::Wait);
+    assert_eq!(request.judge(&mut exchange, &mut gate.host), Step::Wait);
     let upkeep = gate.policy().upkeep(&mut gate.host);
     let answer = Answer { status: 200, body: b"{}" };
     gate.policy().fetched(&upkeep.fetches[0], Some(answer), &mut gate.host);
-    let step = exchange.request_head(&request.head(), &mut gate.host);
+    let step = request.judge(&mut exchange, &mut gate.host);
     assert!(matches!(step, Step::Continue(_)), "{step:?}");
     // But it has been used now.
     assert_eq!(gate.reason(&request), Err(Reason::DpopProofReplayed));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jwt_simple::prelude::*;
-use portcullis_policy::{Policy, RequestHead, Stages, Step};
+use portcullis_policy::{Header, Policy, RequestHead, Stages, Step};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -55,14 +55,10 @@ impl Gate {
                 (":path", path),
                 (":authority", "a".to_owned()),
                 ("authorization", format!("Bearer {token}")),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.into_bytes()));
-            let head = RequestHead {
-                headers: &headers,
-                source: None,
-                has_body: false,
-                client_certificate: None,
-            };
+            ];
+            let headers: Vec<Header<'_>> =
+                headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            let head = RequestHead { headers: &headers, has_body: false };
             let mut exchange = self.policy.begin(self.runtime.now);
             let step = exchange.request_head(&head, &mut self.runtime);
             assert_eq!(matches!(step, Step::Continue(_)), is_open, "{step:?}");

@@ -67,11 +67,11 @@ fn key() -> ApiKey {
 
 fn is_admitted(policy: &Arc<Policy>) -> bool {
     let mut runtime = Runtime::new();
+    let key = key();
     let headers =
-        [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-api-key", key().expose())]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let head =
-        RequestHead { headers: &headers, source: None, has_body: false, client_certificate: None };
+        [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-api-key", key.expose())]
+            .map(|(name, value)| (name, value.as_bytes()));
+    let head = RequestHead { headers: &headers, has_body: false };
     matches!(policy.begin(runtime.now).request_head(&head, &mut runtime), Step::Continue(_))
 }
 

@@ -1,6 +1,7 @@
 //! A random policy, and random requests of whom it is known whose they are.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -362,24 +363,18 @@ impl World {
         let Act { method, path, target, credential, .. } = &self.acts[act];
         let own = self.owner(act);
         let sent = path.replace('T', target.or(own.as_deref()).unwrap_or(TENANTS[0]));
-        let mut headers: Vec<Header> =
+        let presented = self.credential(act).map(|text| match credential {
+            Credential::ApiKey { .. } => ("x-api-key", text),
+            _ => ("authorization", format!("Bearer {text}")),
+        });
+        let mut headers: Vec<Header<'_>> =
             [(":method", *method), (":path", &sent), (":authority", "api.example")]
-                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+                .map(|(name, value)| (name, value.as_bytes()))
                 .into();
-        if let Some(text) = self.credential(act) {
-            headers.push(match credential {
-                Credential::ApiKey { .. } => ("x-api-key".to_owned(), text.into_bytes()),
-                _ => ("authorization".to_owned(), format!("Bearer {text}").into_bytes()),
-            });
-        }
+        headers.extend(presented.as_ref().map(|(name, value)| (*name, value.as_bytes())));
         runtime.now = self.time(act);
         let mut exchange = policy.begin(runtime.now);
-        let head = RequestHead {
-            headers: &headers,
-            source: "192.0.2.1".parse().ok(),
-            has_body: false,
-            client_certificate: None,
-        };
+        let head = RequestHead { headers: &headers, has_body: false };
         let step = exchange.request_head(&head, runtime);
         let (reply, judged_path) = match step {
             Step::Continue(edits) => {
@@ -393,7 +388,7 @@ impl World {
             Step::Respond(reply) => (Some((reply.status, reply.headers)), None),
             step => panic!("{step:?}"),
         };
-        let limits = exchange.response_head(&[(":status".to_owned(), b"200".to_vec())]);
+        let limits = exchange.response_head(&[(":status", b"200")]);
         let record = exchange.finish(runtime).unwrap();
         let parsed: Value = serde_json::from_str(&record).unwrap();
         Verdict {
@@ -469,6 +464,10 @@ impl Environment for Runtime {
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
         bytes.fill(6);
         Ok(())
+    }
+
+    fn source(&mut self) -> Option<IpAddr> {
+        "192.0.2.1".parse().ok()
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {

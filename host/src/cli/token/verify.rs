@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_policy::identity::{KeySet, MAXIMUM_TOKEN_BYTES, Token};
-use portcullis_policy::{Policy, Reason, RequestHead, Stage, Stages, Step};
+use portcullis_policy::{Header, Policy, Reason, RequestHead, Stage, Stages, Step};
 use serde_json::{Value, json};
 
 use super::{Failure, token_text};
@@ -100,17 +100,8 @@ impl Gate {
 
     fn verdict(&mut self, token: &[u8]) -> Result<Value, Failure> {
         let mut exchange = self.policy.begin(clock());
-        let headers = [
-            (":method".to_owned(), b"GET".to_vec()),
-            (":path".to_owned(), b"/".to_vec()),
-            (FIELD.to_owned(), token.to_vec()),
-        ];
-        let head = RequestHead {
-            headers: &headers,
-            source: None,
-            has_body: false,
-            client_certificate: None,
-        };
+        let headers: [Header<'_>; 3] = [(":method", b"GET"), (":path", b"/"), (FIELD, token)];
+        let head = RequestHead { headers: &headers, has_body: false };
         let step = exchange.request_head(&head, &mut self.environment);
         Ok(match (step, exchange.refused()) {
             (Step::Continue(_), None) => {

@@ -7,6 +7,7 @@ use super::conditions::Conditions;
 use super::key::{Digest, is_id};
 use crate::document::ApiKeyEntry;
 use crate::policy::CompileError;
+use crate::principal::RenderedPrincipal;
 use crate::{CredentialKind, Principal};
 
 /// The longest text of an entry, in bytes, and the longest list of roles or scopes.
@@ -21,7 +22,7 @@ pub(super) struct KeyList(HashMap<String, StoredKey>);
 #[derive(Debug)]
 pub(super) struct StoredKey {
     digest: Digest,
-    pub(super) principal: Arc<Principal>,
+    pub(super) principal: Arc<RenderedPrincipal>,
     pub(super) conditions: Conditions,
 }
 
@@ -102,7 +103,7 @@ impl StoredKey {
             credential_id: Some(entry.id.clone()),
         };
         let conditions = Conditions::compile(entry, field)?;
-        Ok(Self { digest, principal: Arc::new(principal), conditions })
+        Ok(Self { digest, principal: Arc::new(principal.into()), conditions })
     }
 
     /// The key, if there is one and it has this digest. It takes as long where there is none.

@@ -14,12 +14,13 @@ use super::source::Source;
 use crate::document::{ApiKeyEntry, ApiKeyFile, ApiKeySection, Route};
 use crate::environment::Timestamp;
 use crate::policy::CompileError;
+use crate::principal::RenderedPrincipal;
 use crate::problem::{Reason, Refusal};
 use crate::remote::{Hope, Refreshed, RemoteDocument};
 use crate::stages::{Interruption, Question};
-use crate::{Environment, Principal, Secrets};
+use crate::{Environment, Secrets};
 
-use conditions::plausible_now;
+use conditions::plausible;
 use key::Pepper;
 use list::{KeyList, StoredKey};
 
@@ -80,12 +81,12 @@ impl ApiKeyRules {
         text: &str,
         question: &Question<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<Arc<Principal>, Interruption> {
+    ) -> Result<Arc<RenderedPrincipal>, Interruption> {
         let invalid =
             || Refusal::new(Reason::ApiKeyInvalid, "Check the key, or ask for a new one.");
         let id = key::id_of(text).map_err(|_| invalid())?;
         let digest = self.pepper.digest(text);
-        let now = plausible_now(environment).ok_or_else(unavailable)?;
+        let now = plausible(question.now).ok_or_else(unavailable)?;
         let (list, holds) = self.fetched(now, environment);
         let fixed = self.fixed.find(id);
         let fetched = list.as_deref().and_then(|list| list.find(id));
@@ -102,7 +103,7 @@ impl ApiKeyRules {
         // What is taken back or restricted in one of them is in both, also while the list that was fetched is too old to
         // make a key good.
         for conditions in [fixed, fetched].into_iter().flatten().map(|key| &key.conditions) {
-            conditions.check(question, now)?;
+            conditions.check(question, environment)?;
         }
         Ok(Arc::clone(&key.principal))
     }
@@ -200,18 +201,18 @@ mod tests {
         ApiKeyEntry::new(key.id(), key.digest(&pepper()), "batch")
     }
 
-    fn verify(rules: &ApiKeyRules, text: &str) -> Result<Arc<Principal>, Reason> {
-        let headers = [(":path".to_owned(), b"/".to_vec())];
+    fn verify(rules: &ApiKeyRules, text: &str) -> Result<Arc<RenderedPrincipal>, Reason> {
+        let mut environment = TestEnvironment::new();
+        let headers = [(":path", b"/".as_slice())];
         let question = Question {
             headers: &headers,
             target: &Target::read(&headers).unwrap(),
-            source: None,
-            client_certificate: None,
             required: &Required::default(),
             route: Some("predict"),
-            since: Timestamp(0),
+            since: environment.now(),
+            now: environment.now(),
         };
-        match rules.verify(text, &question, &mut TestEnvironment::new()) {
+        match rules.verify(text, &question, &mut environment) {
             Ok(principal) => Ok(principal),
             Err(Interruption::Refused(refusal)) => Err(refusal.reason),
             Err(Interruption::Wait) => panic!("nothing is fetched here"),
@@ -240,7 +241,7 @@ mod tests {
             &format!("{} ", key.expose()),
             &key.expose().to_uppercase(),
         ] {
-            assert_eq!(verify(&rules, attempt), Err(Reason::ApiKeyInvalid), "{attempt}");
+            assert_eq!(verify(&rules, attempt).unwrap_err(), Reason::ApiKeyInvalid, "{attempt}");
         }
     }
 
@@ -254,7 +255,7 @@ mod tests {
         for number in [0, 1, 4711, 99_999] {
             assert_eq!(verify(&rules, key(number).expose()).unwrap().subject, number.to_string());
         }
-        assert_eq!(verify(&rules, key(100_000).expose()), Err(Reason::ApiKeyInvalid));
+        assert_eq!(verify(&rules, key(100_000).expose()).unwrap_err(), Reason::ApiKeyInvalid);
         entries.push(entry(&key(100_000)));
         assert_eq!(self::rules(entries).unwrap_err().field, "identity.api_keys.keys");
     }

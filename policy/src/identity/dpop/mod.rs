@@ -92,7 +92,7 @@ impl DpopRules {
     }
 
     /// Whether a request uses the scheme.
-    pub(super) fn is_used(headers: &[Header]) -> bool {
+    pub(super) fn is_used(headers: &[Header<'_>]) -> bool {
         let scheme = single(headers, "authorization").and_then(|value| value.get(..SCHEME.len()));
         scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME.as_bytes()))
     }
@@ -205,8 +205,8 @@ impl DpopRules {
 const NONCE_FIELD: &str = "dpop-nonce";
 
 /// The proof as it stands in a request: exactly one.
-fn presented(headers: &[Header]) -> Result<&str, Refusal> {
-    let mut values = headers.iter().filter(|(name, _)| name == FIELD).map(|(_, value)| value);
+fn presented<'a>(headers: &[Header<'a>]) -> Result<&'a str, Refusal> {
+    let mut values = headers.iter().filter(|(name, _)| *name == FIELD).map(|(_, value)| *value);
     let Some(proof) = values.next() else {
         let detail = "Send a proof, made for this request, in the DPoP field.";
         return Err(Refusal::new(Reason::DpopProofMissing, detail)
@@ -253,8 +253,8 @@ mod tests {
     #[test]
     fn one_proof_is_read_and_no_more() {
         let read = |values: &[&str]| {
-            let field = |value: &&str| (FIELD.to_owned(), value.as_bytes().to_vec());
-            let headers: Vec<Header> = values.iter().map(field).collect();
+            let headers: Vec<Header<'_>> =
+                values.iter().map(|value| (FIELD, value.as_bytes())).collect();
             presented(&headers).map(str::to_owned).map_err(|refusal| refusal.reason)
         };
         assert_eq!(read(&["a.b.c"]), Ok("a.b.c".to_owned()));
@@ -267,9 +267,7 @@ mod tests {
 
     #[test]
     fn the_scheme_is_known_in_any_case() {
-        let used = |value: &str| {
-            DpopRules::is_used(&[("authorization".to_owned(), value.as_bytes().to_vec())])
-        };
+        let used = |value: &str| DpopRules::is_used(&[("authorization", value.as_bytes())]);
         assert!(
             used("DPoP a")
                 && used("dpop a")

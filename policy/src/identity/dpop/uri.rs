@@ -37,7 +37,7 @@ impl Origin {
     }
 
     /// Where a request came to, by https: none where it does not say.
-    pub(super) fn of_request(headers: &[Header]) -> Option<Self> {
+    pub(super) fn of_request(headers: &[Header<'_>]) -> Option<Self> {
         let authority = single(headers, ":authority").or_else(|| single(headers, "host"))?;
         Self::of_authority(Scheme::Https, std::str::from_utf8(authority).ok()?)
     }
@@ -161,10 +161,7 @@ mod tests {
     use super::*;
 
     fn request(authority: &str, path: &str) -> TargetUri {
-        let headers = [
-            (":authority".to_owned(), authority.as_bytes().to_vec()),
-            (":path".to_owned(), path.into()),
-        ];
+        let headers = [(":authority", authority.as_bytes()), (":path", path.as_bytes())];
         let path = Target::read(&headers).unwrap().path;
         TargetUri::new(Origin::of_request(&headers).unwrap(), &path)
     }
