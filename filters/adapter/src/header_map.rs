@@ -8,16 +8,16 @@ use proxy_wasm::types::MapType;
 
 /// A header map as hosts serialise it: the number of fields, the lengths of their names and values, then names and values, each
 /// followed by a zero byte; numbers are of 32 bits, little-endian.
-pub(crate) struct HeaderMap(Vec<u8>);
+pub struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
     /// `None` where the host has no such map.
-    pub(crate) fn read(map: MapType) -> Option<Self> {
+    pub fn read(map: MapType) -> Option<Self> {
         host::header_map_pairs(map).map(Self)
     }
 
     /// The fields, in order; `None` where the bytes are not a header map, or a name is not text. So whoever reads it fails closed.
-    pub(crate) fn fields(&self) -> Option<Vec<Header<'_>>> {
+    pub fn fields(&self) -> Option<Vec<Header<'_>>> {
         // Some hosts hand over an empty map as no bytes.
         if self.0.is_empty() {
             return Some(Vec::new());

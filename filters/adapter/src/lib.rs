@@ -10,6 +10,8 @@ mod root;
 mod stream;
 mod waiting;
 
+pub use header_map::HeaderMap;
+
 use portcullis_policy::Stages;
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;

@@ -36,6 +36,10 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer, once: u32) -> Result<
     let envoy = plan.envoy(Envoy::new("noop.wasm", vec![noop]));
     let noop = plan.variant("a filter that does nothing", envoy, get(), Some(bare), None);
 
+    let reader = Wasm::new(workspace, "noop").filter(&json!({ "reads": true }), &[]);
+    let envoy = plan.envoy(Envoy::new("noop.wasm, reading", vec![reader]));
+    plan.variant("a filter that reads the header section", envoy, get(), Some(bare), None);
+
     let mut suite = Suite { workspace, issuer, once, plan, bare, noop };
     for algorithm in Algorithm::ALL {
         suite.tokens(algorithm)?;
