@@ -3,11 +3,9 @@
 //! Nothing of it is kept: each `up` has clients, keys and secrets of its own.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::io::Read as _;
+use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -56,27 +54,6 @@ fn random_key() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Fetches the issuer's public keys and writes them where the gate's policy finds them.
-pub(crate) fn save_key_set(issuer: SocketAddr, path: &Path) -> Result<()> {
-    let answer = get(issuer, "/jwks").with_context(|| format!("asking http://{issuer}/jwks"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let set: Value = serde_json::from_str(body).unwrap_or_default();
-    if head.split(' ').nth(1) != Some("200") || !set["keys"].is_array() {
-        bail!("http://{issuer}/jwks: expected a key set, found {:?}", head.lines().next());
-    }
-    std::fs::write(path, set.to_string()).with_context(|| format!("writing {}", path.display()))
-}
-
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    // HTTP/1.0: the body ends with the connection.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.take(1 << 20).read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
 /// The issuer, for those who want tokens.
 pub(crate) struct Issuer {
     pub(crate) address: SocketAddr,
@@ -119,9 +96,6 @@ impl Issuer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-    use std::thread;
-
     use serde_json::json;
 
     use super::*;
@@ -137,29 +111,6 @@ mod tests {
         assert_eq!(one[1].1, r#"[{"id":"a"},{"id":"b"}]"#);
         assert_eq!(one[2].1.len(), 64);
         assert_ne!(one[2].1, other[2].1);
-    }
-
-    #[test]
-    fn only_a_key_set_is_taken_for_one() {
-        for (answer, good) in [
-            ("HTTP/1.1 200 OK\r\n\r\n{\"keys\":[]}", true),
-            ("HTTP/1.1 503 No\r\n\r\n{\"keys\":[]}", false),
-            ("HTTP/1.1 200 OK\r\n\r\n{}", false),
-            ("", false),
-        ] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            let server = thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let _ = stream.read(&mut [0; 256]).unwrap();
-                stream.write_all(answer.as_bytes()).unwrap();
-            });
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("set.json");
-            assert_eq!(save_key_set(address, &path).is_ok(), good, "{answer}");
-            assert_eq!(path.exists(), good);
-            server.join().unwrap();
-        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     let admin = reserve(0)?;
     // Again, as the builds may have taken long.
     let gate = reserve(gate.port())?;
-    stage.start_envoy(gate, admin, function)?;
+    stage.start_envoy(gate, admin, function, issuer.address)?;
 
     let issuer_address = issuer.address;
     let demo = Demo::prepare(workspace, gate, issuer);
@@ -77,9 +77,8 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
 const POLICY: &str = "policy/default.yaml";
 const ISSUER_POLICY: &str = "policy/token-issuer.yaml";
 
-/// The key set that the policy names, and the one of the issuer that `up` starts.
-const KEY_SET: &str = "../target/portcullis/dev/issuer.jwks.json";
-const ISSUER_KEY_SET: &str = "token-issuer.jwks.json";
+/// The key set that the policy names, in place of which the gate fetches that of the issuer that `up` starts.
+const KEY_SET: &str = "{ file: ../target/portcullis/dev/issuer.jwks.json }";
 
 /// What that policy accepts tokens from, and for.
 pub(crate) const ISSUER: &str = "https://issuer.portcullis.local";
@@ -153,22 +152,21 @@ impl Stage<'_> {
         let mut service = Service::start("issuer", &mut command, &self.workspace.dev())?;
         let address = service.wait_for(FUNCTION_STARTS_WITHIN, Service::address)?;
         self.services.push(service);
-        let dev = self.workspace.dev();
-        issuer::save_key_set(address, &dev.join(ISSUER_KEY_SET))?;
         step.done(&format!("http://{address}"));
         let [newcomer, eager] = clients;
         Ok(Issuer { address, newcomer, eager })
     }
 
-    /// The policy with the keys of our issuer in place of those that `portcullis token mint` signs with.
-    fn write_policy(&self) -> Result<PathBuf> {
+    /// The policy with the keys of our issuer, wherever it listens, in place of those that `portcullis token mint` signs with.
+    fn write_policy(&self, issuer: SocketAddr) -> Result<PathBuf> {
         let text = fs::read_to_string(self.workspace.root().join(POLICY))
             .with_context(|| format!("reading {POLICY}"))?;
         if text.matches(KEY_SET).count() != 1 {
             bail!("{POLICY}: expected the key set {KEY_SET} once");
         }
         let path = self.workspace.dev().join("policy.yaml");
-        fs::write(&path, text.replace(KEY_SET, ISSUER_KEY_SET))
+        let remote = format!("{{ remote: {{ uri: http://{issuer}/jwks }} }}");
+        fs::write(&path, text.replace(KEY_SET, &remote))
             .with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     }
@@ -178,12 +176,13 @@ impl Stage<'_> {
         gate: SocketAddr,
         admin: SocketAddr,
         function: SocketAddr,
+        issuer: SocketAddr,
     ) -> Result<()> {
         let step = Step::begin("gate", "starting Envoy with the gate filter (some seconds)");
         let dev = self.workspace.dev();
         let bootstrap = dev.join("envoy.yaml");
         let mut command = self.portcullis();
-        command.arg("envoy").arg("--policy").arg(self.write_policy()?);
+        command.arg("envoy").arg("--policy").arg(self.write_policy(issuer)?);
         command.arg("--filter").arg(self.workspace.artifacts().join("gate.wasm"));
         command.arg("--certificate").arg(dev.join("server.pem"));
         command.arg("--key").arg(dev.join("server.key"));

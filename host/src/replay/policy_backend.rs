@@ -67,7 +67,7 @@ pub(crate) fn drive(
     let headers: Vec<Header<'_>> = map
         .iter()
         // Names are text from the start.
-        .map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), &**value))
+        .map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
         .collect();
     let head = RequestHead { headers: &headers, has_body: !request.body.is_empty() };
     let mut exchange = policy.begin(request.time);
