@@ -108,7 +108,8 @@ impl Issuer {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let signer = Signer::new("portcullis", Secret::from_base64url(ASSERTION_KEY).unwrap(), 30);
-        let assertion = signer.sign(&principal, method, path, None, body.as_bytes(), now, &[7; 16]);
+        let assertion =
+            signer.sign(&principal.to_field(), method, path, None, body.as_bytes(), now, &[7; 16]);
         let mut request = Request::builder().method(method).uri(path).header("host", "test");
         for (name, value) in headers {
             request = request.header(*name, *value);

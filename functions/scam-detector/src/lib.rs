@@ -14,8 +14,6 @@
     allow(dead_code, reason = "what answers Spin is not there natively, only the tests are")
 )]
 
-mod caller;
-mod problem;
 mod service;
 
 #[cfg(target_family = "wasm")]

@@ -3,7 +3,7 @@ use portcullis_policy::{CredentialKind, Principal, Secret};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::caller::KEY_ID;
+use portcullis_function::{Body, KEY_ID};
 
 const NOW: u64 = 1_700_000_000;
 /// 32 bytes of 1 and of 2, in base64url.
@@ -23,7 +23,14 @@ struct Case {
 impl Case {
     fn new(method: &'static str, path: &'static str, body: &[u8]) -> Self {
         let headers = vec![(String::from("content-type"), b"application/json".to_vec())];
-        Self { method, path, query: None, headers, body: Body::Whole(body.to_vec()), now: NOW + 1 }
+        Self {
+            method,
+            path,
+            query: None,
+            headers,
+            body: Body::Whole(body.to_vec().into()),
+            now: NOW + 1,
+        }
     }
 
     fn predict(text: &str) -> Self {
@@ -39,7 +46,7 @@ impl Case {
         };
         let Body::Whole(body) = &self.body else { return self };
         let fields = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30).sign(
-            &principal,
+            &principal.to_field(),
             self.method,
             self.path,
             self.query,
@@ -65,19 +72,15 @@ impl Case {
     fn answer_with(&self, gatekeeper: Option<&Gatekeeper>) -> (u16, Value, Reply) {
         let headers: Vec<(&str, &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        let incoming = Incoming {
+        let request = Request {
             method: self.method,
             path: self.path,
             query: self.query,
             headers: &headers,
-            body: match &self.body {
-                Body::Whole(body) => Body::Whole(body.clone()),
-                Body::TooLarge => Body::TooLarge,
-                Body::Broken => Body::Broken,
-            },
+            body: self.body.clone(),
             now: self.now,
         };
-        let reply = Service::new().answer(&incoming, gatekeeper);
+        let reply = Service::new().answer(&request, gatekeeper);
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 
@@ -133,7 +136,7 @@ fn who_does_not_come_through_the_gate_is_refused() {
     Case { now: NOW + 31, ..Case::predict("hello") }.refused(401, reason);
     Case { now: 0, ..Case::predict("hello") }.refused(401, reason);
     Case { query: Some("admin=1"), ..Case::predict("hello") }.refused(401, reason);
-    Case { body: Body::Whole(br#"{"text":"other"}"#.to_vec()), ..Case::predict("hello") }
+    Case { body: Body::Whole(br#"{"text":"other"}"#.to_vec().into()), ..Case::predict("hello") }
         .refused(401, reason);
     // What was signed for one route is of no use on another.
     Case { path: "/v1/model", method: "GET", ..Case::predict("hello") }.refused(401, reason);
@@ -176,7 +179,8 @@ fn unknown_paths_and_methods() {
 
 #[test]
 fn bodies_that_cannot_be_read() {
-    Case { body: Body::TooLarge, ..Case::predict("x") }.refused(413, "body-too-large");
+    Case { body: Body::TooLarge(BODY_LIMIT.detail), ..Case::predict("x") }
+        .refused(413, "body-too-large");
     Case { body: Body::Broken, ..Case::predict("x") }.refused(400, "body-incomplete");
     for content_type in ["text/plain", "application/json; charset=utf-16", "application/jsonx", ""]
     {

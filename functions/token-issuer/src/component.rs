@@ -1,18 +1,15 @@
 //! The component's side towards Spin.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http_body_util::BodyExt;
-use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{FullBody, IntoResponse, Request, Response, StatusCode};
+use portcullis_function::spin;
+use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
 use spin_sdk::{key_value, variables};
 use zeroize::Zeroizing;
 
 use crate::keyring::{Store, StoreError};
-use crate::service::{BODY_LIMIT, Body, Incoming, Reply, Service};
+use crate::service::{BODY_LIMIT, Service};
 use crate::settings::{Settings, VARIABLES};
 
 /// Nothing is kept from one request to the next: variables and keys may change at any time, and reading them is
@@ -20,21 +17,21 @@ use crate::settings::{Settings, VARIABLES};
 #[http_service]
 async fn answer(request: Request) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
-    let body = read(body).await;
+    let body = spin::read(body, BODY_LIMIT).await;
     let settings = settings().await;
 
     let headers: Vec<(&str, &[u8])> =
         parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let incoming = Incoming {
+    let request = portcullis_function::Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query(),
         headers: &headers,
         body,
-        now: now(),
+        now: spin::now(),
     };
     let service = Service { settings: settings.as_ref(), store: &DefaultStore };
-    response(service.answer(&incoming).await)
+    spin::response(service.answer(&request).await)
 }
 
 /// The settings, or `None` where one is missing or unfit: then nobody gets a token.
@@ -86,35 +83,4 @@ impl Store for DefaultStore {
 
 fn failed(error: key_value::Error) -> StoreError {
     StoreError(error.to_string())
-}
-
-/// Reads a body up to [`BODY_LIMIT`] and not a chunk further.
-async fn read(body: impl IncomingBodyExt + http_body_util::BodyExt<Data = Bytes>) -> Body {
-    let mut body = std::pin::pin!(body);
-    // It may hold a secret, of which growing would leave copies behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(BODY_LIMIT));
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Body::Broken };
-        let Ok(data) = frame.into_data() else { continue };
-        if content.len().saturating_add(data.len()) > BODY_LIMIT {
-            return Body::TooLarge;
-        }
-        content.extend_from_slice(&data);
-    }
-    Body::Whole(content)
-}
-
-/// Seconds since 1970. A clock before that reads as 0, at which no assertion is valid.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
-}
-
-fn response(reply: Reply) -> Response<FullBody<Bytes>> {
-    let mut response = Response::new(FullBody::new(Bytes::from(reply.body)));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in reply.headers {
-        response.headers_mut().insert(name, spin_sdk::http::HeaderValue::from_static(value));
-    }
-    response
 }

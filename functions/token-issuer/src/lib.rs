@@ -14,14 +14,12 @@
     allow(dead_code, reason = "what answers Spin is not there natively, only the tests are")
 )]
 
-mod caller;
 mod clients;
 mod credentials;
 mod grant;
 mod keyring;
 mod metadata;
 mod oauth_error;
-mod problem;
 mod random;
 mod sealer;
 mod service;

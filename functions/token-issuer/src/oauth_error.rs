@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::service::Reply;
+use portcullis_function::Reply;
 
 /// A refusal in the form that OAuth clients read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

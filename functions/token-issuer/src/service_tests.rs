@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::caller::KEY_ID;
 use crate::testing::*;
+use portcullis_function::{Body, KEY_ID};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -74,7 +74,8 @@ impl Case {
         };
         let signer = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30);
         let (method, path, query) = (self.method, self.path, self.query);
-        let fields = signer.sign(&principal, method, path, query, body, self.now, &[7; 16]);
+        let fields =
+            signer.sign(&principal.to_field(), method, path, query, body, self.now, &[7; 16]);
         fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect()
     }
 
@@ -90,7 +91,7 @@ impl Case {
         self.headers.extend(self.assertion());
         let headers: Vec<(&str, &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        let incoming = Incoming {
+        let request = Request {
             method: self.method,
             path: self.path,
             query: self.query,
@@ -98,7 +99,7 @@ impl Case {
             body: self.body,
             now: self.now,
         };
-        let reply = run(Service { settings, store }.answer(&incoming));
+        let reply = run(Service { settings, store }.answer(&request));
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 
@@ -346,7 +347,8 @@ fn bodies_that_are_no_form() {
     }
     Case { query: Some("scope=predict"), ..Case::token(&form(DETECTOR)) }.denied("invalid_request");
     Case { query: Some(""), ..Case::token(&form(DETECTOR)) }.granted();
-    Case { body: Body::TooLarge, ..Case::token("") }.refused(413, "body-too-large");
+    Case { body: Body::TooLarge(BODY_LIMIT.detail), ..Case::token("") }
+        .refused(413, "body-too-large");
     Case { body: Body::Broken, ..Case::token("") }.refused(400, "body-incomplete");
 }
 
@@ -555,11 +557,12 @@ mod verification {
     /// The principal that the gate makes of a token, as its upstream reads it.
     fn principal(gate: &Arc<Policy>, token: &str, now: u64) -> Option<String> {
         let mut runtime = Runtime(now);
+        let authorization = format!("Bearer {token}");
         let headers: Vec<Header<'_>> = [
             (":method", "GET"),
             (":path", "/"),
             (":authority", "a"),
-            ("authorization", &format!("Bearer {token}")),
+            ("authorization", &authorization),
         ]
         .map(|(name, value)| (name, value.as_bytes()))
         .into();

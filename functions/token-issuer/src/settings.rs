@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use portcullis_function::Gatekeeper;
 use portcullis_policy::Secret;
 
-use crate::caller::Gatekeeper;
 use crate::clients::Registry;
 use crate::keyring::{GRACE_SECONDS, PUBLISHED_BEFORE_SECONDS};
 use crate::sealer::Sealer;

@@ -3,35 +3,35 @@
 use portcullis_policy::assertion::{AssertionError, Received, Verifier};
 use portcullis_policy::{Principal, Secret, SecretError};
 
-use crate::service::Incoming;
+use crate::Request;
 
 /// The gate's name for its key.
-pub(crate) const KEY_ID: &str = "portcullis";
+pub const KEY_ID: &str = "portcullis";
 
 /// Verifies that requests come through the gate.
-pub(crate) struct Gatekeeper(Verifier);
+pub struct Gatekeeper(Verifier);
 
 impl Gatekeeper {
     /// Takes the key as it is configured, base64url (RFC 4648 §5) of 32 bytes or more.
-    pub(crate) fn new(key: String) -> Result<Self, SecretError> {
+    pub fn new(key: String) -> Result<Self, SecretError> {
         let key = zeroize::Zeroizing::new(key);
         let secret = Secret::from_base64url(&key)?;
         Ok(Self(Verifier::new([(String::from(KEY_ID), secret)])))
     }
 
     /// Who is calling. The body must be the one that was signed.
-    pub(crate) fn principal(
+    pub fn principal(
         &self,
-        incoming: &Incoming<'_>,
+        request: &Request<'_>,
         body: &[u8],
     ) -> Result<Principal, AssertionError> {
         self.0.verify(&Received {
-            method: incoming.method,
-            path: incoming.path,
-            query: incoming.query,
-            headers: incoming.headers,
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            headers: request.headers,
             body,
-            now: incoming.now,
+            now: request.now,
         })
     }
 }

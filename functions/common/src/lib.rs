@@ -1,0 +1,22 @@
+//! What the Spin components have in common: requests that come through the gate, and replies.
+//!
+//! A component is a function from a [`Request`] to a [`Reply`] that any test can call; `spin` connects it to Spin.
+#![deny(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod caller;
+mod problem;
+mod reply;
+mod request;
+#[cfg(target_family = "wasm")]
+pub mod spin;
+
+pub use caller::{Gatekeeper, KEY_ID};
+pub use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAUTHENTICATED, UNAVAILABLE};
+pub use reply::Reply;
+pub use request::{Body, Limit, Request};
