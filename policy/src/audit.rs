@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) allowed: bool,
     pub(crate) refused: Option<(Reason, Vec<Finding>)>,
     pub(crate) stripped: Vec<String>,
+    /// The limits that would have refused the request, and are not enforced.
+    pub(crate) shadowed: Vec<String>,
     pub(crate) status: Option<u16>,
 }
 
@@ -50,6 +52,7 @@ impl Record {
             allowed: false,
             refused: None,
             stripped: Vec::new(),
+            shadowed: Vec::new(),
             status: None,
         }
     }
@@ -62,7 +65,7 @@ impl Record {
         policy_digest: &str,
         now: Timestamp,
     ) -> Option<String> {
-        if section.record == AuditLevel::Refused && self.allowed {
+        if section.record == AuditLevel::Refused && self.allowed && self.shadowed.is_empty() {
             return None;
         }
         let (outcome, action, kind) = match (&self.refused, self.allowed) {
@@ -92,6 +95,9 @@ impl Record {
         }
         if !self.stripped.is_empty() {
             put(&mut portcullis, "stripped", self.stripped.clone().into());
+        }
+        if !self.shadowed.is_empty() {
+            put(&mut portcullis, "shadowed", self.shadowed.clone().into());
         }
         let mut record = json!({
             "@timestamp": rfc3339(self.begun),

@@ -9,7 +9,7 @@ use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
-use crate::limits::{self, Standing};
+use crate::limits::{Admission, Caller, Ending, Limit};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
 use crate::stages::{Identify, Inspect, Interruption, Question};
@@ -67,10 +67,11 @@ pub struct Exchange {
     claims: Option<Arc<Claims>>,
     target: Option<Target>,
     route: Option<usize>,
+    awaits_body: bool,
     headers: Vec<Header>,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
-    standing: Option<Standing>,
+    admission: Admission,
     record: Record,
 }
 
@@ -84,10 +85,11 @@ impl Exchange {
             claims: None,
             target: None,
             route: None,
+            awaits_body: false,
             headers: Vec::new(),
             edits: Vec::new(),
             response_edits: Vec::new(),
-            standing: None,
+            admission: Admission::default(),
             record: Record::new(now),
         }
     }
@@ -116,8 +118,9 @@ impl Exchange {
     /// The longest body that will be looked at. Beyond it, [`Self::body_too_large`].
     pub fn max_body_bytes(&self) -> usize {
         let route = self.route(&self.policy);
-        let inspect = route.and_then(|route| route.input.as_deref());
-        inspect.map_or(DEFAULT_BODY_BYTES as usize, Inspect::max_body_bytes)
+        route.map_or(DEFAULT_BODY_BYTES as usize, |route| {
+            route.input.as_deref().map_or(route.max_body_bytes, Inspect::max_body_bytes)
+        })
     }
 
     /// The request's header section.
@@ -177,20 +180,54 @@ impl Exchange {
             edits = self.policy.output.edits(headers);
         }
         edits.extend(self.response_edits.iter().cloned());
-        if let (Some(standing), None) = (&self.standing, &self.record.refused) {
-            let fields = standing.fields();
-            edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
+        if self.record.refused.is_none() {
+            let policy = Arc::clone(&self.policy);
+            let limits = self.limits(&policy);
+            edits.extend(self.admission.fields(limits, self.begun));
+            self.admission.response_head(limits, headers);
         }
         edits
     }
 
+    /// Whether [`Self::response_body`] is to be called: asked after [`Self::response_head`], and again as the body comes.
+    pub fn wants_response_body(&self) -> bool {
+        self.admission.wants_response_body()
+    }
+
+    /// A part of the response's body, in order. It is looked at and never changed.
+    pub fn response_body(&mut self, part: &[u8]) {
+        self.admission.response_body(part);
+    }
+
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
+        self.leave(environment);
         if !self.policy.stages.contains(Stage::Audit) {
             return None;
         }
         let now = environment.now();
         self.record.line(self.policy.audit, &self.principal, &self.policy.digest, now)
+    }
+
+    /// The limits of the request's route, where there is one and this filter sees to them.
+    fn limits<'a>(&self, policy: &'a Policy) -> &'a [Limit] {
+        let route = self.route(policy).filter(|_| policy.stages.contains(Stage::Limits));
+        route.map_or(&[], |route| &route.limits)
+    }
+
+    /// What was taken from limits is given back or settled, and refusals are counted.
+    fn leave(&mut self, environment: &mut dyn Environment) {
+        let policy = Arc::clone(&self.policy);
+        let limits = self.limits(&policy);
+        let ending = if self.record.allowed { Ending::Forwarded } else { Ending::Refused };
+        self.admission.end(&policy.limiter, limits, ending, environment);
+        self.record.shadowed = self.admission.shadowed().to_vec();
+        let refused = self.record.refused.as_ref().map(|(reason, _)| *reason);
+        if refused != Some(Reason::ShutOut)
+            && let Some(status) = refused.map(Reason::status).or(self.record.status)
+        {
+            self.admission.strike(&policy.limiter, status, environment);
+        }
     }
 
     fn route<'a>(&self, policy: &'a Policy) -> Option<&'a CompiledRoute> {
@@ -252,6 +289,10 @@ impl Exchange {
             self.strip(head.headers, |name| policy.headers.is_claim_field(name));
             target.rewritten = false;
         }
+        if stages.contains(Stage::Limits) {
+            let (source, headers) = (head.source, head.headers);
+            self.admission.at_the_door(&policy.limiter, source, headers, environment)?;
+        }
         if let Some(identity) = &policy.identity {
             self.identify(identity.as_ref(), head, &target, route, environment)?;
             self.edits.extend(identity.hide(head.headers, &mut target));
@@ -266,11 +307,20 @@ impl Exchange {
         let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
 
         if stages.contains(Stage::Limits) {
-            self.standing = limits::take(&route.limits, &self.principal, head.source, environment)?;
+            let caller = Caller {
+                principal: &self.principal,
+                claims: self.claims.as_deref(),
+                source: head.source,
+                headers: head.headers,
+                route: &route.name,
+            };
+            let limits = &route.limits;
+            self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment)?;
+            self.edits.extend(self.admission.edits(limits));
         }
         let signs = policy.signer.is_some();
         self.target = Some(target);
-        if route.input.is_none() && !signs {
+        if route.input.is_none() && !signs && !self.admission.needs_body(&route.limits) {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
         if let Some(input) = &route.input {
@@ -279,7 +329,10 @@ impl Exchange {
             self.headers = content_type.cloned().into_iter().collect();
         }
         match head.has_body {
-            true => Ok(Step::NeedBody),
+            true => {
+                self.awaits_body = true;
+                Ok(Step::NeedBody)
+            }
             false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
         }
     }
@@ -325,6 +378,12 @@ impl Exchange {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);
+        // Without a body all has been taken with the header section.
+        if let Some(route) =
+            route.filter(|_| self.awaits_body && policy.stages.contains(Stage::Limits))
+        {
+            self.admission.body(&policy.limiter, &route.limits, body, environment)?;
+        }
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
             input.check_body(&self.headers, body)?;
             let found = || match body.len() {

@@ -14,7 +14,8 @@ use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, S
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
-use crate::limits::Limit;
+use crate::input::DEFAULT_BODY_BYTES;
+use crate::limits::{Limit, Limiter};
 use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
 use crate::problem::Stage;
@@ -34,6 +35,7 @@ pub struct Policy {
     pub(crate) identity: Option<Box<dyn Identify>>,
     remotes: Vec<Arc<dyn Refreshed>>,
     pub(crate) routes: Vec<CompiledRoute>,
+    pub(crate) limiter: Limiter,
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
     pub(crate) audit: AuditSection,
@@ -51,6 +53,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) authorisation: AuthorisationRules,
     pub(crate) limits: Vec<Limit>,
     pub(crate) input: Option<Box<dyn Inspect>>,
+    /// Where `input` is another filter's: the longest body that it lets through.
+    pub(crate) max_body_bytes: usize,
 }
 
 impl Policy {
@@ -95,6 +99,10 @@ impl Policy {
             stages,
             headers,
             routes: routes(document, stages, identity.as_deref(), &roles)?,
+            limiter: Limiter::compile(
+                document.limits_table.unwrap_or_default(),
+                document.penalty.as_ref(),
+            )?,
             identity,
             remotes,
             signer,
@@ -121,15 +129,26 @@ impl Policy {
         Exchange::new(Arc::clone(self), now)
     }
 
-    /// Whether anything is fetched by HTTP: then [`Self::upkeep`] is to be called every second.
+    /// Whether there is anything to do beside requests, documents to fetch or leases to give back: then [`Self::upkeep`] is to be
+    /// called every second.
+    pub fn needs_upkeep(&self) -> bool {
+        let has_limits = || self.routes.iter().any(|route| !route.limits.is_empty());
+        !self.remotes.is_empty() || (self.stages.contains(Stage::Limits) && has_limits())
+    }
+
+    /// Whether anything is fetched by HTTP.
     pub fn has_remotes(&self) -> bool {
         !self.remotes.is_empty()
     }
 
     /// What is to be fetched now, at the start, every second, and while requests [`Wait`](crate::Step::Wait): carry the
-    /// requests out and hand [`Self::fetched`] the answers. Also takes over what other workers have fetched.
+    /// requests out and hand [`Self::fetched`] the answers. Also takes over what other workers have fetched, and gives back what
+    /// this one has taken from limits and not used.
     pub fn upkeep(&self, environment: &mut dyn Environment) -> Upkeep {
         let mut upkeep = Upkeep::default();
+        if self.stages.contains(Stage::Limits) {
+            self.limiter.upkeep(environment);
+        }
         for (index, remote) in self.remotes.iter().enumerate() {
             let (is_news, warnings) = remote.learn(environment);
             upkeep.is_news |= is_news;
@@ -253,6 +272,7 @@ fn compile_route(
     let limits_field = section("limits", route.limits.is_some());
     let limits = route.limits.as_deref().unwrap_or(&document.limits);
     let matcher = Matcher::compile(route, &format!("{field}.match"))?;
+    let input = route.input.over(&document.input);
     Ok(CompiledRoute {
         name: route.name.clone(),
         access: AccessRules::compile(
@@ -269,10 +289,9 @@ fn compile_route(
         )?,
         matcher,
         limits: compile_limits(limits, &limits_field)?,
-        input: stages.compile_input(
-            &route.input.over(&document.input),
-            &section("input", route.input != Default::default()),
-        )?,
+        max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
+        input: stages
+            .compile_input(&input, &section("input", route.input != Default::default()))?,
     })
 }
 
