@@ -7,6 +7,7 @@ use crate::access::{Header, Target, single};
 use crate::audit::Record;
 use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
+use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit};
@@ -68,6 +69,7 @@ pub struct Exchange {
     target: Option<Target>,
     route: Option<usize>,
     awaits_body: bool,
+    is_grpc: bool,
     headers: Vec<Header>,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
@@ -86,6 +88,7 @@ impl Exchange {
             target: None,
             route: None,
             awaits_body: false,
+            is_grpc: false,
             headers: Vec::new(),
             edits: Vec::new(),
             response_edits: Vec::new(),
@@ -199,6 +202,11 @@ impl Exchange {
         self.admission.response_body(part);
     }
 
+    /// A part of the response's body went by and could not be shown.
+    pub fn response_body_unseen(&mut self) {
+        self.admission.response_body_unseen();
+    }
+
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
         self.leave(environment);
@@ -238,7 +246,10 @@ impl Exchange {
         self.record.status = Some(refusal.reason.status());
         self.record.allowed = false;
         self.record.refused = Some((refusal.reason, refusal.findings.clone()));
-        Step::Respond(refusal.into_reply(self.record.request_id.as_deref()))
+        Step::Respond(match self.is_grpc {
+            true => refusal.into_grpc_reply(),
+            false => refusal.into_reply(self.record.request_id.as_deref()),
+        })
     }
 
     fn judge_head(
@@ -253,6 +264,7 @@ impl Exchange {
         environment.note(Trace::begin);
         self.record.source = head.source;
         self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
+        self.is_grpc = single(head.headers, "content-type").is_some_and(is_grpc);
 
         if stages.contains(Stage::Access) {
             policy.headers.check(head.headers)?;

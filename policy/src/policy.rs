@@ -133,7 +133,7 @@ impl Policy {
     /// called every second.
     pub fn needs_upkeep(&self) -> bool {
         let has_limits = || self.routes.iter().any(|route| !route.limits.is_empty());
-        !self.remotes.is_empty() || (self.stages.contains(Stage::Limits) && has_limits())
+        self.has_remotes() || (self.stages.contains(Stage::Limits) && has_limits())
     }
 
     /// Whether anything is fetched by HTTP.

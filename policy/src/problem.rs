@@ -277,7 +277,7 @@ impl Refusal {
         self
     }
 
-    /// The response. `request_id` becomes the problem's `instance`.
+    /// The response, but to gRPC clients. `request_id` becomes the problem's `instance`.
     pub fn into_reply(self, request_id: Option<&str>) -> Reply {
         let mut problem = Map::new();
         problem.insert("type".to_owned(), self.reason.problem_type().into());

@@ -303,6 +303,11 @@ impl Admission {
         self.usages.iter_mut().for_each(|(_, usage)| usage.read(part));
     }
 
+    /// A part of it could not be shown: what it says is not known.
+    pub(crate) fn response_body_unseen(&mut self) {
+        self.usages.clear();
+    }
+
     /// The request has ended: places are free again, and what was reserved is settled.
     pub(crate) fn end(
         &mut self,

@@ -72,12 +72,18 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     known: HashMap<Fingerprint, Known>,
+    latest: Timestamp,
     swept: Timestamp,
 }
 
 impl Leases {
     /// Takes `cost` from what is leased.
     pub(super) fn take(&mut self, key: Fingerprint, cost: u64, now: Timestamp) -> Answer {
+        // When the clock goes backwards, entries forget who has leased from them.
+        if now < self.latest {
+            self.known.clear();
+        }
+        self.latest = now;
         let Some(known) = self.known.get_mut(&key) else { return Answer::Ask(None, 0) };
         if !known.is_good(now) {
             known.next = known.next.checked_div(2).unwrap_or(0);
