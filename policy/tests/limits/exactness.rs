@@ -153,7 +153,7 @@ fn who_hammers_gets_what_is_allowed_and_nothing_more() {
         [(1000, 1, 1000), (2000, 1, 200), (50, 1, 20), (60_000, 60, 10_000), (300, 60, 300)]
     {
         for count in [1, 4, 16] {
-            let (admitted, possible, asked) = hammer(shape, count, 10, 10_000, 7);
+            let (admitted, possible, asked) = hammer(shape, count, 3, 6000, 7);
             assert!(admitted <= possible, "{shape:?}, {count} workers: {admitted} of {possible}");
             let least = possible * 98 / 100;
             assert!(admitted >= least, "{shape:?}, {count} workers: {admitted} of {possible}");
