@@ -22,6 +22,7 @@ pub(crate) struct Limit {
     pub(super) name: String,
     pub(super) key: Key,
     pub(super) cost: CostRule,
+    overflow: Fingerprint,
     enforced: bool,
     percent: u8,
     base: Meter,
@@ -77,6 +78,7 @@ impl Limit {
             Ok((plan.clone(), meter))
         });
         Ok(Self {
+            overflow: Fingerprint::new(base.kind(), name_digest(&rule.name)),
             name: rule.name.clone(),
             key: Key::compile(rule.key.parts(), &format!("{field}.key"))?,
             enforced: rule.enforced,
@@ -101,18 +103,12 @@ impl Limit {
         let plan = caller.principal.plan.as_deref().filter(|plan| self.plans.contains_key(*plan));
         let of = [self.name.as_str(), plan.unwrap_or_default()];
         let (digest, region) = self.key.digest(seed, &of, caller);
-        (Fingerprint::new(self.kind(), digest), region)
+        (Fingerprint::new(self.base.kind(), digest), region)
     }
 
-    /// What stands for all callers that find no room in the table.
-    pub(super) fn overflow(&self, seed: &Seed) -> Fingerprint {
-        use siphasher::sip128::Hasher128 as _;
-        use std::hash::Hasher as _;
-
-        let mut hasher = SipHasher24::new_with_key(seed);
-        hasher.write(b"overflow");
-        hasher.write(self.name.as_bytes());
-        Fingerprint::new(self.kind(), hasher.finish128().as_u128())
+    /// What stands for all callers that find no room in the table. Callers have none of these slots: it need not be secret.
+    pub(super) fn overflow(&self) -> Fingerprint {
+        self.overflow
     }
 
     /// Whether it refuses this caller at all. Which callers are within a percentage is the same on every machine and for ever.
@@ -124,14 +120,10 @@ impl Limit {
         };
         self.enforced && (self.percent == 100 || is_within())
     }
+}
 
-    fn kind(&self) -> Kind {
-        match self.base.count {
-            Count::Bucket(_) => Kind::Bucket,
-            Count::Quota(..) => Kind::Quota,
-            Count::Concurrency(_) => Kind::Concurrency,
-        }
-    }
+fn name_digest(name: &str) -> u128 {
+    SipHasher24::new().hash(name.as_bytes()).as_u128()
 }
 
 /// A rule as a plan has it.
@@ -147,6 +139,14 @@ fn overridden(rule: &LimitRule, allowance: &Allowance) -> LimitRule {
 }
 
 impl Meter {
+    fn kind(&self) -> Kind {
+        match self.count {
+            Count::Bucket(_) => Kind::Bucket,
+            Count::Quota(..) => Kind::Quota,
+            Count::Concurrency(_) => Kind::Concurrency,
+        }
+    }
+
     fn compile(
         rule: &LimitRule,
         cost: &CostRule,

@@ -111,7 +111,7 @@ impl Limiter {
     pub(super) fn key(&self, limit: &Limit, seed: &Seed, caller: &Caller<'_>) -> Keyed {
         let (fingerprint, region) = limit.fingerprint(seed, caller);
         let place = self.table.place(fingerprint, region);
-        Keyed { fingerprint, overflow: limit.overflow(seed), place }
+        Keyed { fingerprint, overflow: limit.overflow(), place }
     }
 
     /// Takes `cost` from a key. None where the store does not answer.
