@@ -108,6 +108,22 @@ impl Exchange {
         self.principal = Arc::new(principal);
     }
 
+    /// Takes over the claims of the token by which another has established the principal. As little as that may clients write them.
+    pub fn assume_claims(&mut self, claims: Claims) {
+        self.claims = Some(Arc::new(claims));
+    }
+
+    /// Has the request take so much of limits whose cost is not 1, whatever is in it and in its response: for simulations, which have
+    /// no bodies.
+    pub fn assume_cost(&mut self, cost: u64) {
+        self.admission.assumed_cost = Some(cost);
+    }
+
+    /// The limits that are not enforced and would have refused the request; `penalty` stands for the penalty box.
+    pub fn shadowed(&self) -> &[String] {
+        self.admission.shadowed()
+    }
+
     /// There is no room for this request to wait: the next [`Self::request_head`] decides.
     pub fn cannot_wait(&mut self) {
         self.may_wait = false;
@@ -229,7 +245,7 @@ impl Exchange {
         let limits = self.limits(&policy);
         let ending = if self.record.allowed { Ending::Forwarded } else { Ending::Refused };
         self.admission.end(&policy.limiter, limits, ending, environment);
-        self.record.shadowed = self.admission.shadowed().to_vec();
+        self.record.shadowed = self.shadowed().to_vec();
         let refused = self.record.refused.as_ref().map(|(reason, _)| *reason);
         if refused != Some(Reason::ShutOut)
             && let Some(status) = refused.map(Reason::status).or(self.record.status)
