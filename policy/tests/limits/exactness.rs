@@ -71,7 +71,9 @@ fn compare(seed: u64, shape: (u64, u64, u64), jumps: bool) {
         }
         model.set_clock(shared.borrow().now);
         let favourite = dice.roll(4) as usize;
-        for _ in 0..dice.roll(40) {
+        // Now and then as many as there can be, so that what is leased and what has flowed back meanwhile are asked for at once.
+        let count = if dice.roll(30) == 0 { burst.min(2000) + 50 } else { dice.roll(40) };
+        for _ in 0..count {
             let worker = if dice.roll(4) == 0 { dice.roll(4) as usize } else { favourite };
             let other = dice.roll(4) as usize;
             let is_disturbed = dice.roll(8) == 0;

@@ -11,6 +11,8 @@ fn tokens(reserve: serde_json::Value) -> Worker {
     workers(1, limits, json!({})).remove(0)
 }
 
+type Fields = &'static [(&'static str, &'static str)];
+
 const OK: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/json")];
 
 /// How many tokens are left, by what a request of one token is told.
@@ -46,7 +48,7 @@ fn what_was_reserved_and_not_used_is_given_back() {
 #[test]
 fn what_was_used_and_not_reserved_is_owed() {
     let gate = tokens(json!(1));
-    let ends: [(&[(&str, &str)], &[&[u8]], u64); 8] = [
+    let ends: [(Fields, &[&[u8]], u64); 8] = [
         (&OK, &[br#"{"usage": {"total_tokens": 250}}"#], 250),
         (&OK, &[br#"{"usage": {"total_tokens": 99999999999}}"#], 800),
         (&OK, &[br#"{"usage": {"total_tokens": -5}}"#], 800),
