@@ -32,6 +32,8 @@ pub(crate) struct Record {
     pub(crate) allowed: bool,
     pub(crate) refused: Option<(Reason, Vec<Finding>)>,
     pub(crate) stripped: Vec<String>,
+    /// The limits that would have refused the request, and are not enforced.
+    pub(crate) shadowed: Vec<String>,
     pub(crate) status: Option<u16>,
 }
 
@@ -45,13 +47,14 @@ impl Record {
             allowed: false,
             refused: None,
             stripped: Vec::new(),
+            shadowed: Vec::new(),
             status: None,
         }
     }
 
     /// Whether the policy wants it.
     pub(crate) fn is_wanted(&self, section: AuditSection) -> bool {
-        section.record != AuditLevel::Refused || !self.allowed
+        section.record != AuditLevel::Refused || !self.allowed || !self.shadowed.is_empty()
     }
 
     /// The record as one line of JSON.
@@ -115,6 +118,7 @@ impl Record {
                     .as_ref()
                     .map(|(_, findings)| findings.iter().map(Finding::to_json).collect()),
                 stripped: &self.stripped,
+                shadowed: &self.shadowed,
             },
         };
         serde_json::to_string(&line).unwrap_or_default()
@@ -217,6 +221,9 @@ struct Portcullis<'a> {
     /// Fields of the request that only Portcullis may set.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stripped: &'a [String],
+    /// Limits that are not enforced and would have refused the request.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    shadowed: &'a [String],
 }
 
 #[derive(Serialize)]

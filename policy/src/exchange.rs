@@ -6,9 +6,10 @@ use crate::access::{Header, Target, single};
 use crate::audit::Record;
 use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
+use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
-use crate::limits::{self, Standing};
+use crate::limits::{Admission, Caller, Ending, Limit};
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
@@ -74,9 +75,11 @@ pub struct Exchange {
     claims: Option<Arc<Claims>>,
     route: Option<usize>,
     content_type: Option<Vec<u8>>,
+    awaits_body: bool,
+    is_grpc: bool,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
-    standing: Option<Standing>,
+    admission: Admission,
     record: Record,
 }
 
@@ -91,9 +94,11 @@ impl Exchange {
             claims: None,
             route: None,
             content_type: None,
+            awaits_body: false,
+            is_grpc: false,
             edits: Vec::new(),
             response_edits: Vec::new(),
-            standing: None,
+            admission: Admission::default(),
             record: Record::new(now),
         }
     }
@@ -114,6 +119,22 @@ impl Exchange {
         self.principal = Arc::new(principal.into());
     }
 
+    /// Takes over the claims of the token by which another has established the principal. As little as that may clients write them.
+    pub fn assume_claims(&mut self, claims: Claims) {
+        self.claims = Some(Arc::new(claims));
+    }
+
+    /// Has the request take so much of limits whose cost is not 1, whatever is in it and in its response: for simulations, which have
+    /// no bodies.
+    pub fn assume_cost(&mut self, cost: u64) {
+        self.admission.assumed_cost = Some(cost);
+    }
+
+    /// The limits that are not enforced and would have refused the request; `penalty` stands for the penalty box.
+    pub fn shadowed(&self) -> &[String] {
+        self.admission.shadowed()
+    }
+
     /// There is no room for this request to wait: the next [`Self::request_head`] decides.
     pub fn cannot_wait(&mut self) {
         self.may_wait = false;
@@ -127,8 +148,9 @@ impl Exchange {
     /// The longest body that will be looked at. Beyond it, [`Self::body_too_large`].
     pub fn max_body_bytes(&self) -> usize {
         let route = self.route(&self.policy);
-        let inspect = route.and_then(|route| route.input.as_deref());
-        inspect.map_or(DEFAULT_BODY_BYTES as usize, Inspect::max_body_bytes)
+        route.map_or(DEFAULT_BODY_BYTES as usize, |route| {
+            route.input.as_deref().map_or(route.max_body_bytes, Inspect::max_body_bytes)
+        })
     }
 
     /// The request's header section.
@@ -184,11 +206,13 @@ impl Exchange {
 
     /// What [`Self::response_head`] needs: reading a header section costs, and often nobody wants it.
     pub fn response_interest(&self) -> ResponseInterest {
-        let stages = self.policy.stages;
-        if stages.contains(Stage::Output) {
+        let Policy { stages, audit, limiter, .. } = &*self.policy;
+        if stages.contains(Stage::Output) || self.admission.wants_usage(self.limits(&self.policy)) {
             return ResponseInterest::Head;
         }
-        match stages.contains(Stage::Audit) && self.record.is_wanted(self.policy.audit) {
+        let is_recorded = stages.contains(Stage::Audit)
+            && (self.record.is_wanted(*audit) || !self.shadowed().is_empty());
+        match is_recorded || limiter.has_penalty() {
             true => ResponseInterest::Status,
             false => ResponseInterest::None,
         }
@@ -204,21 +228,60 @@ impl Exchange {
             edits = self.policy.output.edits(headers);
         }
         edits.extend(self.response_edits.iter().cloned());
-        if let (Some(standing), None) = (&self.standing, &self.record.refused) {
-            let fields = standing.fields();
-            edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
+        if self.record.refused.is_none() {
+            let policy = Arc::clone(&self.policy);
+            let limits = self.limits(&policy);
+            edits.extend(self.admission.fields(limits, self.begun));
+            self.admission.response_head(limits, headers);
         }
         edits
     }
 
+    /// Whether [`Self::response_body`] is to be called: asked after [`Self::response_head`], and again as the body comes.
+    pub fn wants_response_body(&self) -> bool {
+        self.admission.wants_response_body()
+    }
+
+    /// A part of the response's body, in order. It is looked at and never changed.
+    pub fn response_body(&mut self, part: &[u8]) {
+        self.admission.response_body(part);
+    }
+
+    /// A part of the response's body went by and could not be shown.
+    pub fn response_body_unseen(&mut self) {
+        self.admission.response_body_unseen();
+    }
+
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
+        self.leave(environment);
         let policy = &self.policy;
         if !policy.stages.contains(Stage::Audit) || !self.record.is_wanted(policy.audit) {
             return None;
         }
         let route = self.route(policy).map(|route| route.name.as_str());
         Some(self.record.line(&self.principal, route, &policy.digest, environment))
+    }
+
+    /// The limits of the request's route, where there is one and this filter sees to them.
+    fn limits<'a>(&self, policy: &'a Policy) -> &'a [Limit] {
+        let route = self.route(policy).filter(|_| policy.stages.contains(Stage::Limits));
+        route.map_or(&[], |route| &route.limits)
+    }
+
+    /// What was taken from limits is given back or settled, and refusals are counted.
+    fn leave(&mut self, environment: &mut dyn Environment) {
+        let policy = Arc::clone(&self.policy);
+        let limits = self.limits(&policy);
+        let ending = if self.record.allowed { Ending::Forwarded } else { Ending::Refused };
+        self.admission.end(&policy.limiter, limits, ending, environment);
+        self.record.shadowed = self.shadowed().to_vec();
+        let refused = self.record.refused.as_ref().map(|(reason, _)| *reason);
+        if refused != Some(Reason::ShutOut)
+            && let Some(status) = refused.map(Reason::status).or(self.record.status)
+        {
+            self.admission.strike(&policy.limiter, status, environment);
+        }
     }
 
     fn route<'a>(&self, policy: &'a Policy) -> Option<&'a CompiledRoute> {
@@ -229,7 +292,10 @@ impl Exchange {
         self.record.status = Some(refusal.reason.status());
         self.record.allowed = false;
         self.record.refused = Some((refusal.reason, refusal.findings.clone()));
-        Step::Respond(refusal.into_reply(self.record.request_id.as_deref()))
+        Step::Respond(match self.is_grpc {
+            true => refusal.into_grpc_reply(),
+            false => refusal.into_reply(self.record.request_id.as_deref()),
+        })
     }
 
     fn judge_head(
@@ -243,6 +309,7 @@ impl Exchange {
         self.edits.clear();
         environment.note(Trace::begin);
         self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
+        self.is_grpc = single(head.headers, "content-type").is_some_and(is_grpc);
 
         if stages.contains(Stage::Access) {
             policy.headers.check(head.headers)?;
@@ -262,9 +329,20 @@ impl Exchange {
         let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
 
         if stages.contains(Stage::Limits) {
-            self.standing = limits::take(&route.limits, &self.principal, environment)?;
+            let limits = &route.limits;
+            let by_address = limits.iter().any(|limit| limit.goes_by_address(&self.principal));
+            let caller = Caller {
+                principal: &self.principal,
+                claims: self.claims.as_deref(),
+                source: if by_address { environment.source() } else { None },
+                headers: head.headers,
+                route: &route.name,
+            };
+            self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment)?;
+            self.edits.extend(self.admission.edits(limits));
         }
-        if route.input.is_none() && policy.signer.is_none() {
+        let needs_body = self.admission.needs_body(&route.limits);
+        if route.input.is_none() && policy.signer.is_none() && !needs_body {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
         if let Some(input) = &route.input {
@@ -272,7 +350,10 @@ impl Exchange {
             self.content_type = single(head.headers, "content-type").map(<[u8]>::to_vec);
         }
         match head.has_body {
-            true => Ok(Step::NeedBody),
+            true => {
+                self.awaits_body = true;
+                Ok(Step::NeedBody)
+            }
             false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
         }
     }
@@ -299,6 +380,10 @@ impl Exchange {
             // Portcullis's own fields may be those of a filter before this one. What is made of claims here is not.
             self.strip(head.headers, |name| policy.headers.is_claim_field(name));
             target.rewritten = false;
+        }
+        if policy.stages.contains(Stage::Limits) {
+            let source = if policy.limiter.has_penalty() { environment.source() } else { None };
+            self.admission.at_the_door(&policy.limiter, source, head.headers, environment)?;
         }
         if let Some(identity) = &policy.identity {
             self.identify(identity.as_ref(), head, target, route, environment)?;
@@ -353,6 +438,12 @@ impl Exchange {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);
+        // Without a body all has been taken with the header section.
+        if let Some(route) =
+            route.filter(|_| self.awaits_body && policy.stages.contains(Stage::Limits))
+        {
+            self.admission.body(&policy.limiter, &route.limits, body, environment)?;
+        }
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
             input.check_body(self.content_type.as_deref(), body)?;
             let found = || match body.len() {

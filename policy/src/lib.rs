@@ -30,6 +30,8 @@ mod environment;
 #[cfg(feature = "engine")]
 mod exchange;
 #[cfg(feature = "engine")]
+mod grpc;
+#[cfg(feature = "engine")]
 pub mod identity;
 #[cfg(feature = "engine")]
 mod input;

@@ -10,11 +10,14 @@ use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::{AuthorisationRules, Roles};
-use crate::document::{AuditSection, Document, DocumentError, LimitRule, Route, SecretSource};
+use crate::document::{
+    AuditSection, Document, DocumentError, KeyPart, LimitRule, Route, SecretSource,
+};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
-use crate::limits::Limit;
+use crate::input::DEFAULT_BODY_BYTES;
+use crate::limits::{Limit, Limiter};
 use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
@@ -35,6 +38,7 @@ pub struct Policy {
     pub(crate) identity: Option<Box<dyn Identify>>,
     remotes: Vec<Arc<dyn Refreshed>>,
     pub(crate) routes: Vec<CompiledRoute>,
+    pub(crate) limiter: Limiter,
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
     pub(crate) audit: AuditSection,
@@ -54,6 +58,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) authorisation: AuthorisationRules,
     pub(crate) limits: Vec<Limit>,
     pub(crate) input: Option<Box<dyn Inspect>>,
+    /// Where `input` is another filter's: the longest body that it lets through.
+    pub(crate) max_body_bytes: usize,
 }
 
 impl Policy {
@@ -99,6 +105,10 @@ impl Policy {
             stages,
             headers,
             routes: routes(document, stages, identity.as_deref(), &roles)?,
+            limiter: Limiter::compile(
+                document.limits_table.unwrap_or_default(),
+                document.penalty.as_ref(),
+            )?,
             identity,
             remotes,
             signer,
@@ -126,15 +136,26 @@ impl Policy {
         Exchange::new(Arc::clone(self), now)
     }
 
-    /// Whether anything is fetched by HTTP: then [`Self::upkeep`] is to be called every second.
+    /// Whether there is anything to do beside requests, documents to fetch or leases to give back: then [`Self::upkeep`] is to be
+    /// called every second.
+    pub fn needs_upkeep(&self) -> bool {
+        let has_limits = || self.routes.iter().any(|route| !route.limits.is_empty());
+        self.has_remotes() || (self.stages.contains(Stage::Limits) && has_limits())
+    }
+
+    /// Whether anything is fetched by HTTP.
     pub fn has_remotes(&self) -> bool {
         !self.remotes.is_empty()
     }
 
     /// What is to be fetched now, at the start, every second, and while requests [`Wait`](crate::Step::Wait): carry the
-    /// requests out and hand [`Self::fetched`] the answers. Also takes over what other workers have fetched.
+    /// requests out and hand [`Self::fetched`] the answers. Also takes over what other workers have fetched, and gives back what
+    /// this one has taken from limits and not used.
     pub fn upkeep(&self, environment: &mut dyn Environment) -> Upkeep {
         let mut upkeep = Upkeep::default();
+        if self.stages.contains(Stage::Limits) {
+            self.limiter.upkeep(environment);
+        }
         for (index, remote) in self.remotes.iter().enumerate() {
             let (is_news, warnings) = remote.learn(environment);
             upkeep.is_news |= is_news;
@@ -183,10 +204,14 @@ impl Policy {
     }
 }
 
-/// Whether a route asks for more of a token than the principal has of it.
+/// Whether a route, or a limit, asks for more of a token than the principal has of it.
 fn looks_at_claims(document: &Document) -> bool {
-    let routes = document.routes.iter().map(|route| &route.authorisation);
-    routes.chain([&document.authorisation]).any(|section| section.claims.is_some())
+    let routes = || document.routes.iter();
+    let authorisation = routes().map(|route| &route.authorisation).chain([&document.authorisation]);
+    let limits = routes().filter_map(|route| route.limits.as_ref()).chain([&document.limits]);
+    let mut keys = limits.flatten().flat_map(|limit| limit.key.parts());
+    authorisation.into_iter().any(|section| section.claims.is_some())
+        || keys.any(|part| matches!(part, KeyPart::Claim(_)))
 }
 
 /// What is to be done beside requests.
@@ -264,6 +289,7 @@ fn compile_route(
     let limits_field = section("limits", route.limits.is_some());
     let limits = route.limits.as_deref().unwrap_or(&document.limits);
     let matcher = Matcher::compile(route, &format!("{field}.match"))?;
+    let input = route.input.over(&document.input);
     Ok(CompiledRoute {
         name: route.name.clone(),
         access: AccessRules::compile(
@@ -280,10 +306,9 @@ fn compile_route(
         )?,
         matcher,
         limits: compile_limits(limits, &limits_field)?,
-        input: stages.compile_input(
-            &route.input.over(&document.input),
-            &section("input", route.input != Default::default()),
-        )?,
+        max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
+        input: stages
+            .compile_input(&input, &section("input", route.input != Default::default()))?,
     })
 }
 

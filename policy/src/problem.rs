@@ -171,6 +171,12 @@ reasons! {
     ClaimDenied = "claim-denied", Authorisation, 403, "What your token says of you does not allow this";
     /// The bucket is empty.
     RateExceeded = "rate-exceeded", Limits, 429, "Too many requests";
+    /// What there was for this day or month is used up.
+    QuotaExceeded = "quota-exceeded", Limits, 429, "The quota is used up";
+    /// Too many requests are under way.
+    ConcurrencyExceeded = "concurrency-exceeded", Limits, 429, "Too many requests at a time";
+    /// Too many requests of this source were refused. Told before its credential is looked at.
+    ShutOut = "shut-out", Limits, 429, "You are shut out for a while";
     /// The shared store does not answer, or is too contended.
     LimitsUnavailable = "limits-unavailable", Limits, 503, "The request could not be counted, try again";
     /// The body is longer than allowed.
@@ -271,7 +277,7 @@ impl Refusal {
         self
     }
 
-    /// The response. `request_id` becomes the problem's `instance`.
+    /// The response, but to gRPC clients. `request_id` becomes the problem's `instance`.
     pub fn into_reply(self, request_id: Option<&str>) -> Reply {
         let mut problem = Map::new();
         problem.insert("type".to_owned(), self.reason.problem_type().into());

@@ -180,6 +180,7 @@ impl Trace {
             Reason::ScopeMissing => "authorisation.scopes".to_owned(),
             Reason::TenantDenied => "authorisation.tenants".to_owned(),
             Reason::ClaimDenied => "authorisation.claims".to_owned(),
+            Reason::ShutOut => "penalty".to_owned(),
             Reason::BodyTooLarge => "input.max_body_bytes".to_owned(),
             Reason::BodyMissing | Reason::SchemaViolated => "input.schema".to_owned(),
             Reason::ContentTypeUnsupported => "input.content_types".to_owned(),

@@ -90,7 +90,10 @@ fn one_too_many_is_told_when_to_come_again() {
     let reply = fixture.run(&request).unwrap_err();
     assert_eq!(reply.status, 429);
     assert!(reply.headers.contains(&("retry-after", "1".to_owned())));
-    assert!(reply.headers.contains(&("ratelimit-policy", "\"per-caller\";q=120;w=60".to_owned())));
+    assert!(reply.headers.contains(&(
+        "ratelimit-policy",
+        "\"per-caller\";q=120;w=60, \"per-tenant\";q=1200;w=60".to_owned()
+    )));
     fixture.advance_seconds(1);
     fixture.run(&request).unwrap();
 }

@@ -14,12 +14,15 @@ fn the_list_of_problems_is_fresh() {
          `errors` what was expected where (a JSON pointer into the body, or a header field), and `instance` is the\n\
          request's id, by which the operator finds the record.\n\n\
          Made by `PORTCULLIS_BLESS=1 cargo test -p portcullis-policy --test problems`.\n\n\
-         | type | status | stage | title |\n|---|---|---|---|\n"
+         gRPC clients (`content-type: application/grpc`) get a response of trailers only, with the status code beside\n\
+         and title and detail as `grpc-message`.\n\n\
+         | type | status | gRPC | stage | title |\n|---|---|---|---|---|\n"
     );
     for reason in Reason::ALL {
         let (name, status, stage, title) =
             (reason.as_str(), reason.status(), reason.stage().as_str(), reason.title());
-        writeln!(text, "| `{name}` | {status} | {stage} | {title} |").unwrap();
+        let grpc = reason.grpc_status();
+        writeln!(text, "| `{name}` | {status} | {grpc} | {stage} | {title} |").unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems.md");
     if std::env::var_os("PORTCULLIS_BLESS").is_some() {

@@ -99,11 +99,14 @@ impl Artifact {
 }
 
 const FILTERS: [Artifact; 4] = [
-    Artifact { package: "gate", callbacks: Some(&[]) },
+    Artifact { package: "gate", callbacks: Some(&RESPONSE_BODY) },
     Artifact { package: "jwt-auth", callbacks: Some(&[]) },
-    Artifact { package: "rate-limit", callbacks: Some(&[]) },
+    Artifact { package: "rate-limit", callbacks: Some(&RESPONSE_BODY) },
     Artifact { package: "sanitize", callbacks: Some(&[]) },
 ];
+
+/// For limits by what a response reports. The others do not look at responses.
+const RESPONSE_BODY: [&str; 1] = ["proxy_on_response_body"];
 
 /// Stripped like jwt-auth, so that the difference is what jwt-auth does.
 const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", callbacks: FILTERS[1].callbacks }];

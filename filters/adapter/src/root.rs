@@ -102,7 +102,7 @@ impl RootContext for Root {
         match self.configure() {
             Ok(()) => {
                 // Not from here: a configuration is tried on a VM that never serves, too.
-                if self.policy.as_ref().is_some_and(|policy| policy.has_remotes()) {
+                if self.policy.as_ref().is_some_and(|policy| policy.needs_upkeep()) {
                     self.waiting.set_pace(HURRIED);
                 }
                 true

@@ -260,6 +260,19 @@ impl StreamState {
         }
     }
 
+    /// A part of the response, which is shown to who wants to see it and never held back.
+    fn on_response_body(&mut self, size: usize) {
+        let Some(exchange) = &mut self.exchange else { return };
+        if !exchange.wants_response_body() {
+            return;
+        }
+        match hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) {
+            Ok(part) => exchange.response_body(&part.unwrap_or_default()),
+            // What is not seen counts as the most that it can be.
+            Err(_) => exchange.response_body_unseen(),
+        }
+    }
+
     fn on_log(&mut self) {
         // Whatever it waited for, nobody waits for it.
         self.phase = Phase::Answered;
@@ -297,6 +310,11 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         self.state.borrow_mut().on_response_headers();
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
+        self.state.borrow_mut().on_response_body(size);
         Action::Continue
     }
 

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod fetched;
 pub mod function;
 pub mod key;
+pub mod limits;
 pub mod replay;
 pub mod serve;
 pub mod token;
@@ -35,6 +36,7 @@ enum Command {
     Schema(check::SchemaArgs),
     Replay(replay::Args),
     Explain(explain::Args),
+    Limits(limits::Args),
     Token(token::Args),
     Key(key::Args),
     Client(client::Args),
@@ -54,6 +56,7 @@ impl Cli {
             Command::Schema(args) => args.run(),
             Command::Replay(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Limits(args) => args.run(),
             Command::Token(args) => args.run(),
             Command::Key(args) => args.run(),
             Command::Client(args) => args.run(),

@@ -29,7 +29,10 @@ pub use identity::{
     IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,
 };
 pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
-pub use limits::{LimitKey, LimitRule};
+pub use limits::{
+    Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
+    RequestValue, Reserve, ResponseValue, Subnet,
+};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
@@ -60,6 +63,12 @@ pub struct Document {
     /// How often. All limits must hold. A route's own list replaces this one.
     #[serde(default)]
     pub limits: Vec<LimitRule>,
+    /// The memory that limits share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits_table: Option<LimitsTable>,
+    /// Who is refused again and again is shut out for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<PenaltySection>,
     /// What may be in a request's body. Routes may say otherwise.
     #[serde(default)]
     pub input: InputSection,

@@ -51,7 +51,7 @@ impl ClaimPath {
 }
 
 /// RFC 6901 §3: `~1` is a slash and `~0` a tilde.
-fn unescape(step: &str) -> Option<String> {
+pub(crate) fn unescape(step: &str) -> Option<String> {
     let valid = step.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     valid.then(|| step.replace("~1", "/").replace("~0", "~"))
 }

@@ -22,7 +22,7 @@ pub use signature::{JwsSignature, SignatureError};
 pub use token::{MAXIMUM_TOKEN_BYTES, Token};
 
 pub(crate) use api_key::{ApiKeyRules, check_routes};
-pub(crate) use claim::{ClaimCondition, Claims};
+pub(crate) use claim::{ClaimCondition, ClaimPath, Claims, unescape as unescape_pointer_step};
 pub(crate) use jwt::JwtRules;
 pub(crate) use requirement::Required;
 

@@ -1,0 +1,275 @@
+//! A policy's limits in a trace's time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use portcullis_policy::document::RouteMatch;
+use portcullis_policy::{
+    CredentialKind, Document, Exchange, Header, Policy, Principal, Reason, RequestHead, Step,
+    Timestamp,
+};
+
+use super::line::Line;
+use crate::native::NativeEnvironment;
+
+/// What would become of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Why it would be refused, by which limit, and after how many seconds it may come again.
+    pub(super) refused: Option<(Reason, String, Option<u64>)>,
+    /// The limits that would refuse it if they were enforced.
+    pub(super) shadowed: Vec<String>,
+}
+
+/// One worker, whose clock is set.
+pub(super) struct Simulation {
+    policy: Arc<Policy>,
+    routes: Vec<(String, RouteMatch)>,
+    environment: NativeEnvironment,
+    /// Requests that are under way, by when they end.
+    under_way: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    exchanges: std::collections::HashMap<usize, (Exchange, u16)>,
+    ticked: Timestamp,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Simulation {
+    pub(super) fn new(policy: Policy, document: &Document) -> Self {
+        let routes = document.routes.iter();
+        Self {
+            policy: Arc::new(policy),
+            routes: routes.map(|route| (route.name.clone(), route.matches.clone())).collect(),
+            environment: NativeEnvironment::default(),
+            under_way: BinaryHeap::new(),
+            exchanges: std::collections::HashMap::new(),
+            ticked: Timestamp(0),
+        }
+    }
+
+    /// Brings a request before the limits.
+    ///
+    /// # Errors
+    ///
+    /// There is no such route: names the field.
+    pub(super) fn request(&mut self, line: &Line) -> Result<Verdict, String> {
+        let now = line.time.0;
+        self.pass_until(now);
+        self.environment.now = Some(now);
+        let headers = self.head(line)?;
+        self.environment.source = line.address;
+        let headers: Vec<Header<'_>> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let head = RequestHead { headers: &headers, has_body: false };
+        let mut exchange = self.policy.begin(now);
+        exchange.assume_principal(principal(line));
+        exchange.assume_claims(line.claims.clone().unwrap_or_default());
+        exchange.assume_cost(line.cost);
+        let step = exchange.request_head(&head, &mut self.environment);
+        let refused = exchange.refused().map(|(reason, findings)| {
+            let limit = findings.first().map_or("penalty", |finding| finding.at.as_str());
+            (reason, limit.to_owned(), retry_after(&step))
+        });
+        let verdict = Verdict { refused, shadowed: exchange.shadowed().to_vec() };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        let lasts = (line.seconds * 1e9) as u64;
+        let lasts = if verdict.refused.is_some() { 0 } else { lasts };
+        let end = Timestamp(now.0.saturating_add(lasts));
+        self.exchanges.insert(line.number, (exchange, line.status));
+        self.under_way.push(Reverse((end, line.number)));
+        // What takes no time is over.
+        self.pass_until(now);
+        Ok(verdict)
+    }
+
+    /// Ends what ends until then, and does each second what a worker does.
+    fn pass_until(&mut self, now: Timestamp) {
+        while let Some(Reverse((end, number))) = self.under_way.peek().copied()
+            && end <= now
+        {
+            self.under_way.pop();
+            self.tick(end);
+            self.environment.now = Some(end);
+            if let Some((mut exchange, status)) = self.exchanges.remove(&number) {
+                let status = status.to_string();
+                exchange.response_head(&[(":status", status.as_bytes())]);
+                exchange.finish(&mut self.environment);
+            }
+        }
+        self.tick(now);
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        if now.since(self.ticked) < SECOND {
+            return;
+        }
+        // A second after what was last: later a lease would have been lost, which a worker that ticks does not let happen.
+        self.environment.now = Some(Timestamp(self.ticked.0.saturating_add(SECOND)).min(now));
+        self.policy.upkeep(&mut self.environment);
+        self.ticked = now;
+    }
+
+    fn head(&self, line: &Line) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let (method, path, host) = match &line.route {
+            None => (line.method.clone(), line.path.clone(), line.host.clone()),
+            Some(name) => {
+                let known = self.routes.iter().find(|(other, _)| other == name);
+                let Some((_, matches)) = known else {
+                    let names: Vec<&str> =
+                        self.routes.iter().map(|(name, _)| name.as_str()).collect();
+                    let names = names.join(", ");
+                    return Err(format!("route: unknown route `{name}`, expected one of {names}"));
+                };
+                let path = matches.path.as_ref().or(matches.prefix.as_ref());
+                let tenant = line.tenant.as_deref().unwrap_or("tenant");
+                (
+                    line.method.clone().or_else(|| matches.methods.first().cloned()),
+                    path.map(|path| path.replace("{tenant}", tenant)),
+                    line.host.clone().or_else(|| matches.hosts.first().cloned()),
+                )
+            }
+        };
+        let fields = [
+            (":method", method.unwrap_or_else(|| "GET".to_owned())),
+            (":path", path.unwrap_or_else(|| "/".to_owned())),
+            (":authority", host.unwrap_or_else(|| "localhost".to_owned())),
+        ];
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        let further = line.headers.iter();
+        let further =
+            further.map(|(name, value)| (name.to_ascii_lowercase(), value.clone().into_bytes()));
+        Ok(fields.chain(further).collect())
+    }
+}
+
+impl Verdict {
+    /// What there is to say of it, in a line.
+    pub(super) fn describe(&self, line: &Line) -> Option<String> {
+        let who = who(line);
+        let shadowed = match self.shadowed.is_empty() {
+            true => String::new(),
+            false => format!("would be refused by {} (not enforced)", self.shadowed.join(", ")),
+        };
+        let time = line.time;
+        match &self.refused {
+            Some((reason, limit, wait)) => {
+                let wait = wait.map_or_else(String::new, |wait| format!(", again in {wait} s"));
+                let shadowed = if shadowed.is_empty() { shadowed } else { format!("; {shadowed}") };
+                Some(format!("{time} {who}: {} by {limit}{wait}{shadowed}", reason.as_str()))
+            }
+            None if shadowed.is_empty() => None,
+            None => Some(format!("{time} {who}: {shadowed}")),
+        }
+    }
+}
+
+/// The caller in words.
+pub(super) fn who(line: &Line) -> String {
+    let mut parts = Vec::new();
+    match (&line.principal, &line.api_key) {
+        (Some(subject), _) => parts.push(subject.clone()),
+        (None, Some(key)) => parts.push(format!("API key {key}")),
+        (None, None) => parts.push("anonymous".to_owned()),
+    }
+    parts.extend(line.tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
+    parts.extend(line.plan.as_ref().map(|plan| format!("plan {plan}")));
+    parts.extend(line.address.map(|address| address.to_string()));
+    parts.join(", ")
+}
+
+fn principal(line: &Line) -> Principal {
+    let via = match (&line.api_key, &line.principal) {
+        (Some(_), _) => CredentialKind::ApiKey,
+        (None, Some(_)) => CredentialKind::Jwt,
+        (None, None) => CredentialKind::Anonymous,
+    };
+    Principal {
+        issuer: line.issuer.clone(),
+        subject: line.principal.clone().or_else(|| line.api_key.clone()).unwrap_or_default(),
+        tenant: line.tenant.clone(),
+        plan: line.plan.clone(),
+        via,
+        credential_id: line.api_key.clone(),
+        ..Principal::anonymous()
+    }
+}
+
+fn retry_after(step: &Step) -> Option<u64> {
+    let Step::Respond(reply) = step else { return None };
+    let field = reply.headers.iter().find(|(name, _)| *name == "retry-after")?;
+    field.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use portcullis_policy::{Stage, Stages};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn simulation(limits: Value) -> Simulation {
+        let document: Document = serde_json::from_value(json!({
+            "version": 1,
+            "limits": limits,
+            "routes": [
+                {"name": "chat", "match": {"path": "/v1/chat", "methods": ["POST"]}},
+                {"name": "tenant", "match": {"prefix": "/v1/tenants/{tenant}/"}},
+            ],
+        }))
+        .unwrap();
+        let secrets = BTreeMap::<String, String>::new();
+        let policy = Policy::compile(&document, &secrets, Stages::of(&[Stage::Limits])).unwrap();
+        Simulation::new(policy, &document)
+    }
+
+    /// Whether each line is admitted.
+    fn run(simulation: &mut Simulation, lines: &[Value]) -> Vec<bool> {
+        let lines = lines.iter().enumerate();
+        let verdicts = lines.map(|(number, line)| {
+            let line: Line = serde_json::from_value(line.clone()).unwrap();
+            simulation.request(&Line { number, ..line }).unwrap()
+        });
+        verdicts.map(|verdict| verdict.refused.is_none()).collect()
+    }
+
+    #[test]
+    fn time_is_the_traces_own() {
+        let mut simulation = simulation(
+            json!([{"name": "l", "key": "principal", "requests": 1, "per_seconds": 10}]),
+        );
+        let at = |time: f64| json!({"time": time, "route": "chat", "principal": "alice"});
+        let admitted = run(&mut simulation, &[at(100.0), at(105.0), at(110.0), at(110.5)]);
+        assert_eq!(admitted, [true, false, true, false]);
+    }
+
+    #[test]
+    fn what_is_under_way_ends() {
+        let mut simulation = simulation(json!([{"name": "l", "key": "tenant", "concurrent": 1}]));
+        let at = |time: u64| json!({"time": time, "route": "tenant", "principal": "alice", "tenant": "acme", "seconds": 10});
+        assert_eq!(
+            run(&mut simulation, &[at(0), at(9), at(10), at(11)]),
+            [true, false, true, false]
+        );
+    }
+
+    #[test]
+    fn costs_are_those_of_the_trace() {
+        let limit = json!([{"name": "l", "key": "address", "requests": 100, "per": "day", "cost": "text_tokens"}]);
+        let mut simulation = simulation(limit);
+        let costs = |cost: u64| json!({"time": 0, "method": "POST", "path": "/v1/chat", "address": "192.0.2.1", "cost": cost});
+        assert_eq!(
+            run(&mut simulation, &[costs(60), costs(50), costs(40), costs(1)]),
+            [true, false, true, false]
+        );
+    }
+
+    #[test]
+    fn unknown_routes_are_errors() {
+        let line: Line = serde_json::from_value(json!({"time": 0, "route": "chatt"})).unwrap();
+        let error = simulation(json!([])).request(&line).unwrap_err();
+        assert_eq!(error, "route: unknown route `chatt`, expected one of chat, tenant");
+    }
+}

@@ -1,0 +1,359 @@
+//! What one request has taken from the limits of its route, from its header section to its end.
+
+use std::net::IpAddr;
+
+use super::fields::Standing;
+use super::limit::{Limit, Meter};
+use super::limiter::{Keyed, Limiter, Taken};
+use super::pointer::Found;
+use super::table::Place;
+use super::usage::Usage;
+use super::{Caller, Decision, fields};
+use crate::Principal;
+use crate::access::{Header, single};
+use crate::environment::{Environment, Timestamp};
+use crate::exchange::HeaderEdit;
+use crate::problem::{Reason, Refusal};
+
+/// One request's dealings with the limits.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    /// Where refusals of the client's source are counted, if they are.
+    source: Option<Place>,
+    plan: Option<String>,
+    /// In the order of the limits.
+    keys: Vec<(Keyed, bool)>,
+    taken: Vec<Share>,
+    standing: Option<Standing>,
+    shadowed: Vec<String>,
+    usages: Vec<(usize, Usage)>,
+    is_successful: Option<bool>,
+    /// What a request takes where that is not 1: for simulations, which have no bodies.
+    pub(crate) assumed_cost: Option<u64>,
+}
+
+/// What was taken from one limit.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    limit: usize,
+    taken: Taken,
+    cost: u64,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The upstream never saw it.
+    Refused,
+    /// The upstream saw it, whatever became of the response.
+    Forwarded,
+}
+
+/// What comes at which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Body,
+}
+
+impl Admission {
+    /// Whether a source may come at all. Before anything else is known of it.
+    pub(crate) fn at_the_door(
+        &mut self,
+        limiter: &Limiter,
+        source: Option<IpAddr>,
+        headers: &[Header<'_>],
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        let Some(penalty) = &limiter.penalty else { return Ok(()) };
+        // A request that has waited comes a second time.
+        self.shadowed.clear();
+        let principal = &Principal::anonymous();
+        let caller = Caller { principal, claims: None, source, headers, route: "" };
+        self.source = limiter.source(penalty, &caller, environment);
+        let shut_for =
+            self.source.and_then(|source| limiter.shut_for(penalty, source, environment));
+        let Some(seconds) = shut_for else { return Ok(()) };
+        if !penalty.enforced {
+            self.shadowed.push("penalty".to_owned());
+            return Ok(());
+        }
+        environment.note(|trace| {
+            let found = format!(
+                "shut out for {seconds} more seconds: too many requests of this source were refused"
+            );
+            trace.failed("penalty", found, "wait, or exempt its network");
+        });
+        let detail = format!("Wait {seconds} seconds. Too many of your requests were refused.");
+        Err(Refusal::new(Reason::ShutOut, detail).header("retry-after", seconds.to_string()))
+    }
+
+    /// Takes what can be taken without the body. With one to come, [`Self::body`] is to be called if [`Self::needs_body`] says so.
+    pub(crate) fn head(
+        &mut self,
+        limiter: &Limiter,
+        limits: &[Limit],
+        caller: &Caller<'_>,
+        has_body: bool,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let Some(seed) = limiter.seed(environment) else {
+            let is_enforced = limits.iter().any(|limit| limit.is_enforced(caller));
+            return if is_enforced { Err(fields::unavailable()) } else { Ok(()) };
+        };
+        self.plan.clone_from(&caller.principal.plan);
+        self.keys = limits
+            .iter()
+            .map(|limit| (limiter.key(limit, &seed, caller), limit.is_enforced(caller)))
+            .collect();
+        self.take(limiter, limits, Phase::Head, has_body, &[], environment)?;
+        if has_body {
+            Ok(())
+        } else {
+            self.take(limiter, limits, Phase::Body, has_body, &[], environment)
+        }
+    }
+
+    /// Whether what a request takes is known only with its body.
+    pub(crate) fn needs_body(&self, limits: &[Limit]) -> bool {
+        self.assumed_cost.is_none() && limits.iter().any(|limit| limit.cost.needs_body())
+    }
+
+    /// Takes what can be taken only now.
+    pub(crate) fn body(
+        &mut self,
+        limiter: &Limiter,
+        limits: &[Limit],
+        body: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        self.take(limiter, limits, Phase::Body, true, body, environment)
+    }
+
+    /// Takes from each limit of a phase, or from none where one of them has too little.
+    fn take(
+        &mut self,
+        limiter: &Limiter,
+        limits: &[Limit],
+        phase: Phase,
+        has_body: bool,
+        body: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        let waits = has_body && self.assumed_cost.is_none();
+        let now = Limiter::now(environment);
+        for (index, limit) in limits.iter().enumerate() {
+            let its_phase =
+                if waits && limit.cost.needs_body() { Phase::Body } else { Phase::Head };
+            let Some((key, is_enforced)) =
+                self.keys.get(index).copied().filter(|_| its_phase == phase)
+            else {
+                continue;
+            };
+            let meter = limit.meter(self.plan.as_deref());
+            let cost = self.cost(limit, body);
+            let settles = limit.cost.response_value().is_some();
+            let taken =
+                now.and_then(|now| limiter.take(meter, key, cost, settles, now, environment));
+            environment.note(|trace| {
+                fields::note(
+                    index,
+                    (limit, meter),
+                    cost,
+                    is_enforced,
+                    taken.map(|(decision, _)| decision),
+                    trace,
+                );
+            });
+            match taken {
+                Some((decision, Some(taken))) => {
+                    self.taken.push(Share { limit: index, taken, cost });
+                    if is_enforced {
+                        self.stand(index, decision, cost);
+                    }
+                }
+                _ if !is_enforced => self.shadowed.push(limit.name.clone()),
+                refused => {
+                    self.undo(limiter, limits, environment);
+                    return Err(match refused {
+                        Some((decision, _)) => {
+                            let standing = Standing { limit: index, decision, cost };
+                            self.refusal(limits, standing, now)
+                        }
+                        None => fields::unavailable(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cost(&self, limit: &Limit, body: &[u8]) -> u64 {
+        match (self.assumed_cost, limit.cost.cap()) {
+            (Some(assumed), cap) if cap != Some(1) => assumed.clamp(1, cap.unwrap_or(u64::MAX)),
+            _ => limit.cost.before(body),
+        }
+    }
+
+    /// Keeps the tightest: the one that would refuse first if more requests like this one came.
+    fn stand(&mut self, limit: usize, decision: Decision, cost: u64) {
+        let further = |standing: &Standing| {
+            standing.decision.remaining.checked_div(standing.cost).unwrap_or(0)
+        };
+        let fresh = Standing { limit, decision, cost };
+        if self.standing.as_ref().is_none_or(|known| further(&fresh) < further(known)) {
+            self.standing = Some(fresh);
+        }
+    }
+
+    fn refusal(&self, limits: &[Limit], standing: Standing, now: Option<Timestamp>) -> Refusal {
+        let refusal = fields::refusal(limits, self.plan.as_deref(), &standing);
+        let edits = self.fields_of(limits, Some(standing), now);
+        edits.into_iter().fold(refusal, |refusal, (name, value)| refusal.header(name, value))
+    }
+
+    fn undo(&mut self, limiter: &Limiter, limits: &[Limit], environment: &mut dyn Environment) {
+        let Some(now) = Limiter::now(environment) else { return };
+        for Share { limit, taken, cost } in std::mem::take(&mut self.taken) {
+            if let Some(meter) = self.meter(limits, limit) {
+                limiter.give_back(meter, taken, cost, now, environment);
+            }
+        }
+    }
+
+    fn meter<'a>(&self, limits: &'a [Limit], limit: usize) -> Option<&'a Meter> {
+        limits.get(limit).map(|limit| limit.meter(self.plan.as_deref()))
+    }
+
+    /// The limits that are not enforced and would have refused.
+    pub(crate) fn shadowed(&self) -> &[String] {
+        &self.shadowed
+    }
+
+    /// The RateLimit fields of a response to a request that was let through.
+    pub(crate) fn fields(&self, limits: &[Limit], now: Timestamp) -> Vec<HeaderEdit> {
+        let fields = self.fields_of(limits, self.standing, Some(now));
+        fields.into_iter().map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)).collect()
+    }
+
+    fn fields_of(
+        &self,
+        limits: &[Limit],
+        standing: Option<Standing>,
+        now: Option<Timestamp>,
+    ) -> Vec<(&'static str, String)> {
+        let Some(standing) = standing else { return Vec::new() };
+        let enforced = limits.iter().zip(&self.keys).filter(|(_, (_, is_enforced))| *is_enforced);
+        let enforced = enforced.map(|(limit, _)| (limit, limit.meter(self.plan.as_deref())));
+        let policy = fields::policy(enforced, now);
+        let state = limits.get(standing.limit).map(|limit| fields::state(limit, &standing));
+        [("ratelimit-policy", Some(policy)), ("ratelimit", state)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
+    /// What is asked of the upstream: where its response says what the request has taken, it must not be compressed.
+    pub(crate) fn edits(&self, limits: &[Limit]) -> Option<HeaderEdit> {
+        let is_read = limits.iter().any(|limit| limit.cost.response_value().is_some());
+        is_read.then(|| HeaderEdit::Set("accept-encoding".to_owned(), "identity".to_owned()))
+    }
+
+    /// A response of this status went to the client.
+    pub(crate) fn strike(&self, limiter: &Limiter, status: u16, environment: &mut dyn Environment) {
+        if let (Some(penalty), Some(source)) = (&limiter.penalty, self.source) {
+            limiter.strike(penalty, source, status, environment);
+        }
+    }
+
+    /// Whether a response says what the request has taken.
+    pub(crate) fn wants_usage(&self, limits: &[Limit]) -> bool {
+        self.assumed_cost.is_none()
+            && self.taken.iter().any(|share| {
+                limits.get(share.limit).is_some_and(|limit| limit.cost.response_value().is_some())
+            })
+    }
+
+    /// The header section of the upstream's response.
+    pub(crate) fn response_head(&mut self, limits: &[Limit], headers: &[Header<'_>]) {
+        let status = single(headers, ":status").unwrap_or_default();
+        self.is_successful = Some(status.starts_with(b"2"));
+        if !self.wants_usage(limits) {
+            return;
+        }
+        self.usages = self
+            .taken
+            .iter()
+            .filter_map(|share| {
+                let (pointer, _) = limits.get(share.limit)?.cost.response_value()?;
+                Some((share.limit, Usage::of(headers, pointer)))
+            })
+            .collect();
+    }
+
+    /// Whether the response's body is to be shown.
+    pub(crate) fn wants_response_body(&self) -> bool {
+        self.usages.iter().any(|(_, usage)| usage.is_readable())
+    }
+
+    /// A further part of the response's body.
+    pub(crate) fn response_body(&mut self, part: &[u8]) {
+        self.usages.iter_mut().for_each(|(_, usage)| usage.read(part));
+    }
+
+    /// A part of it could not be shown: what it says is not known.
+    pub(crate) fn response_body_unseen(&mut self) {
+        self.usages.clear();
+    }
+
+    /// The request has ended: places are free again, and what was reserved is settled.
+    pub(crate) fn end(
+        &mut self,
+        limiter: &Limiter,
+        limits: &[Limit],
+        ending: Ending,
+        environment: &mut dyn Environment,
+    ) {
+        let Some(now) = Limiter::now(environment) else { return };
+        for share in std::mem::take(&mut self.taken) {
+            let Some(limit) = limits.get(share.limit) else { continue };
+            let meter = limit.meter(self.plan.as_deref());
+            if let Taken::Slot(..) = share.taken {
+                limiter.give_back(meter, share.taken, 1, now, environment);
+            }
+            let Some((_, cap)) = limit.cost.response_value() else { continue };
+            let used = match ending {
+                Ending::Refused => 0,
+                Ending::Forwarded => self.used(share, cap),
+            };
+            match (share.cost.checked_sub(used), self.keys.get(share.limit)) {
+                (Some(0), _) => {}
+                (Some(left), _) => limiter.give_back(meter, share.taken, left, now, environment),
+                (None, Some((key, _))) => {
+                    let owed = used.saturating_sub(share.cost);
+                    Limiter::charge(meter, *key, owed, now, environment);
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// What a request has taken, by its response.
+    fn used(&mut self, share: Share, cap: u64) -> u64 {
+        if self.assumed_cost.is_some() {
+            return share.cost;
+        }
+        let usage = self.usages.iter_mut().find(|(limit, _)| *limit == share.limit);
+        let found = usage.map_or(Found::Nothing, |(_, usage)| usage.end());
+        match (found, self.is_successful) {
+            (Found::Number(used), _) => used.min(cap),
+            // What failed says nothing of what it took: the estimate stands.
+            (_, Some(false)) => share.cost,
+            // Else who goes away before the end would have it for less.
+            (Found::Nothing | Found::Unusable, _) => cap,
+        }
+    }
+}
