@@ -9,7 +9,7 @@ use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
-use crate::limits::{self, Standing};
+use crate::limits::{self, Patience, Standing};
 use crate::policy::{CompiledRoute, Policy};
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
 use crate::stages::{Identify, Inspect, Interruption, Question};
@@ -266,7 +266,7 @@ impl Exchange {
         let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
 
         if stages.contains(Stage::Limits) {
-            self.standing = limits::take(&route.limits, &self.principal, head.source, environment)?;
+            self.take(&policy, route, head.source, environment)?;
         }
         let signs = policy.signer.is_some();
         self.target = Some(target);
@@ -313,6 +313,31 @@ impl Exchange {
             self.claims = caller.claims;
             self.edits.extend(caller.edits);
             self.response_edits = caller.response_edits;
+        }
+        Ok(())
+    }
+
+    /// From the service that counts for all gates first: it is what can make a request wait, and nothing may be taken before.
+    fn take(
+        &mut self,
+        policy: &Policy,
+        route: &CompiledRoute,
+        source: Option<IpAddr>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Interruption> {
+        let granted = match &policy.service {
+            Some(service) => {
+                let patience = Patience { since: self.begun, may_wait: self.may_wait };
+                service.take(&route.limits, &self.principal, source, patience, environment)?
+            }
+            None => Default::default(),
+        };
+        match limits::take(&route.limits, &self.principal, source, environment) {
+            Ok(standing) => self.standing = standing,
+            Err(refusal) => {
+                granted.give_back(environment);
+                return Err(refusal.into());
+            }
         }
         Ok(())
     }

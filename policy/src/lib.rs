@@ -59,6 +59,7 @@ pub use self::{
     document::{Document, DocumentError},
     environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
     exchange::{Exchange, HeaderEdit, RequestHead, Step},
+    limits::{ServiceAnswer, ServiceCall, ServiceOutcome},
     policy::{CompileError, Policy, Upkeep},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},
     remote::{Answer, Fetch, Outcome},

@@ -19,6 +19,10 @@ pub struct LimitRule {
     /// How many fit into the bucket: the most at once. Default: `requests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// Whether the `rate_limit_service` counts it for all gates, under this name. This gate alone then admits what is said here at
+    /// most, and all gates together what the service says. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// What has a bucket of its own.

@@ -11,6 +11,7 @@ mod error;
 mod identity;
 mod input;
 mod limits;
+mod limits_service;
 mod remote;
 mod routes;
 mod upstream;
@@ -30,6 +31,7 @@ pub use identity::{
 };
 pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
 pub use limits::{LimitKey, LimitRule};
+pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
@@ -60,6 +62,9 @@ pub struct Document {
     /// How often. All limits must hold. A route's own list replaces this one.
     #[serde(default)]
     pub limits: Vec<LimitRule>,
+    /// What counts the limits that are `shared` among gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_service: Option<RateLimitServiceSection>,
     /// What may be in a request's body. Routes may say otherwise.
     #[serde(default)]
     pub input: InputSection,

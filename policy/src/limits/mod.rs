@@ -5,6 +5,7 @@
 //! changed by compare-and-swap, so that workers together admit what the limit says and no more.
 
 mod bucket;
+mod service;
 mod table;
 
 use std::net::IpAddr;
@@ -21,6 +22,9 @@ use crate::{CredentialKind, Principal};
 use bucket::{Bucket, Decision};
 use table::{Fingerprint, Outcome};
 
+pub(crate) use service::{Patience, RateLimitService};
+pub use service::{ServiceAnswer, ServiceCall, ServiceOutcome};
+
 /// The longest time in which a bucket may fill, in seconds: a day.
 const MAXIMUM_SECONDS: u32 = 86_400;
 
@@ -32,6 +36,7 @@ pub(crate) struct Limit {
     requests: u32,
     per_seconds: u32,
     bucket: Bucket,
+    is_shared: bool,
 }
 
 /// How much is left, for the RateLimit fields.
@@ -72,11 +77,17 @@ impl Limit {
             requests: rule.requests,
             per_seconds: rule.per_seconds,
             bucket,
+            is_shared: rule.shared,
         })
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a rate limit service counts it, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     fn fingerprint(&self, principal: &Principal, source: Option<IpAddr>) -> Fingerprint {
@@ -244,8 +255,14 @@ mod tests {
     use crate::testing::TestEnvironment;
 
     fn limit(key: LimitKey, requests: u32, per_seconds: u32, burst: u32) -> Limit {
-        let rule =
-            LimitRule { name: "test".into(), key, requests, per_seconds, burst: Some(burst) };
+        let rule = LimitRule {
+            name: "test".into(),
+            key,
+            requests,
+            per_seconds,
+            burst: Some(burst),
+            shared: false,
+        };
         Limit::compile(&rule, "limits[0]").unwrap()
     }
 

@@ -37,9 +37,24 @@ impl Fingerprint {
         Self(bytes)
     }
 
+    /// How many bytes it has.
+    pub(super) const BYTES: usize = 16;
+
+    pub(super) fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// Its first 64 bits, for choosing a slot.
+    pub(super) fn number(self) -> u64 {
+        self.0.iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte))
+    }
+
     fn slot(self) -> String {
-        let number = self.0.iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
-        format!("portcullis/limits/{}", number % SLOTS)
+        format!("portcullis/limits/{}", self.number() % SLOTS)
     }
 }
 
