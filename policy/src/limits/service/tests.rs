@@ -181,6 +181,21 @@ fn a_flood_over_the_limit_is_no_flood_of_calls() {
 }
 
 #[test]
+fn near_the_end_no_gate_takes_what_another_needs() {
+    let (mut gate, mut server) = (Gate::new(OnFailure::Refuse, 1000), Server::new(100, SECOND));
+    for waiting in [60, 30] {
+        for _ in 0..waiting {
+            assert_eq!(gate.take(1, 0), Err(Interruption::Wait));
+        }
+        gate.tick(&mut server);
+        while gate.take(1, 0).is_ok() {}
+    }
+    let used = server.counters.values().map(|(_, used)| *used).next();
+    // 60, and then a quarter of the 40 that were left.
+    assert_eq!(used, Some(70));
+}
+
+#[test]
 fn what_is_granted_ends_with_its_window() {
     let (mut gate, mut server) = (Gate::new(OnFailure::Refuse, 100), Server::new(100, SECOND));
     for _ in 0..20 {
