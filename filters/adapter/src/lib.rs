@@ -6,6 +6,7 @@
 mod environment;
 mod fetches;
 mod root;
+mod service_calls;
 mod stream;
 mod waiting;
 

@@ -15,7 +15,7 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 use crate::Filter;
 use crate::environment::HostEnvironment;
 use crate::root::write_log;
-use crate::waiting::WaitingRoom;
+use crate::waiting::{HURRIED, WaitingRoom};
 
 /// Where a filter leaves the principal for those after it: filter state, which clients cannot reach.
 const PRINCIPAL_PROPERTY: &str = "portcullis_principal";
@@ -155,6 +155,13 @@ impl StreamState {
         self.judge_head(headers)
     }
 
+    /// What was used up is asked for before anybody waits for it.
+    fn hurry(&self, waiting: &WaitingRoom) {
+        if self.policy.as_ref().is_some_and(|policy| policy.has_errands()) {
+            waiting.set_pace(HURRIED);
+        }
+    }
+
     pub(crate) fn is_waiting(&self) -> bool {
         self.phase == Phase::Waiting
     }
@@ -269,6 +276,7 @@ impl HttpContext for Stream {
         if state.is_waiting() && !self.waiting.admit(&self.state) {
             return state.decide_without_waiting(&headers);
         }
+        state.hurry(&self.waiting);
         action
     }
 
