@@ -24,7 +24,7 @@ pub(super) struct Lease {
     pub(super) base: u32,
     /// How many more the service had when it was last asked.
     pub(super) remaining: u32,
-    /// How many were used in [`AHEAD`](super::AHEAD), between the last two grants.
+    /// How many were used in [`AHEAD`](super::calls::AHEAD), between the last two grants.
     pub(super) pace: u32,
     /// When the last were granted.
     pub(super) granted_at: Timestamp,
