@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::document::{
-    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, Remote, SchemaSource,
+    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, RateLimitServiceSection, Remote,
+    SchemaSource,
 };
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
@@ -120,13 +121,14 @@ impl Bundle {
         self.document().remotes()
     }
 
-    /// The clusters that what is fetched is fetched from, each once, by name.
+    /// The clusters that what is fetched is fetched from, and that of the rate limit service, each once, by name.
     ///
     /// # Errors
     ///
     /// What is fetched has no usable URI, or one name is to lead to two places.
     pub fn clusters(&self) -> Result<Vec<Cluster>, DocumentError> {
-        clusters(&self.remotes()).map_err(|message| self.located.error("", message))
+        let service = self.document().rate_limit_service.as_ref();
+        clusters(&self.remotes(), service).map_err(|message| self.located.error("", message))
     }
 
     fn key_set_secrets(&self) -> impl Iterator<Item = &str> {
@@ -138,16 +140,18 @@ impl Bundle {
     }
 }
 
-fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
+fn clusters(
+    remotes: &[Remote],
+    service: Option<&RateLimitServiceSection>,
+) -> Result<Vec<Cluster>, String> {
+    let fetched = remotes.iter().map(|it| (&it.uri, it.endpoint(), it.cluster_name(), false));
+    let asked = service.map(|it| (&it.uri, it.endpoint(), it.cluster_name(), true));
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
-    for remote in remotes {
-        let endpoint =
-            remote.endpoint().map_err(|expected| format!("{}: {expected}", remote.uri))?;
-        let name = remote.cluster_name();
+    for (uri, endpoint, name, http2) in fetched.chain(asked) {
+        let endpoint = endpoint.map_err(|expected| format!("{uri}: {expected}"))?;
         if name == RESERVED_CLUSTER {
             return Err(format!(
-                "{}: expected another name than {name} as cluster, which is the protected service's",
-                remote.uri
+                "{uri}: expected another name than {name} as cluster, which is the protected service's",
             ));
         }
         let cluster = Cluster {
@@ -155,12 +159,18 @@ fn clusters(remotes: &[Remote]) -> Result<Vec<Cluster>, String> {
             tls: endpoint.tls,
             host: endpoint.host,
             port: endpoint.port,
+            http2,
         };
         match clusters.get(&name) {
+            Some(known) if known.http2 != cluster.http2 => {
+                return Err(format!(
+                    "{uri}: expected a cluster of its own for the rate limit service, which speaks HTTP/2 \
+                     alone; found that {name} is also fetched from",
+                ));
+            }
             Some(known) if *known != cluster => {
                 return Err(format!(
-                    "{}: expected one place for each cluster, found that {name} leads to {} and to {}",
-                    remote.uri,
+                    "{uri}: expected one place for each cluster, found that {name} leads to {} and to {}",
                     known.origin(),
                     cluster.origin(),
                 ));
@@ -495,12 +505,15 @@ routes:
 
     #[test]
     fn a_server_is_one_cluster_however_much_is_fetched_from_it() {
-        let found = clusters(&[
-            remote("https://b.example/keys", None),
-            remote("https://a.example:8443/keys", None),
-            remote("https://b.example:443/denied", None),
-            remote("http://keys.internal/", Some("outbound|80||keys.internal")),
-        ]);
+        let found = clusters(
+            &[
+                remote("https://b.example/keys", None),
+                remote("https://a.example:8443/keys", None),
+                remote("https://b.example:443/denied", None),
+                remote("http://keys.internal/", Some("outbound|80||keys.internal")),
+            ],
+            None,
+        );
         let found = found.unwrap();
         let shown: Vec<_> =
             found.iter().map(|cluster| (cluster.name.as_str(), cluster.origin())).collect();
@@ -517,10 +530,13 @@ routes:
 
     #[test]
     fn a_cluster_leads_to_one_place() {
-        let error = clusters(&[
-            remote("https://a.example/", Some("keys")),
-            remote("https://b.example/", Some("keys")),
-        ]);
+        let error = clusters(
+            &[
+                remote("https://a.example/", Some("keys")),
+                remote("https://b.example/", Some("keys")),
+            ],
+            None,
+        );
         let error = error.unwrap_err();
         assert!(
             error.contains("keys leads to https://a.example:443 and to https://b.example:443"),
@@ -529,9 +545,9 @@ routes:
         // Another scheme is another place: what is fetched over http can be changed on the way.
         let both =
             [remote("https://a.example/", Some("k")), remote("http://a.example:443/", Some("k"))];
-        assert!(clusters(&both).is_err());
-        assert!(clusters(&[remote("https://a.example/", Some("upstream"))]).is_err());
-        assert!(clusters(&[remote("http://a.example/", None)]).is_err());
+        assert!(clusters(&both, None).is_err());
+        assert!(clusters(&[remote("https://a.example/", Some("upstream"))], None).is_err());
+        assert!(clusters(&[remote("http://a.example/", None)], None).is_err());
     }
 
     #[test]

@@ -272,6 +272,7 @@ async fn keys(answer: &'static str) -> (Host, oneshot::Sender<()>) {
         tls: false,
         host: "127.0.0.1".into(),
         port: listener.local_addr().unwrap().port(),
+        http2: false,
     };
     let (release, released) = oneshot::channel::<()>();
     tokio::spawn(async move {

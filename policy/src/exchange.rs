@@ -9,7 +9,7 @@ use crate::environment::{Environment, Timestamp};
 use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
-use crate::limits::{Admission, Caller, Ending, Limit};
+use crate::limits::{Admission, Caller, Ending, Limit, Patience};
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
@@ -338,7 +338,20 @@ impl Exchange {
                 headers: head.headers,
                 route: &route.name,
             };
-            self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment)?;
+            // From the service that counts for all gates first: it is what can make a request wait, and nothing may be taken before.
+            let patience = Patience { since: self.begun, may_wait: self.may_wait };
+            let granted = policy.service.as_ref();
+            let granted = granted
+                .map(|service| service.take(limits, &caller, patience, environment))
+                .transpose()?;
+            let taken =
+                self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment);
+            if let Err(refusal) = taken {
+                if let Some(granted) = granted {
+                    granted.give_back(environment);
+                }
+                return Err(refusal.into());
+            }
             self.edits.extend(self.admission.edits(limits));
         }
         let needs_body = self.admission.needs_body(&route.limits);

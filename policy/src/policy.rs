@@ -17,7 +17,7 @@ use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
 use crate::input::DEFAULT_BODY_BYTES;
-use crate::limits::{Limit, Limiter};
+use crate::limits::{Limit, Limiter, RateLimitService, ServiceAnswer, ServiceCall, ServiceOutcome};
 use crate::matcher::{Matcher, Mismatch};
 use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
@@ -37,6 +37,7 @@ pub struct Policy {
     pub(crate) headers: HeaderRules,
     pub(crate) identity: Option<Box<dyn Identify>>,
     remotes: Vec<Arc<dyn Refreshed>>,
+    pub(crate) service: Option<RateLimitService>,
     pub(crate) routes: Vec<CompiledRoute>,
     pub(crate) limiter: Limiter,
     pub(crate) signer: Option<Signer>,
@@ -101,14 +102,16 @@ impl Policy {
             }
             _ => None,
         };
+        let routes = routes(document, stages, identity.as_deref(), &roles)?;
         Ok(Self {
             stages,
             headers,
-            routes: routes(document, stages, identity.as_deref(), &roles)?,
             limiter: Limiter::compile(
                 document.limits_table.unwrap_or_default(),
                 document.penalty.as_ref(),
             )?,
+            service: compile_service(document, stages, &routes)?,
+            routes,
             identity,
             remotes,
             signer,
@@ -162,6 +165,11 @@ impl Policy {
             upkeep.warnings.extend(warnings);
             upkeep.fetches.extend(remote.due(environment).map(|fetch| fetch.for_document(index)));
         }
+        if let Some(service) = &self.service {
+            let (calls, is_news) = service.upkeep(environment);
+            upkeep.is_news |= is_news;
+            upkeep.calls = calls;
+        }
         upkeep
     }
 
@@ -176,6 +184,22 @@ impl Policy {
         let outcome = remote.answered(fetch, answer, environment);
         let next = outcome.next.map(|next| next.for_document(fetch.document));
         Outcome { next, ..outcome }
+    }
+
+    /// Whether [`Self::upkeep`] has calls to make that requests, present or to come, need now.
+    pub fn has_errands(&self) -> bool {
+        self.service.as_ref().is_some_and(RateLimitService::has_errands)
+    }
+
+    /// The answer to a call that [`Self::upkeep`] asked for; `None` where there was none.
+    pub fn service_answered(
+        &self,
+        call: &ServiceCall,
+        answer: Option<ServiceAnswer<'_>>,
+        environment: &mut dyn Environment,
+    ) -> ServiceOutcome {
+        let service = self.service.as_ref();
+        service.map(|service| service.answered(call, answer, environment)).unwrap_or_default()
     }
 
     /// Why no route is for a request: those whose path is its path are named.
@@ -219,6 +243,8 @@ fn looks_at_claims(document: &Document) -> bool {
 pub struct Upkeep {
     /// Requests to make.
     pub fetches: Vec<Fetch>,
+    /// Calls to make to the rate limit service. Hand [`Policy::service_answered`] the answers.
+    pub calls: Vec<ServiceCall>,
     /// Whether requests that wait may go on: something was fetched, or could not be.
     pub is_news: bool,
     /// What the operator should know.
@@ -310,6 +336,26 @@ fn compile_route(
         input: stages
             .compile_input(&input, &section("input", route.input != Default::default()))?,
     })
+}
+
+/// The service, where the limits stage runs and the document names one.
+fn compile_service(
+    document: &Document,
+    stages: Stages,
+    routes: &[CompiledRoute],
+) -> Result<Option<RateLimitService>, CompileError> {
+    let Some(section) = &document.rate_limit_service else {
+        let mut shared = routes.iter().flat_map(|route| &route.limits).filter(|l| l.is_shared());
+        return match shared.next() {
+            None => Ok(None),
+            Some(limit) => {
+                let message = format!("expected it: the limit `{}` is shared", limit.name());
+                Err(CompileError::new("rate_limit_service", message))
+            }
+        };
+    };
+    let service = RateLimitService::compile(section)?;
+    Ok(stages.contains(Stage::Limits).then_some(service))
 }
 
 fn compile_limits(rules: &[LimitRule], field: &str) -> Result<Vec<Limit>, CompileError> {

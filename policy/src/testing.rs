@@ -29,7 +29,11 @@ impl TestEnvironment {
     }
 
     pub(crate) fn advance_seconds(&mut self, seconds: u64) {
-        self.now = Timestamp(self.now.0 + seconds * 1_000_000_000);
+        self.advance_nanoseconds(seconds * 1_000_000_000);
+    }
+
+    pub(crate) fn advance_nanoseconds(&mut self, nanoseconds: u64) {
+        self.now = Timestamp(self.now.0 + nanoseconds);
     }
 
     pub(crate) fn go_back_seconds(&mut self, seconds: u64) {

@@ -8,6 +8,7 @@ mod expect;
 pub mod key_server;
 mod policy;
 mod process;
+pub mod rate_limits;
 pub mod runner;
 pub mod scenario;
 mod tools;

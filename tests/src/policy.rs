@@ -15,22 +15,29 @@ pub(crate) fn write(
     name: &str,
     credentials: &Credentials,
     keys: &KeyServer,
+    rate_limit_service: Option<&str>,
     directory: &Path,
 ) -> Result<PathBuf> {
-    let document = prepare(name, credentials, keys)?;
+    let document = prepare(name, credentials, keys, rate_limit_service)?;
     let path = directory.join(format!("{name}-{}.json", keys.port()));
     fs::write(&path, serde_json::to_vec_pretty(&document)?)
         .with_context(|| path.display().to_string())?;
     Ok(path)
 }
 
-fn prepare(name: &str, credentials: &Credentials, keys: &KeyServer) -> Result<Document> {
+fn prepare(
+    name: &str,
+    credentials: &Credentials,
+    keys: &KeyServer,
+    rate_limit_service: Option<&str>,
+) -> Result<Document> {
     let path = match name {
         "default" => repository().join("policy/default.yaml"),
         _ => repository().join("tests/policies").join(format!("{name}.yaml")),
     };
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let text = text.replace("${key_server}", &keys.origin());
+    let text = text.replace("${rate_limit_service}", rate_limit_service.unwrap_or_default());
     let mut document = LocatedDocument::read(&path.display().to_string(), &text)?.document;
     if let Some(jwt) = &mut document.identity.jwt {
         for issuer in &mut jwt.issuers {

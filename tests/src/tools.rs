@@ -12,13 +12,18 @@ pub(crate) struct Tools {
     pub(crate) portcullis: PathBuf,
     /// Envoy.
     pub(crate) envoy: PathBuf,
+    /// Redis.
+    pub(crate) redis: PathBuf,
+    /// The rate limit service.
+    pub(crate) rate_limit_service: PathBuf,
     /// The directory of the .wasm files.
     artifacts: PathBuf,
 }
 
 impl Tools {
-    /// Finds everything: where `PORTCULLIS_COMMAND`, `PORTCULLIS_ENVOY` and `PORTCULLIS_ARTIFACTS` say, or where
-    /// `cargo xtask` puts it.
+    /// Finds everything: where `PORTCULLIS_COMMAND`, `PORTCULLIS_ENVOY`, `PORTCULLIS_REDIS`, `PORTCULLIS_RATE_LIMIT_SERVICE` and
+    /// `PORTCULLIS_ARTIFACTS` say, or where `cargo xtask` puts it. Redis and the service are looked for when they are
+    /// started: few tests need them.
     pub(crate) fn find() -> Result<Self> {
         let target = repository().join("target");
         let place = |variable: &str, default: &str| {
@@ -27,9 +32,12 @@ impl Tools {
                 .map_or_else(|| target.join(default), PathBuf::from)
         };
         let command = format!("debug/portcullis{}", env::consts::EXE_SUFFIX);
+        let service = format!("debug/rate-limit-service{}", env::consts::EXE_SUFFIX);
         let tools = Self {
             portcullis: place("PORTCULLIS_COMMAND", &command),
             envoy: place("PORTCULLIS_ENVOY", "envoy/bin/envoy"),
+            redis: place("PORTCULLIS_REDIS", "redis/redis-server"),
+            rate_limit_service: place("PORTCULLIS_RATE_LIMIT_SERVICE", &service),
             artifacts: place("PORTCULLIS_ARTIFACTS", "portcullis"),
         };
         let modules = ["gate", "jwt_auth", "rate_limit", "sanitize", "scam_detector"];

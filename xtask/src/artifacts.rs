@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::envoy;
 use crate::process;
+use crate::redis;
 use crate::step::QuietStep;
 use crate::strip_exports::strip_exports;
 use crate::toolchain::{Toolchain, WasmTarget};
@@ -24,6 +25,8 @@ pub(crate) enum Part {
     Native,
     /// Envoy, which is downloaded; `up` and `test` see to it by themselves
     Envoy,
+    /// Redis, where it is not installed; `test` sees to it by itself
+    Redis,
     /// What `bench` compares the filters with. Not for the command line: it protects nothing.
     #[value(skip)]
     Yardsticks,
@@ -53,6 +56,7 @@ impl Part {
             ),
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
+            Self::Redis => redis::ensure(workspace).map(drop),
             Self::Yardsticks => build_wasm(
                 workspace,
                 ensured(workspace, toolchain)?,

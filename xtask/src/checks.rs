@@ -8,6 +8,7 @@ use crate::artifacts::{self, Part};
 use crate::envoy;
 use crate::oracle;
 use crate::process;
+use crate::redis;
 use crate::step::Step;
 use crate::workspace::Workspace;
 
@@ -18,6 +19,7 @@ const ONLY_WASM: [&str; 5] = ["gate", "jwt-auth", "noop", "rate-limit", "sanitiz
 /// Installs and builds what the tests need, then runs them all. `arguments` go to `cargo test`.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     envoy::ensure(workspace)?;
+    let redis = redis::ensure(workspace)?;
     // Not the native command: `cargo test` builds it with the features that the whole workspace asks
     // for, and wasmtime need not be compiled twice.
     artifacts::build(workspace, &[Part::Filters, Part::Functions])?;
@@ -42,6 +44,8 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     command.env("PORTCULLIS_ARTIFACTS", workspace.artifacts());
     command.env("PORTCULLIS_ENVOY", workspace.envoy());
     command.env("PORTCULLIS_COMMAND", workspace.portcullis());
+    command.env("PORTCULLIS_REDIS", redis);
+    command.env("PORTCULLIS_RATE_LIMIT_SERVICE", workspace.rate_limit_service());
     process::run(&mut command)?;
     step.done("passed");
 

@@ -8,9 +8,10 @@ use crate::step::Step;
 use crate::workspace::Workspace;
 
 /// What `clean` removes, each with what it is.
-const FOLDERS: [(&str, &str); 9] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("portcullis", "finished .wasm files, development certificates and keys"),
     ("envoy", "Envoy"),
+    ("redis", "Redis"),
     ("wasm-toolchain", "Debian's WebAssembly compiler"),
     ("wasm", "WebAssembly builds"),
     ("python", "Python packages for training"),

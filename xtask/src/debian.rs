@@ -39,11 +39,7 @@ impl DebianToolchain {
 
     /// Downloads and unpacks the packages.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
-        for tool in ["apt-get", "apt-cache", "dpkg-deb", "dpkg-query"] {
-            if process::find(tool).is_none() {
-                bail!("`{tool}` is not installed: this is not a Debian or Ubuntu system");
-            }
-        }
+        Apt::expect()?;
         let host = Host::of_active_rustc(workspace)?;
         let step = Step::begin(
             "wasm targets",
@@ -145,14 +141,27 @@ impl Host {
 }
 
 /// apt as an unprivileged user may call it.
-struct Apt {
+pub(crate) struct Apt {
     home: PathBuf,
     /// Set once the system's package lists have turned out absent or stale, and we keep our own.
     own_lists: bool,
 }
 
 impl Apt {
-    fn new(home: &Path) -> Self {
+    /// # Errors
+    ///
+    /// There is none.
+    pub(crate) fn expect() -> Result<()> {
+        for tool in ["apt-get", "apt-cache", "dpkg-deb", "dpkg-query"] {
+            if process::find(tool).is_none() {
+                bail!("`{tool}` is not installed: this is not a Debian or Ubuntu system");
+            }
+        }
+        Ok(())
+    }
+
+    /// What is downloaded goes into folders under `home`.
+    pub(crate) fn new(home: &Path) -> Self {
         Self { home: home.to_path_buf(), own_lists: false }
     }
 
@@ -197,7 +206,8 @@ impl Apt {
         Ok(version)
     }
 
-    fn candidate(&self, package: &str) -> Result<String> {
+    /// The version of a package that is on offer.
+    pub(crate) fn candidate(&self, package: &str) -> Result<String> {
         let policy = process::text(self.command("apt-cache").args(["policy", package]))?;
         candidate_in(&policy).map(str::to_owned).ok_or_else(|| {
             anyhow!(
@@ -230,13 +240,14 @@ impl Apt {
         }
     }
 
-    fn fetch(&self, packages: &[String], folder: &Path) -> Result<()> {
+    /// Downloads packages, given as `name=version`.
+    pub(crate) fn fetch(&self, packages: &[String], folder: &Path) -> Result<()> {
         let mut command = self.command("apt-get");
         process::run(command.arg("download").args(packages).current_dir(folder))
     }
 
     /// Fetches package lists into a folder of our own, from the system's sources.
-    fn update(&mut self) -> Result<()> {
+    pub(crate) fn update(&mut self) -> Result<()> {
         self.own_lists = true;
         for folder in ["lists/partial", "cache/archives/partial"] {
             let folder = self.home.join("apt").join(folder);
@@ -309,7 +320,7 @@ fn prepended(folder: &Path, variable: &str) -> Result<OsString> {
     env::join_paths(folders).with_context(|| format!("extending {variable}"))
 }
 
-fn fresh_folder(path: &Path) -> Result<PathBuf> {
+pub(crate) fn fresh_folder(path: &Path) -> Result<PathBuf> {
     if path.exists() {
         fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))?;
     }
@@ -317,7 +328,7 @@ fn fresh_folder(path: &Path) -> Result<PathBuf> {
     Ok(path.to_path_buf())
 }
 
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();

@@ -12,6 +12,7 @@ mod issuer;
 mod oracle;
 mod process;
 mod python;
+mod redis;
 mod step;
 mod strip_exports;
 mod toolchain;

@@ -59,6 +59,10 @@ impl Workspace {
         self.envoy_home().join("bin").join("envoy")
     }
 
+    pub(crate) fn redis_home(&self) -> PathBuf {
+        self.target().join("redis")
+    }
+
     pub(crate) fn wasm_toolchain(&self) -> PathBuf {
         self.target().join("wasm-toolchain")
     }
@@ -72,6 +76,11 @@ impl Workspace {
     /// The `portcullis` command as the dev profile builds it.
     pub(crate) fn portcullis(&self) -> PathBuf {
         self.target().join("debug").join(format!("portcullis{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// The rate limit service of the tests, which `cargo test` builds with its own tests.
+    pub(crate) fn rate_limit_service(&self) -> PathBuf {
+        self.target().join("debug").join(format!("rate-limit-service{}", env::consts::EXE_SUFFIX))
     }
 
     /// Cargo, started in the workspace's root.

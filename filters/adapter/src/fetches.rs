@@ -8,11 +8,13 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType};
 
 use crate::environment::HostEnvironment;
 use crate::root::write_log;
+use crate::service_calls::{AnswerSize, ServiceCalls};
 
 /// The call-outs that are under way.
 #[derive(Default)]
 pub(crate) struct Fetches {
     under_way: HashMap<u32, Fetch>,
+    service: ServiceCalls,
 }
 
 impl Fetches {
@@ -31,29 +33,35 @@ impl Fetches {
         for fetch in upkeep.fetches {
             is_news |= !self.send(fetch, policy, filter, environment);
         }
+        for call in upkeep.calls {
+            is_news |= self.service.send(call, policy, filter, environment);
+        }
         is_news
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
+        self.under_way.is_empty() && self.service.is_empty()
     }
 
     /// The answer to a call-out. Answers whether requests that wait may go on.
     pub(crate) fn answered(
         &mut self,
         call: u32,
-        body_size: usize,
+        size: AnswerSize,
         policy: &Policy,
         filter: &str,
         environment: &mut HostEnvironment,
     ) -> bool {
+        if self.service.is_waiting_for(call) {
+            return self.service.answered(call, size, policy, filter, environment);
+        }
         let Some(fetch) = self.under_way.remove(&call) else { return false };
         let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
         let status = status.ok().flatten();
         let status =
             status.as_deref().and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         // A byte more than there may be, so that what is too long is not taken for what it begins with.
-        let size = body_size.min(fetch.max_bytes.saturating_add(1));
+        let size = size.body.min(fetch.max_bytes.saturating_add(1));
         let body = match size {
             0 => Some(Vec::new()),
             _ => hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten(),

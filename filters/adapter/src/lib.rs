@@ -7,6 +7,7 @@ mod environment;
 mod fetches;
 mod header_map;
 mod root;
+mod service_calls;
 mod stream;
 mod waiting;
 

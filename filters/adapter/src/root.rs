@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::Filter;
 use crate::environment::HostEnvironment;
 use crate::fetches::Fetches;
+use crate::service_calls::AnswerSize;
 use crate::stream::Stream;
 use crate::waiting::{HURRIED, WaitingRoom};
 
@@ -58,7 +59,8 @@ impl Root {
             self.quiet_ticks = 0;
             self.waiting.call(self.context_id);
         }
-        let is_calm = self.waiting.is_empty() && self.fetches.is_empty();
+        let has_errands = self.policy.as_ref().is_some_and(|policy| policy.has_errands());
+        let is_calm = self.waiting.is_empty() && self.fetches.is_empty() && !has_errands;
         self.waiting.set_pace(if is_calm { CALM } else { HURRIED });
     }
 
@@ -88,11 +90,12 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, _: usize, body_size: usize, _: usize) {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, body: usize, trailers: usize) {
         let Some(policy) = self.policy.clone() else { return };
         let mut environment = HostEnvironment::new(None);
         let name = self.filter.name;
-        let is_news = self.fetches.answered(call, body_size, &policy, name, &mut environment);
+        let size = AnswerSize { headers, body, trailers };
+        let is_news = self.fetches.answered(call, size, &policy, name, &mut environment);
         self.call_waiting(is_news);
     }
 }

@@ -16,7 +16,7 @@ use crate::Filter;
 use crate::environment::HostEnvironment;
 use crate::header_map::HeaderMap;
 use crate::root::write_log;
-use crate::waiting::WaitingRoom;
+use crate::waiting::{HURRIED, WaitingRoom};
 
 /// The pseudo-header field of a response (RFC 9113 §8.3.2).
 const STATUS: &str = ":status";
@@ -153,6 +153,13 @@ impl StreamState {
             exchange.cannot_wait();
         }
         self.judge_head(headers)
+    }
+
+    /// What was used up is asked for before anybody waits for it.
+    fn hurry(&self, waiting: &WaitingRoom) {
+        if self.policy.as_ref().is_some_and(|policy| policy.has_errands()) {
+            waiting.set_pace(HURRIED);
+        }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -297,6 +304,7 @@ impl HttpContext for Stream {
         if state.is_waiting() && !self.waiting.admit(&self.state) {
             return state.decide_without_waiting(&headers);
         }
+        state.hurry(&self.waiting);
         action
     }
 

@@ -89,8 +89,11 @@ impl Args {
                     "refresh_seconds": remote.refresh_seconds, "max_stale_seconds": remote.max_stale_seconds })
             });
             let remotes: Vec<_> = remotes.collect();
+            let service = document.rate_limit_service.as_ref().map(|service| {
+                json!({ "uri": service.uri, "cluster": service.cluster_name(), "domain": service.domain })
+            });
             let summary = json!({ "valid": true, "routes": routes, "issuers": issuers, "api_keys": api_keys,
-                "limits": limits, "remotes": remotes, "secrets_not_set": unset });
+                "limits": limits, "remotes": remotes, "rate_limit_service": service, "secrets_not_set": unset });
             return format!("{summary}\n");
         }
         let list = |names: &[&str]| match names {
@@ -111,6 +114,14 @@ impl Args {
                 remote.refresh_seconds,
                 remote.max_stale_seconds,
                 remote.cluster_name(),
+            ));
+        }
+        if let Some(service) = &document.rate_limit_service {
+            text.push_str(&format!(
+                "  asks      {} to count in {} (cluster {})\n",
+                service.uri,
+                service.domain,
+                service.cluster_name(),
             ));
         }
         if !unset.is_empty() {

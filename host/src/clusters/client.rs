@@ -60,6 +60,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_max_idle_per_host(2)
+            .http2_only(cluster.http2)
             .http1_max_buf_size(limits.header_bytes.max(8192))
             .http1_max_headers(limits.header_count)
             .http2_max_header_list_size(header_bytes)

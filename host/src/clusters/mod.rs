@@ -28,6 +28,8 @@ pub struct Cluster {
     /// A DNS name or an address, without brackets.
     pub host: String,
     pub port: u16,
+    /// Whether it speaks HTTP/2 alone, as gRPC does: without TLS, with prior knowledge.
+    pub http2: bool,
 }
 
 impl Cluster {
@@ -47,6 +49,8 @@ impl Cluster {
 pub struct ClusterLimits {
     /// Calls at a time; further ones are answered 503 at once.
     pub calls: usize,
+    /// The same, to a cluster that speaks HTTP/2 alone.
+    pub http2_calls: usize,
     /// The longest body of an answer, in bytes.
     pub body_bytes: usize,
     /// The longest header section of an answer, in bytes.
@@ -63,11 +67,14 @@ pub struct ClusterLimits {
 pub(crate) const ANSWER_BYTES: usize = 1 << 20;
 /// The most calls to a cluster at a time, here and in Envoy.
 pub(crate) const CALLS: usize = 64;
+/// As many as all workers together make to a rate limit service, where a call is a stream and not a connection.
+pub(crate) const HTTP2_CALLS: usize = 1024;
 
 impl Default for ClusterLimits {
     fn default() -> Self {
         Self {
             calls: CALLS,
+            http2_calls: HTTP2_CALLS,
             body_bytes: ANSWER_BYTES,
             header_bytes: 32 << 10,
             header_count: 100,
@@ -114,7 +121,10 @@ impl Clusters {
             let member = Member {
                 cluster: cluster.clone(),
                 client,
-                places: Arc::new(Semaphore::new(limits.calls)),
+                places: Arc::new(Semaphore::new(match cluster.http2 {
+                    true => limits.http2_calls,
+                    false => limits.calls,
+                })),
                 trouble: Mutex::default(),
                 error_log: error_log.clone(),
             };

@@ -118,7 +118,7 @@ fn clusters(config: &Value) -> &[Value] {
 }
 
 fn cluster(name: &str, tls: bool, host: &str, port: u16) -> Cluster {
-    Cluster { name: name.to_owned(), tls, host: host.to_owned(), port }
+    Cluster { name: name.to_owned(), tls, host: host.to_owned(), port, http2: false }
 }
 
 #[test]
@@ -154,6 +154,21 @@ fn what_is_fetched_is_fetched_from_verified_servers_alone() {
 
     let limit = &config["layered_runtime"]["layers"][0]["static_layer"];
     assert_eq!(*limit, json!({ "http.async_response_buffer_limit": 1_048_576 }));
+}
+
+#[test]
+fn a_rate_limit_service_is_spoken_to_over_http2_alone() {
+    for tls in [false, true] {
+        let mut bootstrap = bootstrap();
+        let cluster = Cluster { http2: true, ..cluster("limits", tls, "limits.example", 8081) };
+        bootstrap.clusters = vec![cluster];
+        let config = parse(&bootstrap.to_yaml());
+        let [_, limits] = clusters(&config) else { panic!("{config:#}") };
+        let options = &limits["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+        assert_eq!(options["explicit_http_config"], json!({ "http2_protocol_options": {} }));
+        assert_eq!(options.get("auto_config"), None);
+        assert_eq!(limits.get("transport_socket").is_some(), tls);
+    }
 }
 
 #[test]

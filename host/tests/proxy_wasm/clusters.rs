@@ -61,6 +61,7 @@ impl Calling {
             tls: tls_name.is_some(),
             host: tls_name.map_or_else(|| address.ip().to_string(), str::to_owned),
             port: address.port(),
+            http2: false,
         };
         let tls = tls_name.map(|_| tls::client_config(trusted).unwrap());
         let error_log: portcullis::gateway::AccessLog =

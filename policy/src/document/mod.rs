@@ -11,6 +11,7 @@ mod error;
 mod identity;
 mod input;
 mod limits;
+mod limits_service;
 mod remote;
 mod routes;
 mod upstream;
@@ -33,6 +34,7 @@ pub use limits::{
     Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
     RequestValue, Reserve, ResponseValue, Subnet,
 };
+pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
@@ -69,6 +71,9 @@ pub struct Document {
     /// Who is refused again and again is shut out for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalty: Option<PenaltySection>,
+    /// What counts the limits that are `shared` among gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_service: Option<RateLimitServiceSection>,
     /// What may be in a request's body. Routes may say otherwise.
     #[serde(default)]
     pub input: InputSection,

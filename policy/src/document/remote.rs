@@ -142,12 +142,12 @@ impl Endpoint {
         (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)
     }
 
-    fn is_loopback(&self) -> bool {
+    pub(super) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    fn default_cluster(&self) -> String {
+    pub(super) fn default_cluster(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("portcullis_{scheme}_{}_{}", self.host, self.port)
     }

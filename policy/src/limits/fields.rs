@@ -1,7 +1,7 @@
 //! What clients and operators are told of limits.
 
 use super::limit::{Count, Limit, Meter};
-use super::{Decision, seconds_up};
+use super::{Decision, NANOSECONDS, seconds_up};
 use crate::document::Period;
 use crate::environment::Timestamp;
 use crate::problem::{Reason, Refusal, Stage};
@@ -81,6 +81,17 @@ pub(super) fn refusal(limits: &[Limit], plan: Option<&str>, standing: &Standing)
         Some(seconds) => refusal.header("retry-after", seconds.to_string()),
         None => refusal,
     }
+}
+
+/// The refusal of a request that is over a limit for so many seconds, whoever counts it.
+pub(super) fn over(limit: &Limit, plan: Option<&str>, seconds: u64, now: Timestamp) -> Refusal {
+    let wait = Some(seconds.saturating_mul(NANOSECONDS));
+    let decision = Decision { admitted: false, remaining: 0, wait };
+    let standing = Standing { limit: 0, decision, cost: 1 };
+    let policies = [(limit, limit.meter(plan))].into_iter();
+    refusal(std::slice::from_ref(limit), plan, &standing)
+        .header("ratelimit-policy", policy(policies, Some(now)))
+        .header("ratelimit", state(limit, &standing))
 }
 
 pub(super) fn unavailable() -> Refusal {

@@ -3,6 +3,7 @@
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
+use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::table::State;
@@ -134,14 +135,26 @@ impl Key {
 
     /// The digest of a request's key under `seed`, begun with what it belongs to; and in which part of the table it counts.
     pub(super) fn digest(&self, seed: &Seed, of: &[&str], caller: &Caller<'_>) -> (u128, Region) {
-        let mut digest = Digest(SipHasher24::new_with_key(seed));
+        let mut hasher = SipHasher24::new_with_key(seed);
+        let region = self.write(&mut |bytes| hasher.write(bytes), of, caller);
+        (hasher.finish128().as_u128(), region)
+    }
+
+    /// The same for where machines have no secret in common: a digest of which nobody finds two keys.
+    pub(super) fn shared_digest(&self, of: &[&str], caller: &Caller<'_>) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        self.write(&mut |bytes| hasher.update(bytes), of, caller);
+        hasher.finalize().into()
+    }
+
+    fn write(&self, to: &mut dyn FnMut(&[u8]), of: &[&str], caller: &Caller<'_>) -> Region {
+        let mut digest = Digest(to);
         of.iter().for_each(|part| digest.part(part.as_bytes()));
         let mut is_proved = true;
         for part in &self.parts {
             is_proved &= part.write(&mut digest, caller);
         }
-        let region = if is_proved { Region::Proved } else { Region::Open };
-        (digest.0.finish128().as_u128(), region)
+        if is_proved { Region::Proved } else { Region::Open }
     }
 
     /// Whether a caller's address is part of the key, or stands in for what the caller lacks.
@@ -204,9 +217,9 @@ impl Part {
     }
 
     /// Answers whether nobody can make it up.
-    fn write(&self, digest: &mut Digest, caller: &Caller<'_>) -> bool {
+    fn write(&self, digest: &mut Digest<'_>, caller: &Caller<'_>) -> bool {
         let principal = caller.principal;
-        let proved = |digest: &mut Digest, tag: &str, value: &[u8]| {
+        let proved = |digest: &mut Digest<'_>, tag: &str, value: &[u8]| {
             digest.part(tag.as_bytes());
             digest.part(value);
             true
@@ -256,7 +269,7 @@ impl Part {
 }
 
 /// Anonymous callers go by their address.
-fn write_principal(digest: &mut Digest, caller: &Caller<'_>) -> bool {
+fn write_principal(digest: &mut Digest<'_>, caller: &Caller<'_>) -> bool {
     let principal = caller.principal;
     if principal.via == CredentialKind::Anonymous {
         return write_address(digest, SUBSCRIBER, caller.source);
@@ -270,7 +283,7 @@ fn write_principal(digest: &mut Digest, caller: &Caller<'_>) -> bool {
     true
 }
 
-fn write_address(digest: &mut Digest, subnet: Subnet, source: Option<IpAddr>) -> bool {
+fn write_address(digest: &mut Digest<'_>, subnet: Subnet, source: Option<IpAddr>) -> bool {
     digest.part(b"address");
     match source.map(|address| address.to_canonical()) {
         None => digest.part(b""),
@@ -286,12 +299,12 @@ fn write_address(digest: &mut Digest, subnet: Subnet, source: Option<IpAddr>) ->
     false
 }
 
-struct Digest(SipHasher24);
+struct Digest<'a>(&'a mut dyn FnMut(&[u8]));
 
-impl Digest {
+impl Digest<'_> {
     /// Every part is preceded by its length: no key can be made to look like another.
     fn part(&mut self, bytes: &[u8]) {
-        self.0.write_u64(bytes.len() as u64);
-        self.0.write(bytes);
+        (self.0)(&(bytes.len() as u64).to_le_bytes());
+        (self.0)(bytes);
     }
 }

@@ -11,10 +11,11 @@ use super::concurrency::Concurrency;
 use super::cost::CostRule;
 use super::fingerprint::{Fingerprint, Key, Kind, Seed};
 use super::quota::Quota;
+use super::service::SharedFingerprint;
 use super::table::Region;
 use super::{Caller, MAXIMUM_SECONDS};
 use crate::Principal;
-use crate::document::{Allowance, LimitRule, Period};
+use crate::document::{Allowance, Cost, LimitRule, Period};
 use crate::policy::CompileError;
 
 /// A compiled limit.
@@ -26,6 +27,7 @@ pub(crate) struct Limit {
     overflow: Fingerprint,
     enforced: bool,
     percent: u8,
+    is_shared: bool,
     base: Meter,
     plans: BTreeMap<String, Meter>,
 }
@@ -73,6 +75,10 @@ impl Limit {
         if rule.plans.len() > MAXIMUM_PLANS {
             return Err(error("plans", &format!("expected at most {MAXIMUM_PLANS}")));
         }
+        if rule.shared && (rule.cost != Cost::Request || rule.concurrent.is_some()) {
+            let message = "expected a limit of requests: the service counts those, and neither bytes, tokens nor what is under way";
+            return Err(error("shared", message));
+        }
         let cost = CostRule::compile(&rule.cost, &format!("{field}.cost"))?;
         let calendar = rule.per.map(|per| Calendar::compile(per, rule.time_zone.as_deref(), field));
         let calendar = calendar.transpose()?.map(Arc::new);
@@ -89,10 +95,21 @@ impl Limit {
             key: Key::compile(rule.key.parts(), &format!("{field}.key"))?,
             enforced: rule.enforced,
             percent: rule.percent,
+            is_shared: rule.shared,
             plans: plans.collect::<Result<_, _>>()?,
             base,
             cost,
         })
+    }
+
+    /// Whether a rate limit service counts it, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// What stands for a caller wherever the limit is counted.
+    pub(super) fn shared_fingerprint(&self, caller: &Caller<'_>) -> SharedFingerprint {
+        SharedFingerprint::of(&self.key.shared_digest(&self.of(caller), caller))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -106,10 +123,13 @@ impl Limit {
 
     /// What stands for a caller, and in which part of the table it counts. A plan that has an allowance of its own counts for itself.
     pub(super) fn fingerprint(&self, seed: &Seed, caller: &Caller<'_>) -> (Fingerprint, Region) {
-        let plan = caller.principal.plan.as_deref().filter(|plan| self.plans.contains_key(*plan));
-        let of = [self.name.as_str(), plan.unwrap_or_default()];
-        let (digest, region) = self.key.digest(seed, &of, caller);
+        let (digest, region) = self.key.digest(seed, &self.of(caller), caller);
         (Fingerprint::new(self.base.kind(), digest), region)
+    }
+
+    fn of<'a>(&'a self, caller: &Caller<'a>) -> [&'a str; 2] {
+        let plan = caller.principal.plan.as_deref().filter(|plan| self.plans.contains_key(*plan));
+        [&self.name, plan.unwrap_or_default()]
     }
 
     /// What stands for all callers that find no room in the table. Callers have none of these slots: it need not be secret.

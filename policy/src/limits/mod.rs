@@ -18,6 +18,7 @@ mod limiter;
 mod penalty;
 mod pointer;
 mod quota;
+mod service;
 mod table;
 mod usage;
 
@@ -31,6 +32,8 @@ use crate::identity::Claims;
 pub(crate) use admission::{Admission, Ending};
 pub(crate) use limit::Limit;
 pub(crate) use limiter::Limiter;
+pub(crate) use service::{Patience, RateLimitService};
+pub use service::{ServiceAnswer, ServiceCall, ServiceOutcome};
 
 use fingerprint::Fingerprint;
 

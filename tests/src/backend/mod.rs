@@ -53,6 +53,8 @@ pub struct Place {
     pub(crate) credentials: Credentials,
     pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
+    /// Where policies find the rate limit service, where there is one.
+    pub rate_limit_service: Option<String>,
     directory: TempDir,
 }
 
@@ -76,6 +78,7 @@ impl Place {
             tools,
             credentials: Credentials::default(),
             runtime: runtime.clone(),
+            rate_limit_service: None,
             directory,
         })
     }
@@ -88,7 +91,7 @@ impl Place {
         self.directory.path().join("tls/server.key")
     }
 
-    fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -98,7 +101,8 @@ impl Place {
     }
 
     fn policy(&self, name: &str, keys: &KeyServer) -> Result<PathBuf> {
-        policy::write(name, &self.credentials, keys, self.directory.path())
+        let service = self.rate_limit_service.as_deref();
+        policy::write(name, &self.credentials, keys, service, self.directory.path())
     }
 
     fn key_server(&self) -> Result<KeyServer> {

@@ -5,12 +5,49 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Answer, Outgoing};
+use super::{Answer, Outgoing, Trust, connect};
+
+/// A connection that stays, for many requests.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    sender: http2::SendRequest<Empty<Bytes>>,
+    address: SocketAddr,
+}
+
+impl Connection {
+    /// Connects over TLS.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection.
+    pub async fn open(address: SocketAddr, trust: &Trust) -> Result<Self> {
+        let outgoing = Outgoing { http2: true, ..Outgoing::default() };
+        let stream = connect(address, Some(trust), &outgoing).await?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        // Ends when the last sender is dropped.
+        tokio::spawn(connection);
+        Ok(Self { sender, address })
+    }
+
+    /// The status of the answer.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn status(&mut self, path: &str) -> Result<u16> {
+        let uri = format!("https://localhost:{}{path}", self.address.port());
+        let response = self.sender.send_request(Request::get(uri).body(Empty::new())?).await?;
+        let status = response.status().as_u16();
+        response.into_body().collect().await.context("the body of the answer")?;
+        Ok(status)
+    }
+}
 
 pub(super) async fn exchange<S>(
     stream: S,

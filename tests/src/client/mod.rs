@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
+pub use http2::Connection;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -59,6 +59,10 @@ pub struct LimitRule {
     /// alone, so nobody is on both sides, and who is within 10 is within 20. Default: 100.
     #[serde(default = "all", skip_serializing_if = "is_all")]
     pub percent: u8,
+    /// Whether the `rate_limit_service` counts it for all gates, under this name: a token bucket or a quota, of requests. This
+    /// gate alone then admits what is said here at most, and all gates together what the service says. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// What a plan has in place of what the limit says: field by field.
