@@ -63,6 +63,7 @@ pub use self::{
     document::{Document, DocumentError},
     environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
     exchange::{Exchange, HeaderEdit, RequestHead, ResponseInterest, Step},
+    grpc::GrpcStatus,
     limits::{ServiceAnswer, ServiceCall, ServiceOutcome},
     policy::{CompileError, Policy, Upkeep},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},

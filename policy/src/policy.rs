@@ -10,9 +10,7 @@ use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::{AuthorisationRules, Roles};
-use crate::document::{
-    AuditSection, Document, DocumentError, KeyPart, LimitRule, Route, SecretSource,
-};
+use crate::document::{AuditSection, Document, DocumentError, KeyPart, Route, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
@@ -331,7 +329,7 @@ fn compile_route(
             roles,
         )?,
         matcher,
-        limits: compile_limits(limits, &limits_field)?,
+        limits: stages.compile_limits(limits, &limits_field)?,
         max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
         input: stages
             .compile_input(&input, &section("input", route.input != Default::default()))?,
@@ -356,20 +354,6 @@ fn compile_service(
     };
     let service = RateLimitService::compile(section)?;
     Ok(stages.contains(Stage::Limits).then_some(service))
-}
-
-fn compile_limits(rules: &[LimitRule], field: &str) -> Result<Vec<Limit>, CompileError> {
-    let mut limits: Vec<Limit> = Vec::with_capacity(rules.len());
-    for (index, rule) in rules.iter().enumerate() {
-        let field = format!("{field}[{index}]");
-        let limit = Limit::compile(rule, &field)?;
-        if limits.iter().any(|other| other.name() == limit.name()) {
-            let message = "expected a name that is not in this list before";
-            return Err(CompileError::new(format!("{field}.name"), message));
-        }
-        limits.push(limit);
-    }
-    Ok(limits)
 }
 
 /// The first 96 bits of the SHA-256 of the document in canonical form.

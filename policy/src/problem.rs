@@ -1,5 +1,6 @@
 //! Refusals: RFC 9457 problem documents with stable types.
 
+use crate::grpc::GrpcStatus;
 use serde_json::{Map, Value, json};
 
 /// The stages, in their order. Each is a module of this crate and a section of the policy document.
@@ -294,7 +295,7 @@ impl Refusal {
         let mut headers = vec![("content-type", PROBLEM_MEDIA_TYPE.to_owned())];
         headers.extend(self.headers);
         let body = Value::Object(problem).to_string().into_bytes();
-        Reply { status: self.reason.status(), headers, body }
+        Reply { status: self.reason.status(), grpc_status: None, headers, body }
     }
 }
 
@@ -303,6 +304,8 @@ impl Refusal {
 pub struct Reply {
     /// The status code.
     pub status: u16,
+    /// For gRPC clients, in place of the status: the runtime makes a response of trailers only of it, with the body as `grpc-message`.
+    pub grpc_status: Option<GrpcStatus>,
     /// Header fields, names in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// The body.

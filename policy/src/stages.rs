@@ -1,16 +1,17 @@
-//! Which stages a policy runs, and how the two large ones are made.
+//! Which stages a policy runs, and how the large ones are made.
 //!
-//! Signature verification and JSON Schema are most of a filter's size. They are reached only through the function pointers
+//! Signature verification, the time zones of quotas and JSON Schema are most of a filter's size. They are reached only through the function pointers
 //! here, so a .wasm whose constant [`Stages`] leaves a stage out does not contain it.
 
 use std::sync::Arc;
 
 use crate::access::{Header, Target};
-use crate::document::{IdentitySection, InputSection, Requirement};
+use crate::document::{IdentitySection, InputSection, LimitRule, Requirement};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};
 use crate::input::InputRules;
+use crate::limits::Limit;
 use crate::policy::CompileError;
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Refusal, Stage};
@@ -22,11 +23,13 @@ use crate::{Environment, Secrets};
 pub struct Stages {
     bits: u8,
     identity: Option<IdentityCompiler>,
+    limits: Option<LimitsCompiler>,
     input: Option<InputCompiler>,
 }
 
 type IdentityCompiler =
     fn(&IdentitySection, bool, &dyn Secrets) -> Result<Box<dyn Identify>, CompileError>;
+type LimitsCompiler = fn(&[LimitRule], &str) -> Result<Vec<Limit>, CompileError>;
 type InputCompiler = fn(&InputSection, &str) -> Result<Box<dyn Inspect>, CompileError>;
 
 impl Stages {
@@ -41,10 +44,12 @@ impl Stages {
             rest = tail;
         }
         let has_identity = bits & (1 << Stage::Identity as u8) != 0;
+        let has_limits = bits & (1 << Stage::Limits as u8) != 0;
         let has_input = bits & (1 << Stage::Input as u8) != 0;
         Self {
             bits,
             identity: if has_identity { Some(IdentityRules::boxed) } else { None },
+            limits: if has_limits { Some(Limit::compile_all) } else { None },
             input: if has_input { Some(InputRules::boxed) } else { None },
         }
     }
@@ -61,6 +66,15 @@ impl Stages {
         secrets: &dyn Secrets,
     ) -> Result<Option<Box<dyn Identify>>, CompileError> {
         self.identity.map(|compile| compile(section, keeps_claims, secrets)).transpose()
+    }
+
+    /// None where others see to limits.
+    pub(crate) fn compile_limits(
+        self,
+        rules: &[LimitRule],
+        field: &str,
+    ) -> Result<Vec<Limit>, CompileError> {
+        self.limits.map(|compile| compile(rules, field)).transpose().map(Option::unwrap_or_default)
     }
 
     pub(crate) fn compile_input(

@@ -21,7 +21,7 @@ fn the_list_of_problems_is_fresh() {
     for reason in Reason::ALL {
         let (name, status, stage, title) =
             (reason.as_str(), reason.status(), reason.stage().as_str(), reason.title());
-        let grpc = reason.grpc_status();
+        let grpc = reason.grpc_status() as u8;
         writeln!(text, "| `{name}` | {status} | {grpc} | {stage} | {title} |").unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems.md");

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_policy::{
-    Exchange, Header, HeaderEdit, Policy, Principal, Reply, RequestHead, ResponseInterest, Stage,
-    Step,
+    Exchange, GrpcStatus, Header, HeaderEdit, Policy, Principal, Reply, RequestHead,
+    ResponseInterest, Stage, Step,
 };
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+use proxy_wasm::types::{Action, BufferType, GrpcStatusCode, LogLevel, MapType};
 
 use crate::Filter;
 use crate::environment::HostEnvironment;
@@ -187,9 +187,18 @@ impl StreamState {
 
     fn respond(&mut self, reply: &Reply) -> Action {
         self.phase = Phase::Answered;
-        let headers =
-            reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
-        let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
+        let fields = reply.headers.iter();
+        // If it cannot be sent, the request stays paused: nothing gets through.
+        let _ = match (reply.grpc_status, std::str::from_utf8(&reply.body)) {
+            (Some(status), Ok(message)) => {
+                let headers = fields.map(|(name, value)| (*name, value.as_bytes())).collect();
+                hostcalls::send_grpc_response(grpc_code(status), Some(message), headers)
+            }
+            _ => {
+                let headers = fields.map(|(name, value)| (*name, value.as_str())).collect();
+                hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body))
+            }
+        };
         Action::Pause
     }
 
@@ -199,6 +208,7 @@ impl StreamState {
         let body = br#"{"type":"about:blank","title":"Service Unavailable","status":503}"#;
         self.respond(&Reply {
             status: 503,
+            grpc_status: None,
             headers: vec![("content-type", portcullis_policy::PROBLEM_MEDIA_TYPE.to_owned())],
             body: body.to_vec(),
         })
@@ -328,6 +338,17 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.state.borrow_mut().on_log();
+    }
+}
+
+fn grpc_code(status: GrpcStatus) -> GrpcStatusCode {
+    match status {
+        GrpcStatus::InvalidArgument => GrpcStatusCode::InvalidArgument,
+        GrpcStatus::PermissionDenied => GrpcStatusCode::PermissionDenied,
+        GrpcStatus::ResourceExhausted => GrpcStatusCode::ResourceExhausted,
+        GrpcStatus::Unimplemented => GrpcStatusCode::Unimplemented,
+        GrpcStatus::Unavailable => GrpcStatusCode::Unavailable,
+        GrpcStatus::Unauthenticated => GrpcStatusCode::Unauthenticated,
     }
 }
 

@@ -61,6 +61,21 @@ impl Limit {
         self.key.goes_by_address(principal)
     }
 
+    /// Compiles a list.
+    pub(crate) fn compile_all(rules: &[LimitRule], field: &str) -> Result<Vec<Self>, CompileError> {
+        let mut limits: Vec<Self> = Vec::with_capacity(rules.len());
+        for (index, rule) in rules.iter().enumerate() {
+            let field = format!("{field}[{index}]");
+            let limit = Self::compile(rule, &field)?;
+            if limits.iter().any(|other| other.name() == limit.name()) {
+                let message = "expected a name that is not in this list before";
+                return Err(CompileError::new(format!("{field}.name"), message));
+            }
+            limits.push(limit);
+        }
+        Ok(limits)
+    }
+
     pub(crate) fn compile(rule: &LimitRule, field: &str) -> Result<Self, CompileError> {
         let error =
             |name: &str, message: &str| CompileError::new(format!("{field}.{name}"), message);
