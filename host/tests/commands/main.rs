@@ -340,7 +340,9 @@ fn keys_go_into_the_policy_as_they_are_printed() {
     };
     let ended = desk.replay(&[], &request(key));
     assert!(ended.stdout.contains(r#""decision":"allow""#), "{} {}", ended.stdout, ended.stderr);
-    let ended = desk.replay(&[], &request(&format!("{}A", &key[..key.len() - 1])));
+    // Whatever the last character is, which is random.
+    let other = if key.ends_with('A') { 'E' } else { 'A' };
+    let ended = desk.replay(&[], &request(&format!("{}{other}", &key[..key.len() - 1])));
     assert!(ended.stdout.contains("api-key-invalid"), "{}", ended.stdout);
 }
 
