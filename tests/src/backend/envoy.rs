@@ -89,7 +89,7 @@ pub(super) fn spawn(
     let mut command = Command::new(&place.tools.envoy);
     command.arg("--config-path").arg(bootstrap);
     command.arg("--admin-address-path").arg(admin_file(bootstrap));
-    command.args(["--concurrency", "2", "--disable-hot-restart"]);
+    command.args(["--concurrency", &place.envoy_workers.to_string(), "--disable-hot-restart"]);
     command.args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
     command.env_clear().envs(secrets);
     Process::start("Envoy", &mut command)

@@ -55,6 +55,8 @@ pub struct Place {
     pub(crate) runtime: Handle,
     /// Where policies find the rate limit service, where there is one.
     pub rate_limit_service: Option<String>,
+    /// How many workers an Envoy has.
+    pub envoy_workers: u8,
     directory: TempDir,
 }
 
@@ -79,6 +81,7 @@ impl Place {
             credentials: Credentials::default(),
             runtime: runtime.clone(),
             rate_limit_service: None,
+            envoy_workers: 2,
             directory,
         })
     }

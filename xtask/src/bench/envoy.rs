@@ -114,8 +114,8 @@ pub(super) fn api_key_auth(keys: &[String]) -> Value {
     )
 }
 
-/// A bucket for each user, as the gate has.
-pub(super) fn local_ratelimit() -> Value {
+/// A bucket for each value of a header field.
+pub(super) fn local_ratelimit(field: &str) -> Value {
     let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
     let bucket = json!({ "max_tokens": 1_000_000_000, "tokens_per_fill": 1_000_000_000, "fill_interval": "1s" });
     typed(
@@ -128,7 +128,7 @@ pub(super) fn local_ratelimit() -> Value {
             "filter_enforced": always,
             "descriptors": [{ "entries": [{ "key": "user" }], "token_bucket": bucket }],
             "rate_limits": [{ "actions": [{ "request_headers":
-                { "header_name": "x-user", "descriptor_key": "user" } }] }],
+                { "header_name": field, "descriptor_key": "user" } }] }],
             "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
         }),
     )

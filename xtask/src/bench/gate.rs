@@ -22,7 +22,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
         Load::post(&json!({ "text": text }).to_string(), Carrier::Bearer, tokens.clone())
     };
     let native = |name, cached| {
-        Envoy::new(name, vec![jwt_authn(&ALGORITHM.key_set(), cached), local_ratelimit()])
+        Envoy::new(name, vec![jwt_authn(&ALGORITHM.key_set(), cached), local_ratelimit("x-user")])
             .with_access_log()
     };
     let gate = |name: &str, full: bool| {

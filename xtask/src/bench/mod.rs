@@ -8,6 +8,7 @@ mod credentials;
 mod envoy;
 mod gate;
 mod identity;
+mod limits;
 mod load;
 mod plan;
 mod report;
@@ -48,6 +49,8 @@ pub(crate) struct Options {
 enum Suite {
     /// jwt-auth beside jwt_authn, for each algorithm, tokens new and remembered; API keys beside api_key_auth
     Identity,
+    /// rate-limit beside local_ratelimit with dynamic descriptors
+    Limits,
     /// gate, all stages, beside Envoy's filters for the same policy
     Gate,
 }
@@ -58,6 +61,7 @@ impl Suite {
         let issuer = Issuer::new(workspace)?;
         let plan = match self {
             Self::Identity => identity::plan(workspace, &issuer, options.each()),
+            Self::Limits => limits::plan(workspace, &issuer),
             Self::Gate => gate::plan(workspace, &issuer),
         };
         step.done(&issuer.minted());
