@@ -60,7 +60,7 @@ fn policy(full: bool) -> Value {
         }] } },
         "authorisation": { "roles": ["caller"] },
         "limits": [{ "name": "per-caller", "key": "principal",
-            "requests": 100_000_000, "per_seconds": 1, "burst": 100_000_000 }],
+            "requests": 10_000_000, "per_seconds": 1 }],
         "routes": [
             { "name": "predict", "match": { "path": "/v1/predict", "methods": ["POST"] } },
             { "name": "model", "match": { "path": "/v1/model", "methods": ["GET"] } },

@@ -39,8 +39,8 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
         Wasm::new(workspace, "rate_limit").filter(&policy, &[])
     };
     // So large that workers lease, and so small that the store is asked each time.
-    let leased = json!({ "name": "leased", "key": { "header": FIELD }, "requests": 1_000_000_000_u64, "per_seconds": 1 });
-    let asked = json!({ "name": "asked", "key": { "header": FIELD }, "requests": 1_000_000_000_u64, "per_seconds": 1, "burst": 63 });
+    let leased = json!({ "name": "leased", "key": { "header": FIELD }, "requests": 10_000_000, "per_seconds": 1 });
+    let asked = json!({ "name": "asked", "key": { "header": FIELD }, "requests": 10_000_000, "per_seconds": 1, "burst": 63 });
     for (what, limit, bounded) in [("leased", leased, true), ("burst below 64", asked, false)] {
         let own = Envoy::new(format!("rate_limit.wasm, {what}"), vec![limits(limit)]);
         let own = plan.envoy(own);
