@@ -71,6 +71,22 @@ pub trait Environment {
 }
 
 impl dyn Environment + '_ {
+    /// A secret that all workers of this machine have in common: what whoever asked first has put under `key`.
+    pub(crate) fn machine_secret(&mut self, key: &str) -> Option<[u8; 16]> {
+        /// Each lost race has a winner, so this is out of reach unless the store misbehaves.
+        const ATTEMPTS: usize = 100;
+        for _ in 0..ATTEMPTS {
+            if let Some((bytes, _)) = self.load(key).ok()? {
+                return bytes.try_into().ok();
+            }
+            let mut fresh = [0; 16];
+            self.random(&mut fresh).ok()?;
+            // Whoever was first: what is stored then is everybody's.
+            self.compare_and_swap(key, None, &fresh).ok()?;
+        }
+        None
+    }
+
     /// Writes down why something was decided, if anybody wants to know.
     pub(crate) fn note(&mut self, note: impl FnOnce(&mut Trace)) {
         if let Some(trace) = self.trace() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_policy::{Answer, Fetch, Outcome, Policy};
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, LogLevel};
 
 use crate::environment::HostEnvironment;
 use crate::root::write_log;
@@ -56,10 +56,7 @@ impl Fetches {
             return self.service.answered(call, size, policy, filter, environment);
         }
         let Some(fetch) = self.under_way.remove(&call) else { return false };
-        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
-        let status = status.ok().flatten();
-        let status =
-            status.as_deref().and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        let status = size.status();
         // A byte more than there may be, so that what is too long is not taken for what it begins with.
         let size = size.body.min(fetch.max_bytes.saturating_add(1));
         let body = match size {

@@ -82,16 +82,9 @@ impl ServiceCalls {
             }
         };
         // An answer that was too large for the proxy, or broke off, comes without a status.
-        let headers = (size.headers > 0).then_some(MapType::HttpCallResponseHeaders);
-        let trailers = (size.trailers > 0).then_some(MapType::HttpCallResponseTrailers);
-        let status = number_in(headers, ":status");
-        let status = status.and_then(|status| u16::try_from(status).ok());
-        // A call that failed may be answered with a header section alone.
-        let grpc_status =
-            number_in(trailers, GRPC_STATUS).or_else(|| number_in(headers, GRPC_STATUS));
-        let answer = status.zip(body.as_deref()).map(|(status, body)| ServiceAnswer {
+        let answer = size.status().zip(body.as_deref()).map(|(status, body)| ServiceAnswer {
             status,
-            grpc_status,
+            grpc_status: size.grpc_status(),
             body,
         });
         let outcome = policy.service_answered(&call, answer, environment);
@@ -121,6 +114,23 @@ pub(crate) struct AnswerSize {
     pub(crate) headers: usize,
     pub(crate) body: usize,
     pub(crate) trailers: usize,
+}
+
+impl AnswerSize {
+    /// `:status`.
+    pub(crate) fn status(self) -> Option<u16> {
+        number_in(self.header_map(), ":status").and_then(|status| u16::try_from(status).ok())
+    }
+
+    /// From the trailers; a call that failed may be answered with a header section alone.
+    fn grpc_status(self) -> Option<u32> {
+        let trailers = (self.trailers > 0).then_some(MapType::HttpCallResponseTrailers);
+        number_in(trailers, GRPC_STATUS).or_else(|| number_in(self.header_map(), GRPC_STATUS))
+    }
+
+    fn header_map(self) -> Option<MapType> {
+        (self.headers > 0).then_some(MapType::HttpCallResponseHeaders)
+    }
 }
 
 fn number_in(map: Option<MapType>, name: &str) -> Option<u32> {

@@ -317,6 +317,10 @@ impl Admission {
         ending: Ending,
         environment: &mut dyn Environment,
     ) {
+        // As in every filter that sees to no limits.
+        if self.taken.is_empty() {
+            return;
+        }
         let Some(now) = Limiter::now(environment) else { return };
         for share in std::mem::take(&mut self.taken) {
             let Some(limit) = limits.get(share.limit) else { continue };

@@ -14,7 +14,7 @@ use super::quota::Quota;
 use super::table::{Place, Table};
 use super::{Caller, Decision, NANOSECONDS};
 use crate::document::{LimitsTable, PenaltySection};
-use crate::environment::{Environment, Swap, Timestamp};
+use crate::environment::{Environment, Timestamp};
 use crate::policy::CompileError;
 
 /// The limits of a policy, as one worker has them.
@@ -97,20 +97,9 @@ impl Limiter {
         if let Some(seed) = self.worker().seed {
             return Some(seed);
         }
-        let mut fresh = [0; 16];
-        environment.random(&mut fresh).ok()?;
-        for _ in 0..2 {
-            let seed = match environment.load(SEED_KEY).ok()? {
-                Some((bytes, _)) => bytes.try_into().ok()?,
-                None => match environment.compare_and_swap(SEED_KEY, None, &fresh).ok()? {
-                    Swap::Done => fresh,
-                    Swap::Conflict => continue,
-                },
-            };
-            self.worker().seed = Some(seed);
-            return Some(seed);
-        }
-        None
+        let seed = environment.machine_secret(SEED_KEY)?;
+        self.worker().seed = Some(seed);
+        Some(seed)
     }
 
     pub(super) fn key(&self, limit: &Limit, seed: &Seed, caller: &Caller<'_>) -> Keyed {

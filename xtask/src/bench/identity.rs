@@ -30,11 +30,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer, once: u32) -> Result<
     // The floor: what costs the same whoever checks the token.
     let tokens = issuer.tokens(Algorithm::Es256, 1)?;
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
-    let envoy = plan.envoy(Envoy::new("bare Envoy", vec![]));
-    let bare = plan.variant("bare Envoy", envoy, get(), None, None);
-    let noop = Wasm::new(workspace, "noop").filter(&json!({}), &[]);
-    let envoy = plan.envoy(Envoy::new("noop.wasm", vec![noop]));
-    let noop = plan.variant("a filter that does nothing", envoy, get(), Some(bare), None);
+    let (bare, noop) = plan.floor(workspace, get);
 
     let reader = Wasm::new(workspace, "noop").filter(&json!({ "reads": true }), &[]);
     let envoy = plan.envoy(Envoy::new("noop.wasm, reading", vec![reader]));

@@ -19,11 +19,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let mut plan = Plan::new("limits");
     let tokens = issuer.tokens(Algorithm::Es256, 1)?;
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
-    let envoy = plan.envoy(Envoy::new("bare Envoy", vec![]));
-    let bare = plan.variant("bare Envoy", envoy, get(), None, None);
-    let noop = Wasm::new(workspace, "noop").filter(&json!({}), &[]);
-    let envoy = plan.envoy(Envoy::new("noop.wasm", vec![noop]));
-    plan.variant("a filter that does nothing", envoy, get(), Some(bare), None);
+    let (bare, _) = plan.floor(workspace, get);
 
     let native = plan.envoy(Envoy::new("local_ratelimit", vec![local_ratelimit(FIELD)]));
     let native =

@@ -1,7 +1,10 @@
 //! What one run compares.
 
-use super::envoy::Envoy;
+use serde_json::json;
+
+use super::envoy::{Envoy, Wasm};
 use super::load::Load;
+use crate::workspace::Workspace;
 
 /// Envoys, what is sent to them, and what is to come out.
 pub(super) struct Plan {
@@ -39,6 +42,20 @@ pub(super) enum AtMost {
 impl Plan {
     pub(super) fn new(title: &'static str) -> Self {
         Self { title, envoys: Vec::new(), variants: Vec::new(), bounds: Vec::new() }
+    }
+
+    /// Adds what everything is measured against, and answers its places: bare Envoy, and a filter that does nothing.
+    pub(super) fn floor(
+        &mut self,
+        workspace: &Workspace,
+        load: impl Fn() -> Load,
+    ) -> (usize, usize) {
+        let envoy = self.envoy(Envoy::new("bare Envoy", vec![]));
+        let bare = self.variant("bare Envoy", envoy, load(), None, None);
+        let noop = Wasm::new(workspace, "noop").filter(&json!({}), &[]);
+        let envoy = self.envoy(Envoy::new("noop.wasm", vec![noop]));
+        let noop = self.variant("a filter that does nothing", envoy, load(), Some(bare), None);
+        (bare, noop)
     }
 
     /// Adds an Envoy and answers its place.

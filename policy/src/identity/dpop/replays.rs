@@ -105,17 +105,8 @@ impl Replays {
         if let Some(salt) = self.salt.get() {
             return Some(*salt);
         }
-        for _ in 0..ATTEMPTS {
-            if let Some((bytes, _)) = environment.load(SALT_KEY).ok()? {
-                let salt = bytes.try_into().ok()?;
-                return Some(*self.salt.get_or_init(|| salt));
-            }
-            let mut salt = [0; SALT_BYTES];
-            environment.random(&mut salt).ok()?;
-            // Whoever was first: what is stored then is everybody's.
-            environment.compare_and_swap(SALT_KEY, None, &salt).ok()?;
-        }
-        None
+        let salt = environment.machine_secret(SALT_KEY)?;
+        Some(*self.salt.get_or_init(|| salt))
     }
 }
 
