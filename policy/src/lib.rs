@@ -48,6 +48,8 @@ mod problem;
 #[cfg(feature = "engine")]
 mod remote;
 #[cfg(feature = "engine")]
+pub mod screening;
+#[cfg(feature = "engine")]
 mod stages;
 #[cfg(all(test, feature = "engine"))]
 mod testing;
