@@ -1,10 +1,9 @@
 //! This process as the policy's environment.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use portcullis_policy::{
-    Environment, NativeSignature, Swap, Timestamp, Trace, Unavailable, Version,
+    Environment, MemoryStore, NativeSignature, Swap, Timestamp, Trace, Unavailable, Version,
 };
 use ring::rand::SecureRandom as _;
 
@@ -20,8 +19,7 @@ pub(crate) struct NativeEnvironment {
     pub(crate) client_certificate: Option<[u8; 32]>,
     /// Where to write down why things are decided.
     pub(crate) trace: Option<Trace>,
-    store: HashMap<String, (Vec<u8>, Version)>,
-    writes: u32,
+    store: MemoryStore,
 }
 
 impl NativeEnvironment {
@@ -54,7 +52,7 @@ impl Environment for NativeEnvironment {
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
@@ -63,12 +61,7 @@ impl Environment for NativeEnvironment {
         expected: Option<Version>,
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        if self.store.get(key).map(|(_, version)| *version) != expected {
-            return Ok(Swap::Conflict);
-        }
-        self.writes = self.writes.wrapping_add(1);
-        self.store.insert(key.to_owned(), (value.to_vec(), Version(self.writes)));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, signature: &NativeSignature<'_>) -> Option<bool> {

@@ -1,6 +1,10 @@
 //! What the policy needs from where it runs.
 
+mod memory_store;
+
 use std::net::IpAddr;
+
+pub use memory_store::MemoryStore;
 
 use crate::trace::Trace;
 
@@ -73,18 +77,39 @@ pub trait Environment {
 impl dyn Environment + '_ {
     /// A secret that all workers of this machine have in common: what whoever asked first has put under `key`.
     pub(crate) fn machine_secret(&mut self, key: &str) -> Option<[u8; 16]> {
+        if let Some((bytes, _)) = self.load(key).ok()? {
+            return bytes.try_into().ok();
+        }
+        let mut fresh = [0; 16];
+        self.random(&mut fresh).ok()?;
+        self.update(key, |stored| match stored {
+            // Somebody was faster: what is stored then is everybody's.
+            Some(bytes) => Change::Keep(bytes.try_into().ok()),
+            None => Change::Store(fresh.to_vec(), Some(fresh)),
+        })
+        .ok()?
+    }
+
+    /// Changes what is stored under `key`, atomically. `change` gets what is there and says what is to be; it is asked
+    /// again where another worker was faster.
+    pub(crate) fn update<T>(
+        &mut self,
+        key: &str,
+        mut change: impl FnMut(Option<Vec<u8>>) -> Change<T>,
+    ) -> Result<T, Unavailable> {
         /// Each lost race has a winner, so this is out of reach unless the store misbehaves.
         const ATTEMPTS: usize = 100;
         for _ in 0..ATTEMPTS {
-            if let Some((bytes, _)) = self.load(key).ok()? {
-                return bytes.try_into().ok();
+            let (stored, version) = self.load(key)?.unzip();
+            let (value, done) = match change(stored) {
+                Change::Keep(done) => return Ok(done),
+                Change::Store(value, done) => (value, done),
+            };
+            if self.compare_and_swap(key, version, &value)? == Swap::Done {
+                return Ok(done);
             }
-            let mut fresh = [0; 16];
-            self.random(&mut fresh).ok()?;
-            // Whoever was first: what is stored then is everybody's.
-            self.compare_and_swap(key, None, &fresh).ok()?;
         }
-        None
+        Err(Unavailable)
     }
 
     /// Writes down why something was decided, if anybody wants to know.
@@ -93,6 +118,14 @@ impl dyn Environment + '_ {
             note(trace);
         }
     }
+}
+
+/// What an update comes to.
+pub(crate) enum Change<T> {
+    /// What is stored stays as it is.
+    Keep(T),
+    /// This is stored in its place.
+    Store(Vec<u8>, T),
 }
 
 /// Tells whether a stored value is still the one that was read.

@@ -63,7 +63,9 @@ pub use secret::{MINIMUM_SECRET_BYTES, Secret, SecretError, Secrets};
 pub use self::{
     access::{Header, is_reserved},
     document::{Document, DocumentError},
-    environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version},
+    environment::{
+        Environment, MemoryStore, NativeSignature, Swap, Timestamp, Unavailable, Version,
+    },
     exchange::{Exchange, HeaderEdit, RequestHead, ResponseInterest, Step},
     grpc::GrpcStatus,
     limits::{ServiceAnswer, ServiceCall, ServiceOutcome},

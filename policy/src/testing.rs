@@ -1,14 +1,14 @@
 //! An environment for this crate's own tests: a clock that is set and a store that can fail.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::environment::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version};
+use crate::environment::{
+    Environment, MemoryStore, NativeSignature, Swap, Timestamp, Unavailable, Version,
+};
 
 pub(crate) struct TestEnvironment {
     now: Timestamp,
-    store: BTreeMap<String, (Vec<u8>, Version)>,
-    versions: u32,
+    store: MemoryStore,
     pub(crate) store_fails: bool,
     pub(crate) conflicts: usize,
     pub(crate) random_fails: bool,
@@ -19,8 +19,7 @@ impl TestEnvironment {
     pub(crate) fn new() -> Self {
         Self {
             now: Timestamp(1_700_000_000_000_000_000),
-            store: BTreeMap::new(),
-            versions: 0,
+            store: MemoryStore::default(),
             store_fails: false,
             conflicts: 0,
             random_fails: false,
@@ -36,12 +35,13 @@ impl TestEnvironment {
         self.now = Timestamp(self.now.0 + nanoseconds);
     }
 
-    pub(crate) fn go_back_seconds(&mut self, seconds: u64) {
-        self.now = Timestamp(self.now.0 - seconds * 1_000_000_000);
+    /// How much is stored, in bytes.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.store.iter().map(|(_, value)| value.len()).sum()
     }
 
-    pub(crate) fn stored_bytes(&self) -> usize {
-        self.store.values().map(|(bytes, _)| bytes.len()).sum()
+    pub(crate) fn go_back_seconds(&mut self, seconds: u64) {
+        self.now = Timestamp(self.now.0 - seconds * 1_000_000_000);
     }
 }
 
@@ -66,7 +66,7 @@ impl Environment for TestEnvironment {
         if self.store_fails {
             return Err(Unavailable);
         }
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
@@ -78,14 +78,11 @@ impl Environment for TestEnvironment {
         if self.store_fails {
             return Err(Unavailable);
         }
-        let found = self.store.get(key).map(|(_, version)| *version);
-        if self.conflicts > 0 || found != expected {
-            self.conflicts = self.conflicts.saturating_sub(1);
+        if self.conflicts > 0 {
+            self.conflicts -= 1;
             return Ok(Swap::Conflict);
         }
-        self.versions += 1;
-        self.store.insert(key.to_owned(), (value.to_vec(), Version(self.versions)));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {

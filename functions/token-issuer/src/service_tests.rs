@@ -556,7 +556,7 @@ mod verification {
 
     /// The principal that the gate makes of a token, as its upstream reads it.
     fn principal(gate: &Arc<Policy>, token: &str, now: u64) -> Option<String> {
-        let mut runtime = Runtime(now);
+        let mut runtime = Runtime::new(now);
         let authorization = format!("Bearer {token}");
         let headers: Vec<Header<'_>> = [
             (":method", "GET"),
@@ -575,11 +575,20 @@ mod verification {
         })
     }
 
-    struct Runtime(u64);
+    struct Runtime {
+        now: u64,
+        store: portcullis_policy::MemoryStore,
+    }
+
+    impl Runtime {
+        fn new(now: u64) -> Self {
+            Self { now, store: portcullis_policy::MemoryStore::default() }
+        }
+    }
 
     impl Environment for Runtime {
         fn now(&mut self) -> Timestamp {
-            Timestamp(self.0 * 1_000_000_000)
+            Timestamp(self.now * 1_000_000_000)
         }
 
         fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
@@ -591,17 +600,17 @@ mod verification {
             "192.0.2.1".parse().ok()
         }
 
-        fn load(&mut self, _: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-            Ok(None)
+        fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
+            Ok(self.store.load(key))
         }
 
         fn compare_and_swap(
             &mut self,
-            _: &str,
-            _: Option<Version>,
-            _: &[u8],
+            key: &str,
+            expected: Option<Version>,
+            value: &[u8],
         ) -> Result<Swap, Unavailable> {
-            Ok(Swap::Done)
+            Ok(self.store.compare_and_swap(key, expected, value))
         }
 
         fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {
@@ -654,7 +663,7 @@ mod verification {
             .map(|(name, value)| (name, value.as_bytes()))
             .into();
             let head = RequestHead { headers: &headers, has_body: true };
-            let mut runtime = Runtime(NOW);
+            let mut runtime = Runtime::new(NOW);
             let mut exchange = gate.begin(Timestamp(NOW * 1_000_000_000));
             match exchange.request_head(&head, &mut runtime) {
                 Step::NeedBody => exchange.request_body(body, &mut runtime),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_policy::{
-    Environment, Header, NativeSignature, Policy, Reason, RequestHead, Stages, Step, Swap,
-    Timestamp, Unavailable, Version,
+    Environment, Header, MemoryStore, NativeSignature, Policy, Reason, RequestHead, Stages, Step,
+    Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ const URI: &str = "https://api.example/v1/predict";
 
 struct Gate {
     policy: Arc<Policy>,
-    store: BTreeMap<String, (Vec<u8>, Version)>,
+    store: MemoryStore,
     client_certificate: Option<[u8; 32]>,
 }
 
@@ -32,7 +32,11 @@ impl Gate {
             "routes": [{"name": "all", "match": {"prefix": "/"}}]});
         let secrets = BTreeMap::<String, String>::new();
         let policy = Policy::from_json("policy", &document.to_string(), &secrets, Stages::ALL);
-        Self { policy: Arc::new(policy.unwrap()), store: BTreeMap::new(), client_certificate: None }
+        Self {
+            policy: Arc::new(policy.unwrap()),
+            store: MemoryStore::default(),
+            client_certificate: None,
+        }
     }
 
     fn send(
@@ -83,17 +87,16 @@ impl Environment for Gate {
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
         &mut self,
         key: &str,
-        _: Option<Version>,
+        expected: Option<Version>,
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        self.store.insert(key.to_owned(), (value.to_vec(), Version(1)));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {

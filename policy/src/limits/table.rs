@@ -10,7 +10,7 @@
 //! a secret of this machine: nobody can make up keys that fall into the slot of somebody else.
 
 use super::Fingerprint;
-use crate::environment::{Environment, Swap, Timestamp, Version};
+use crate::environment::{Change, Environment, Timestamp};
 
 /// How many entries a slot holds.
 const WAYS: usize = 16;
@@ -26,10 +26,6 @@ const OVERFLOWS: u64 = 16;
 
 /// The most limits that count in one overflow slot. A policy has fewer.
 const MAXIMUM_OVERFLOW: usize = 16_384;
-
-/// How often a lost race is run again. Among w workers each round has a winner, so this is out of reach
-/// unless the store misbehaves.
-const ATTEMPTS: usize = 100;
 
 /// Bytes of an entry: fingerprint, time, value.
 const ENTRY_BYTES: usize = 32;
@@ -183,38 +179,29 @@ impl Place {
         change: &mut impl FnMut(&mut State) -> (T, bool),
     ) -> Outcome<T> {
         let key = self.slot.key();
-        for _ in 0..ATTEMPTS {
-            let Ok(stored) = environment.load(&key) else { return Outcome::Unavailable };
-            let (bytes, version): (Vec<u8>, Option<Version>) = match stored {
-                Some((bytes, version)) => (bytes, Some(version)),
-                None => (Vec::new(), None),
-            };
-            let mut entries = Entries { bytes };
+        let outcome = environment.update(&key, |stored| {
+            let mut entries = Entries { bytes: stored.unwrap_or_default() };
             let index = match (entries.find(self.fingerprint), may_create) {
                 (Some(index), _) => index,
-                (None, false) => return Outcome::NoRoom,
+                (None, false) => return Change::Keep(Outcome::NoRoom),
                 (None, true) => match entries.make_room(self, now) {
                     Some(index) => index,
-                    None => return Outcome::NoRoom,
+                    None => return Change::Keep(Outcome::NoRoom),
                 },
             };
             let mut state = entries.state(index);
             let was_idle = state != State::default() && self.fingerprint.idle_from(&state) <= now;
             let (done, is_changed) = change(&mut state);
             if !is_changed {
-                return Outcome::Done(done);
+                return Change::Keep(Outcome::Done(done));
             }
             entries.set_state(index, state);
             if was_idle {
                 entries.prove(index);
             }
-            match environment.compare_and_swap(&key, version, &entries.bytes) {
-                Ok(Swap::Done) => return Outcome::Done(done),
-                Ok(Swap::Conflict) => {}
-                Err(_) => return Outcome::Unavailable,
-            }
-        }
-        Outcome::Unavailable
+            Change::Store(entries.bytes, Outcome::Done(done))
+        });
+        outcome.unwrap_or(Outcome::Unavailable)
     }
 }
 

@@ -9,10 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::nanoseconds;
 use crate::Environment;
-use crate::environment::{Swap, Timestamp, Version};
-
-/// How often a worker tries to change what others change too.
-const ATTEMPTS: usize = 16;
+use crate::environment::{Change, Swap, Timestamp, Version};
 
 /// The longest time between two fetches that fail.
 const MAXIMUM_BACK_OFF: Duration = Duration::from_secs(30);
@@ -59,6 +56,15 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// What cannot be read is written anew.
+    fn read(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    fn write(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// Whether what was fetched still holds. Its age counts from when it was asked for.
     pub(super) fn holds(&self, now: Timestamp, max_stale: Duration) -> bool {
         self.generation > 0 && now.since(self.asked_at) <= nanoseconds(max_stale)
@@ -158,12 +164,8 @@ impl Shared {
         &self,
         environment: &mut dyn Environment,
     ) -> Option<(Schedule, Option<Version>)> {
-        let Some((bytes, version)) = environment.load(&self.schedule_key).ok()? else {
-            return Some((Schedule::default(), None));
-        };
-        // What cannot be read is written anew.
-        let schedule = serde_json::from_slice(&bytes).unwrap_or_default();
-        Some((schedule, Some(version)))
+        let (bytes, version) = environment.load(&self.schedule_key).ok()?.unzip();
+        Some((bytes.map(|bytes| Schedule::read(&bytes)).unwrap_or_default(), version))
     }
 
     /// The document's text, if it is the one that the schedule is of.
@@ -185,7 +187,8 @@ impl Shared {
         let (schedule, version) = self.load(environment)?;
         let leased = wanted(&schedule)?;
         // Who loses need not try again: somebody else asks.
-        self.swap(environment, &leased, version).then_some(leased)
+        let swap = environment.compare_and_swap(&self.schedule_key, version, &leased.write());
+        (swap == Ok(Swap::Done)).then_some(leased)
     }
 
     /// Stores a document's text if it is a new one, and then the schedule that `next` makes of the one that is there.
@@ -196,39 +199,20 @@ impl Shared {
         next: impl Fn(&Schedule, Option<[u8; 16]>) -> Schedule,
     ) -> Option<Schedule> {
         let digest = body.map(digest);
-        for _ in 0..ATTEMPTS {
-            let (schedule, version) = self.load(environment)?;
+        if let Some(body) = body {
+            let put = environment.update(&self.body_key, |stored| match stored {
+                Some(stored) if stored == body => Change::Keep(()),
+                _ => Change::Store(body.to_vec(), ()),
+            });
+            put.ok()?;
+        }
+        let stored = environment.update(&self.schedule_key, |stored| {
+            let schedule = stored.map(|bytes| Schedule::read(&bytes)).unwrap_or_default();
             let is_new = schedule.generation == 0 || digest != Some(schedule.digest);
-            let new_digest = digest.filter(|_| is_new);
-            if let (Some(body), Some(_)) = (body, new_digest) {
-                self.put_body(environment, body)?;
-            }
-            let schedule = next(&schedule, new_digest);
-            if self.swap(environment, &schedule, version) {
-                return Some(schedule);
-            }
-        }
-        None
-    }
-
-    fn put_body(&self, environment: &mut dyn Environment, body: &[u8]) -> Option<()> {
-        for _ in 0..ATTEMPTS {
-            let version = environment.load(&self.body_key).ok()?.map(|(_, version)| version);
-            if environment.compare_and_swap(&self.body_key, version, body).ok()? == Swap::Done {
-                return Some(());
-            }
-        }
-        None
-    }
-
-    fn swap(
-        &self,
-        environment: &mut dyn Environment,
-        schedule: &Schedule,
-        version: Option<Version>,
-    ) -> bool {
-        let bytes = serde_json::to_vec(schedule).unwrap_or_default();
-        environment.compare_and_swap(&self.schedule_key, version, &bytes) == Ok(Swap::Done)
+            let schedule = next(&schedule, digest.filter(|_| is_new));
+            Change::Store(schedule.write(), schedule)
+        });
+        stored.ok()
     }
 }
 

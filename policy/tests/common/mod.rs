@@ -14,8 +14,8 @@ use portcullis_policy::assertion::{Received, Verifier};
 use portcullis_policy::document::{ApiKeyEntry, JwksSource, LocatedDocument};
 use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    Environment, Exchange, Header, HeaderEdit, NativeSignature, Policy, Reply, RequestHead, Secret,
-    Stages, Step, Swap, Timestamp, Unavailable, Version,
+    Environment, Exchange, Header, HeaderEdit, MemoryStore, NativeSignature, Policy, Reply,
+    RequestHead, Secret, Stages, Step, Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
 
@@ -265,8 +265,7 @@ pub fn borrowed(fields: &[(String, Vec<u8>)]) -> Vec<Header<'_>> {
 
 pub struct Runtime {
     pub now: Timestamp,
-    store: BTreeMap<String, (Vec<u8>, Version)>,
-    versions: u32,
+    store: MemoryStore,
     random_fails: bool,
     /// Where requests come from.
     pub source: Option<IpAddr>,
@@ -284,8 +283,7 @@ impl Runtime {
     pub fn new() -> Self {
         Self {
             now: Timestamp(1_700_000_000_000_000_000),
-            store: BTreeMap::new(),
-            versions: 0,
+            store: MemoryStore::default(),
             random_fails: false,
             source: "192.0.2.1".parse().ok(),
         }
@@ -310,7 +308,7 @@ impl Environment for Runtime {
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
@@ -319,12 +317,7 @@ impl Environment for Runtime {
         expected: Option<Version>,
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        if self.store.get(key).map(|(_, version)| *version) != expected {
-            return Ok(Swap::Conflict);
-        }
-        self.versions += 1;
-        self.store.insert(key.to_owned(), (value.to_vec(), Version(self.versions)));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {

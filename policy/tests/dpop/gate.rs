@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use portcullis_policy::{
-    Environment, Exchange, Header, HeaderEdit, NativeSignature, Policy, Reason, Reply, RequestHead,
-    Stages, Step, Swap, Timestamp, Unavailable, Version,
+    Environment, Exchange, Header, HeaderEdit, MemoryStore, NativeSignature, Policy, Reason, Reply,
+    RequestHead, Stages, Step, Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -221,7 +221,7 @@ pub(crate) fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
 /// A runtime without native cryptography.
 pub(crate) struct Host {
     pub(crate) now: Timestamp,
-    pub(crate) store: BTreeMap<String, (Vec<u8>, Version)>,
+    pub(crate) store: MemoryStore,
     pub(crate) store_fails: bool,
     /// What it tells of the connection, and how often it was asked.
     pub(crate) certificate: Option<[u8; 32]>,
@@ -231,7 +231,7 @@ pub(crate) struct Host {
 impl Default for Host {
     fn default() -> Self {
         let now = Timestamp(NOW * 1_000_000_000);
-        Self { now, store: BTreeMap::new(), store_fails: false, certificate: None, asked: 0 }
+        Self { now, store: MemoryStore::default(), store_fails: false, certificate: None, asked: 0 }
     }
 }
 
@@ -253,7 +253,7 @@ impl Environment for Host {
         if self.store_fails {
             return Err(Unavailable);
         }
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
@@ -262,16 +262,10 @@ impl Environment for Host {
         expected: Option<Version>,
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        let stored = self.store.get(key).map(|(_, version)| *version);
         if self.store_fails {
             return Err(Unavailable);
         }
-        if stored != expected {
-            return Ok(Swap::Conflict);
-        }
-        let version = Version(stored.map_or(1, |version| version.0 + 1));
-        self.store.insert(key.to_owned(), (value.to_vec(), version));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn client_certificate(&mut self) -> Option<[u8; 32]> {

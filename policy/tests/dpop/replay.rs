@@ -1,6 +1,6 @@
 //! A proof counts once: on all workers, whatever the clock does, however often the request has to wait.
 
-use portcullis_policy::{Answer, Reason, Step};
+use portcullis_policy::{Answer, Reason, Step, Swap};
 use serde_json::json;
 
 use crate::gate::{Gate, Holder, NOW, Request, field, reason};
@@ -67,7 +67,7 @@ fn only_a_proof_that_holds_is_used_up() {
     for proof in &bad {
         assert!(gate.reason(&Request::dpop(&token, proof)).is_err());
     }
-    assert!(!gate.host.store.keys().any(|key| key.starts_with("portcullis/dpop")));
+    assert!(!gate.host.store.iter().any(|(key, _)| key.starts_with("portcullis/dpop")));
     assert_eq!(gate.reason(&Request::dpop(&token, &client.proof(&token, "a"))), Ok(()));
 }
 
@@ -105,8 +105,9 @@ fn who_sends_too_many_proofs_has_to_wait_and_nobody_else() {
         full.extend_from_slice(&u32::try_from(NOW).unwrap().to_le_bytes());
     }
     for slot in 0..32 {
-        let version = portcullis_policy::Version(9);
-        gate.host.store.insert(format!("{group}/{slot}"), (full.clone(), version));
+        let (key, store) = (format!("{group}/{slot}"), &mut gate.host.store);
+        let version = store.load(&key).map(|(_, version)| version);
+        assert_eq!(store.compare_and_swap(&key, version, &full), Swap::Done);
     }
     let reply = gate.send(&Request::dpop(&token, &client.proof(&token, "one more"))).unwrap_err();
     assert_eq!(reason(&reply), Reason::DpopReplaysUnavailable);

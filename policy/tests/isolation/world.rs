@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use portcullis_policy::document::{ApiKeyEntry, Document};
 use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    CompileError, Environment, Header, HeaderEdit, NativeSignature, Policy, Reason, RequestHead,
-    Secret, Stages, Step, Swap, Timestamp, Trace, Unavailable, Version,
+    CompileError, Environment, Header, HeaderEdit, MemoryStore, NativeSignature, Policy, Reason,
+    RequestHead, Secret, Stages, Step, Swap, Timestamp, Trace, Unavailable, Version,
 };
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -434,8 +434,7 @@ fn sign(claims: &Value, key: &[u8]) -> String {
 pub(crate) struct Runtime {
     pub(crate) now: Timestamp,
     pub(crate) trace: Option<Trace>,
-    store: BTreeMap<String, (Vec<u8>, Version)>,
-    versions: u32,
+    store: MemoryStore,
     /// How often a signature was to be verified by the host.
     pub(crate) signatures: usize,
 }
@@ -445,8 +444,7 @@ impl Runtime {
         Self {
             now: Timestamp(START * 1_000_000_000),
             trace: None,
-            store: BTreeMap::new(),
-            versions: 0,
+            store: MemoryStore::default(),
             signatures: 0,
         }
     }
@@ -471,7 +469,7 @@ impl Environment for Runtime {
     }
 
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Ok(self.store.get(key).cloned())
+        Ok(self.store.load(key))
     }
 
     fn compare_and_swap(
@@ -480,12 +478,7 @@ impl Environment for Runtime {
         expected: Option<Version>,
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        if self.store.get(key).map(|(_, version)| *version) != expected {
-            return Ok(Swap::Conflict);
-        }
-        self.versions += 1;
-        self.store.insert(key.to_owned(), (value.to_vec(), Version(self.versions)));
-        Ok(Swap::Done)
+        Ok(self.store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {

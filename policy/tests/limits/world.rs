@@ -1,15 +1,14 @@
 //! A machine with several workers.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_policy::{
-    CredentialKind, Document, Environment, Exchange, Header, HeaderEdit, NativeSignature, Policy,
-    Principal, Reason, Reply, RequestHead, Stage, Stages, Step, Swap, Timestamp, Unavailable,
-    Version,
+    CredentialKind, Document, Environment, Exchange, Header, HeaderEdit, MemoryStore,
+    NativeSignature, Policy, Principal, Reason, Reply, RequestHead, Stage, Stages, Step, Swap,
+    Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
 
@@ -19,15 +18,14 @@ pub(crate) const SECOND: u64 = 1_000_000_000;
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) now: u64,
-    entries: HashMap<String, (Vec<u8>, Version)>,
-    versions: u32,
+    store: MemoryStore,
     /// How often it was asked.
     pub(crate) loads: u64,
 }
 
 impl Shared {
     pub(crate) fn stored_bytes(&self) -> usize {
-        self.entries.iter().map(|(key, (bytes, _))| key.len() + bytes.len()).sum()
+        self.store.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 }
 
@@ -197,7 +195,7 @@ impl Environment for Runtime<'_> {
     fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
         let mut shared = self.shared.borrow_mut();
         shared.loads += 1;
-        Ok(shared.entries.get(key).cloned())
+        Ok(shared.store.load(key))
     }
 
     fn compare_and_swap(
@@ -207,14 +205,7 @@ impl Environment for Runtime<'_> {
         value: &[u8],
     ) -> Result<Swap, Unavailable> {
         (self.between)();
-        let mut shared = self.shared.borrow_mut();
-        if shared.entries.get(key).map(|(_, version)| *version) != expected {
-            return Ok(Swap::Conflict);
-        }
-        shared.versions += 1;
-        let version = Version(shared.versions);
-        shared.entries.insert(key.to_owned(), (value.to_vec(), version));
-        Ok(Swap::Done)
+        Ok(self.shared.borrow_mut().store.compare_and_swap(key, expected, value))
     }
 
     fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::Environment;
-use crate::environment::Swap;
+use crate::environment::Change;
 use crate::identity::confirmation::Digest;
 
 /// How many groups there are.
@@ -34,10 +34,6 @@ const ENTRY_BYTES: usize = 12;
 
 /// Bytes in front of the entries.
 const FLOOR_BYTES: usize = 4;
-
-/// How often a lost race is run again. Among w workers each round has a winner, so this is out of reach unless the store
-/// misbehaves.
-const ATTEMPTS: usize = 100;
 
 const SALT_KEY: &str = "portcullis/dpop/salt";
 
@@ -85,20 +81,15 @@ impl Replays {
         let (slot, fingerprint) = hash(&salt, &[key, id.as_bytes()]);
         let entry = Entry { fingerprint, issued_at };
         let name = format!("portcullis/dpop/{}/{}", group % GROUPS, slot % SLOTS);
-        for _ in 0..ATTEMPTS {
-            let stored = environment.load(&name).map_err(|_| NO_STORE)?;
-            let (mut slot, version) = match stored {
-                Some((bytes, version)) => (Slot::read(&bytes).ok_or(NO_STORE)?, Some(version)),
-                None => (Slot::default(), None),
-            };
-            slot.admit(entry, oldest)?;
-            match environment.compare_and_swap(&name, version, &slot.write()) {
-                Ok(Swap::Done) => return Ok(()),
-                Ok(Swap::Conflict) => {}
-                Err(_) => return Err(NO_STORE),
+        let recorded = environment.update(&name, |stored| {
+            let slot = stored.map_or(Some(Slot::default()), |bytes| Slot::read(&bytes));
+            let Some(mut slot) = slot else { return Change::Keep(Err(NO_STORE)) };
+            match slot.admit(entry, oldest) {
+                Ok(()) => Change::Store(slot.write(), Ok(())),
+                Err(not_recorded) => Change::Keep(Err(not_recorded)),
             }
-        }
-        Err(NO_STORE)
+        });
+        recorded.unwrap_or(Err(NO_STORE))
     }
 
     fn salt(&self, environment: &mut dyn Environment) -> Option<[u8; SALT_BYTES]> {

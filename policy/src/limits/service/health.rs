@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use crate::environment::{Environment, Swap, Timestamp};
+use crate::environment::{Change, Environment, Timestamp};
 
 /// The time after the first failure in which nobody asks; it doubles with each.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 
 /// The longest such time.
 const MAXIMUM_BACK_OFF: Duration = Duration::from_secs(1);
-
-/// How often a lost race is run again.
-const ATTEMPTS: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Health {
@@ -95,19 +92,13 @@ impl SharedHealth {
         environment: &mut dyn Environment,
         change: impl Fn(Health) -> Option<Health>,
     ) -> bool {
-        for _ in 0..ATTEMPTS {
-            let Ok(stored) = environment.load(&self.key) else { return false };
-            let (found, version) = match stored {
-                Some((bytes, version)) => (Health::read(&bytes), Some(version)),
-                None => (Health::default(), None),
-            };
-            let Some(health) = change(found) else { return false };
-            match environment.compare_and_swap(&self.key, version, &health.write()) {
-                Ok(Swap::Done) => return true,
-                Ok(Swap::Conflict) => {}
-                Err(_) => return false,
+        let updated = environment.update(&self.key, |stored| {
+            let found = stored.map(|bytes| Health::read(&bytes)).unwrap_or_default();
+            match change(found) {
+                Some(health) => Change::Store(health.write(), true),
+                None => Change::Keep(false),
             }
-        }
-        false
+        });
+        updated.unwrap_or(false)
     }
 }

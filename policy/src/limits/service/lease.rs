@@ -2,7 +2,7 @@
 //! over the limit until when. In a fixed number of shared slots, as the buckets are.
 
 use super::SharedFingerprint;
-use crate::environment::{Environment, Swap, Timestamp};
+use crate::environment::{Change, Environment, Timestamp};
 
 use super::MAXIMUM_MEMORY;
 
@@ -11,9 +11,6 @@ const SLOTS: u64 = 4096;
 
 /// How many keys a slot holds.
 const WAYS: usize = 8;
-
-/// How often a lost race is run again.
-const ATTEMPTS: usize = 100;
 
 /// What is known of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,23 +117,17 @@ pub(super) fn update(
     mut change: impl FnMut(Lease) -> Option<Lease>,
 ) -> Result<Lease, NoRoom> {
     let key = key(fingerprint);
-    for _ in 0..ATTEMPTS {
-        let stored = environment.load(&key).map_err(|_| NoRoom)?;
-        let (bytes, version) = match stored {
-            Some((bytes, version)) => (bytes, Some(version)),
-            None => (Vec::new(), None),
-        };
-        let mut slot = Slot::read(&bytes);
+    let updated = environment.update(&key, |stored| {
+        let mut slot = Slot::read(&stored.unwrap_or_default());
         let known = slot.find(fingerprint).unwrap_or(Lease::NONE);
-        let Some(lease) = change(known) else { return Ok(known) };
-        *slot.entry(fingerprint, now).ok_or(NoRoom)? = lease;
-        match environment.compare_and_swap(&key, version, &slot.write()) {
-            Ok(Swap::Done) => return Ok(lease),
-            Ok(Swap::Conflict) => {}
-            Err(_) => return Err(NoRoom),
+        let Some(lease) = change(known) else { return Change::Keep(Ok(known)) };
+        match slot.entry(fingerprint, now) {
+            Some(entry) => *entry = lease,
+            None => return Change::Keep(Err(NoRoom)),
         }
-    }
-    Err(NoRoom)
+        Change::Store(slot.write(), Ok(lease))
+    });
+    updated.unwrap_or(Err(NoRoom))
 }
 
 /// Nothing can be remembered of a key: its slot is full, or the store does not answer.
