@@ -31,6 +31,8 @@ pub struct RequestHead<'a> {
 pub enum Step {
     /// Let it go on, with these changes to the header section.
     Continue(Vec<HeaderEdit>),
+    /// Let it go on, with these changes to the header section and this body in place of its own.
+    Rewrite(Vec<HeaderEdit>, Vec<u8>),
     /// Hold the header section back, buffer the body up to [`Exchange::max_body_bytes`] and come again with
     /// all of it.
     NeedBody,
@@ -181,9 +183,9 @@ impl Exchange {
     /// The whole body, after [`Step::NeedBody`].
     pub fn request_body(&mut self, body: &[u8], environment: &mut dyn Environment) -> Step {
         match self.judge_body(body, environment) {
-            Ok(edits) => {
+            Ok(step) => {
                 self.record.allowed = true;
-                Step::Continue(edits)
+                step
             }
             Err(refusal) => {
                 environment.note(|trace| trace.refused(&refusal));
@@ -367,7 +369,7 @@ impl Exchange {
                 self.awaits_body = true;
                 Ok(Step::NeedBody)
             }
-            false => Ok(self.judge_body(&[], environment).map(Step::Continue)?),
+            false => Ok(self.judge_body(&[], environment)?),
         }
     }
 
@@ -447,7 +449,7 @@ impl Exchange {
         &mut self,
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Result<Vec<HeaderEdit>, Refusal> {
+    ) -> Result<Step, Refusal> {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);
@@ -457,8 +459,9 @@ impl Exchange {
         {
             self.admission.body(&policy.limiter, &route.limits, body, environment)?;
         }
+        let mut rewritten = None;
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
-            input.check_body(self.content_type.as_deref(), body)?;
+            rewritten = input.check_body(self.content_type.as_deref(), body)?;
             let found = || match body.len() {
                 0 => "no body".to_owned(),
                 length => format!("a body of {length} bytes that the route takes"),
@@ -466,6 +469,14 @@ impl Exchange {
             environment.note(|trace| trace.passed(Stage::Input, "input", found()));
         }
         let mut edits = std::mem::take(&mut self.edits);
+        if let Some(rewritten) = &rewritten {
+            // What the client said of its length and of its digest (RFC 9530): it is another body now.
+            let length = rewritten.len().to_string();
+            edits.push(HeaderEdit::Set("content-length".to_owned(), length));
+            let digests = ["content-digest", "repr-digest", "digest", "content-md5"];
+            edits.extend(digests.map(|name| HeaderEdit::Remove(name.to_owned())));
+        }
+        let body = rewritten.as_deref().unwrap_or(body);
         if let (Some(signer), Some(target)) = (&policy.signer, &self.record.target) {
             let mut nonce = [0; 16];
             environment.random(&mut nonce).map_err(|_| {
@@ -486,7 +497,10 @@ impl Exchange {
             let fields = fields.into_iter();
             edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
         }
-        Ok(edits)
+        Ok(match rewritten {
+            Some(body) => Step::Rewrite(edits, body),
+            None => Step::Continue(edits),
+        })
     }
 
     /// Callers who have not proved who they are learn nothing about routes, not even which there are.

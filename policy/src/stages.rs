@@ -165,6 +165,11 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     /// What the header section tells of the body, before any of it has come.
     fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<(), Refusal>;
 
-    /// The whole body, with its media type as the header section has it.
-    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<(), Refusal>;
+    /// The whole body, with its media type as the header section has it. What goes on in its place, if it is not to go on as
+    /// it is.
+    fn check_body(
+        &self,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+    ) -> Result<Option<Vec<u8>>, Refusal>;
 }

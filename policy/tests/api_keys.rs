@@ -56,7 +56,7 @@ impl Gate {
         let verdict = match step {
             Step::Continue(edits) => Ok(edits.into()),
             Step::Wait => return Err("wait".to_owned()),
-            Step::NeedBody => panic!("there is no body"),
+            Step::NeedBody | Step::Rewrite(..) => panic!("there is no body"),
             Step::Respond(reply) => {
                 let problem: Value = serde_json::from_slice(&reply.body).unwrap();
                 let has_challenge =

@@ -18,6 +18,18 @@ fn a_good_token_gets_through_with_an_assertion_in_place_of_the_token() {
 }
 
 #[test]
+fn the_upstream_is_told_of_the_body_that_it_gets() {
+    let mut fixture = Fixture::new();
+    let request = Request::predict(&fixture.token("caller"))
+        .with("content-digest", "sha-256=:AA==:")
+        .body("{\"text\":\"zero\u{200B}width\"}".as_bytes());
+    let edits = fixture.run(&request).unwrap();
+    assert!(edits.set.contains(&("content-length".to_owned(), "20".to_owned())));
+    assert!(edits.removed.contains(&"content-digest".to_owned()));
+    assert_eq!(fixture.verify_assertion(&edits), "alice");
+}
+
+#[test]
 fn an_api_key_gets_through() {
     let mut fixture = Fixture::new();
     let request =

@@ -126,14 +126,16 @@ impl StreamState {
 
     fn follow(&mut self, step: Step) -> Action {
         match step {
-            Step::Continue(edits) => match apply(MapType::HttpRequestHeaders, &edits) {
-                Ok(()) => {
-                    self.phase = Phase::Open;
-                    Action::Continue
+            Step::Continue(edits) => self.go_on(&edits),
+            Step::Rewrite(edits, body) => {
+                // From the beginning to whatever the end is.
+                let set = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, &body);
+                match set {
+                    Ok(()) => self.go_on(&edits),
+                    // What should be out of it would reach the upstream.
+                    Err(_) => self.fail("the body cannot be changed"),
                 }
-                // A header that should be gone would reach the upstream.
-                Err(()) => self.fail("a header field cannot be changed"),
-            },
+            }
             Step::Wait => {
                 self.phase = Phase::Waiting;
                 Action::Pause
@@ -144,6 +146,17 @@ impl StreamState {
                 Action::Pause
             }
             Step::Respond(reply) => self.respond(&reply),
+        }
+    }
+
+    fn go_on(&mut self, edits: &[HeaderEdit]) -> Action {
+        match apply(MapType::HttpRequestHeaders, edits) {
+            Ok(()) => {
+                self.phase = Phase::Open;
+                Action::Continue
+            }
+            // A header that should be gone would reach the upstream.
+            Err(()) => self.fail("a header field cannot be changed"),
         }
     }
 

@@ -72,7 +72,7 @@ impl Args {
             drive(&policy, &request, &fetched, &mut environment);
         let trace = environment.trace.take().unwrap_or_default();
         let verdict = match (&step, exchange.refused()) {
-            (Step::Continue(_), _) => Verdict::allow(),
+            (Step::Continue(_) | Step::Rewrite(..), _) => Verdict::allow(),
             (_, Some((reason, findings))) => {
                 Verdict::deny(reason, findings.iter().map(FoundIssue::from).collect())
             }
@@ -94,7 +94,7 @@ impl Args {
             Format::Json => format!("{:#}\n", explanation.to_json()),
         })?;
         match step {
-            Step::Continue(_) => Ok(()),
+            Step::Continue(_) | Step::Rewrite(..) => Ok(()),
             _ => Err(Failure::negative()),
         }
     }

@@ -31,7 +31,7 @@ impl Backend for PolicyBackend {
             eprintln!("portcullis: {warning}");
         }
         match (step, exchange.refused()) {
-            (Step::Continue(_), _) => Ok(Verdict::allow()),
+            (Step::Continue(_) | Step::Rewrite(..), _) => Ok(Verdict::allow()),
             (Step::Respond(_), Some((reason, findings))) => {
                 Ok(Verdict::deny(reason, findings.iter().map(FoundIssue::from).collect()))
             }

@@ -66,24 +66,27 @@ pub struct TextSection {
     pub control: Handling,
     /// Characters that a reader cannot see and that change what a program reads: zero-width spaces, bidirectional
     /// overrides, tag characters and the like. Joiners and marks that ordinary writing needs are
-    /// let through. Default: refuse.
+    /// let through. Default: strip. Text that was copied from a web page often has some.
     pub invisible: Handling,
 }
 
 impl Default for TextSection {
     fn default() -> Self {
-        Self { max_chars: 32 * 1024, control: Handling::Refuse, invisible: Handling::Refuse }
+        Self { max_chars: 32 * 1024, control: Handling::Refuse, invisible: Handling::Strip }
     }
 }
 
-/// What happens to a request that has it.
+/// What happens to characters of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Handling {
-    /// It is let through.
+    /// They are let through.
     Allow,
-    /// It is refused.
+    /// They are taken out, and the rest is let through. In the name of a member or of a form's field they are refused:
+    /// two names could become the same one.
+    Strip,
+    /// The request is refused.
     Refuse,
 }
 

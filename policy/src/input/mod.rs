@@ -1,6 +1,7 @@
 //! The input stage: what a caller brings.
 //!
-//! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads.
+//! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads. Where something in it
+//! is taken out or replaced, all other bytes stay as they came.
 
 mod json;
 mod media_type;
@@ -18,9 +19,10 @@ use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::stages::Inspect;
 
+use json::{JsonError, Step, Text};
 use media_type::{Kind, MediaType};
 use schema::Schema;
-use text::TextRules;
+use text::{TextRules, Unfit};
 
 /// The longest body that can be allowed, in bytes.
 const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
@@ -39,6 +41,7 @@ pub(crate) struct InputRules {
     json: JsonLimits,
     schema: Option<Schema>,
     text: TextRules,
+    names: TextRules,
 }
 
 impl InputRules {
@@ -71,12 +74,14 @@ impl InputRules {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
+        let text = TextRules::compile(section.text.unwrap_or_default());
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
             json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
             schema,
-            text: TextRules::compile(section.text.unwrap_or_default()),
+            text,
+            names: text.for_names(),
         })
     }
 
@@ -105,35 +110,84 @@ impl InputRules {
         )
     }
 
-    fn check_json(&self, body: &[u8]) -> Result<(), Refusal> {
-        let value = parse_json(body, self.json).map_err(|error| {
-            let reason = match error {
-                json::JsonError::TooDeep | json::JsonError::TooManyValues => Reason::JsonTooComplex,
-                _ => Reason::JsonInvalid,
-            };
-            Refusal::new(reason, format!("Expected {error}.")).finding("", error.to_string())
-        })?;
-        self.text.check_json(&value)?;
-        self.schema.as_ref().map_or(Ok(()), |schema| schema.check(&value))
+    fn check_json(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        // A schema needs the value; everything else does without, which is much of the time.
+        let value = match &self.schema {
+            Some(schema) => Some((schema, self.parse(body)?)),
+            None => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
+        };
+        let rewritten = json::rewrite(body, &mut |text| self.check_string(text))?;
+        if let Some((schema, value)) = value {
+            // What goes on is what must be of the form that the route takes.
+            let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
+            schema.check(&value)?;
+        }
+        Ok(rewritten)
+    }
+
+    fn parse(&self, body: &[u8]) -> Result<Value, Refusal> {
+        parse_json(body, self.json).map_err(refused_json)
     }
 
     /// Names and values must be what text may be, as if they stood in a JSON object.
-    fn check_form(&self, body: &[u8]) -> Result<(), Refusal> {
+    fn check_form(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
             Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
                 .finding("", error.to_string())
         })?;
-        let members = form.iter().map(|(name, value)| (name.to_owned(), value.into()));
-        self.text.check_json(&Value::Object(members.collect()))
+        let mut rewritten = form_urlencoded::Serializer::new(String::new());
+        let mut is_rewritten = false;
+        for (name, value) in form.iter() {
+            self.check_string(Text { path: &[], is_name: true, text: name })?;
+            let path = [Step::Member(name.into())];
+            let answer = self.check_string(Text { path: &path, is_name: false, text: value })?;
+            is_rewritten |= answer.is_some();
+            rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
+        }
+        Ok(is_rewritten.then(|| rewritten.finish().into_bytes()))
     }
 
-    fn check_text(&self, body: &[u8]) -> Result<(), Refusal> {
+    fn check_text(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        self.text.check_json(&Value::String(text.to_owned()))
+        let rewritten = self.check_string(Text { path: &[], is_name: false, text })?;
+        Ok(rewritten.map(String::into_bytes))
     }
+
+    /// One string of a body: what goes on in its place, if it is not to go on as it is.
+    fn check_string(
+        &self,
+        Text { path, is_name, text }: Text<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let rules = if is_name { &self.names } else { &self.text };
+        rules.check(text).map_err(|Unfit { reason, expected }| {
+            // The name itself may hold what was found, so it is not repeated.
+            Refusal::new(reason, format!("Expected {expected}.")).finding(pointer(path), expected)
+        })
+    }
+}
+
+fn refused_json(error: JsonError) -> Refusal {
+    let reason = match error {
+        JsonError::TooDeep | JsonError::TooManyValues => Reason::JsonTooComplex,
+        JsonError::Syntax { .. } | JsonError::DuplicateMember => Reason::JsonInvalid,
+    };
+    Refusal::new(reason, format!("Expected {error}.")).finding("", error.to_string())
+}
+
+/// A path as a JSON pointer (RFC 6901).
+fn pointer(path: &[Step<'_>]) -> String {
+    let mut pointer = String::new();
+    for step in path {
+        pointer.push('/');
+        match step {
+            Step::Item(index) => pointer.push_str(&index.to_string()),
+            Step::Member(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+        }
+    }
+    pointer
 }
 
 impl Inspect for InputRules {
@@ -163,13 +217,17 @@ impl Inspect for InputRules {
         Ok(())
     }
 
-    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<(), Refusal> {
+    fn check_body(
+        &self,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         if body.len() > self.max_body_bytes {
             return Err(self.too_large());
         }
         if body.is_empty() {
             return match &self.schema {
-                None => Ok(()),
+                None => Ok(None),
                 Some(_) => Err(Refusal::new(
                     Reason::BodyMissing,
                     "Send a JSON body of the form this route takes.",
@@ -217,6 +275,10 @@ mod tests {
     }
 
     fn body(body: &[u8]) -> Result<(), Reason> {
+        rewritten(body).map(drop)
+    }
+
+    fn rewritten(body: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
         rules().check_body(Some(b"application/json"), body).map_err(|refusal| refusal.reason)
     }
 
@@ -251,9 +313,32 @@ mod tests {
         assert_eq!(body(br#"{"text":7}"#), Err(Reason::SchemaViolated));
         assert_eq!(body(br#"{"text":""}"#), Err(Reason::SchemaViolated));
         assert_eq!(body(br#"{"text":"a","x":1}"#), Err(Reason::SchemaViolated));
-        assert_eq!(body(br#"{"text":"a\u202eb"}"#), Err(Reason::InvisibleCharacter));
+        assert_eq!(body(br#"{"text":"a\u0007b"}"#), Err(Reason::ControlCharacter));
         assert_eq!(body(br#"{"te\u0000xt":"a"}"#), Err(Reason::ControlCharacter));
         assert_eq!(body("[".repeat(50).as_bytes()), Err(Reason::JsonTooComplex));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_taken_out_and_all_else_stays() {
+        assert_eq!(rewritten(br#"{"text":"hello"}"#), Ok(None));
+        assert_eq!(
+            rewritten(b"{ \"text\" : \"a\\u202eb\xe2\x80\x8b\" }"),
+            Ok(Some(br#"{ "text" : "ab" }"#.to_vec()))
+        );
+        // A name that would become another one.
+        assert_eq!(rewritten(br#"{"te\u200bxt":"a"}"#), Err(Reason::InvisibleCharacter));
+        // What is left is not what the route takes.
+        assert_eq!(rewritten(br#"{"text":"\u200b"}"#), Err(Reason::SchemaViolated));
+    }
+
+    #[test]
+    fn findings_say_where() {
+        let section = InputSection::default();
+        let rules = InputRules::compile(&section, "input").unwrap();
+        let body = br#"{"a/b": [{"c": "x\u0000"}]}"#;
+        let refusal = rules.check_body(Some(b"application/json"), body).unwrap_err();
+        assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
+        assert_eq!(refusal.findings[0].expected, "no U+0000, found at character 1");
     }
 
     #[test]
@@ -265,16 +350,19 @@ mod tests {
             ..Default::default()
         };
         let rules = InputRules::compile(&section, "input").unwrap();
-        let body = |body: &[u8]| {
+        let rewritten = |body: &[u8]| {
             rules.check_body(Some(form.as_bytes()), body).map_err(|refusal| refusal.reason)
         };
+        let body = |body: &[u8]| rewritten(body).map(drop);
         assert_eq!(body(b"grant_type=client_credentials&scope=a+b"), Ok(()));
         assert_eq!(body(b"scope=a&sc%6fpe=b"), Err(Reason::FormInvalid));
         assert_eq!(body(b"a=%zz"), Err(Reason::FormInvalid));
         assert_eq!(body(br#"{"a":"b"}"#), Err(Reason::FormInvalid));
         assert_eq!(body(b"a=1&b=2&c=3&d=4&e=5"), Err(Reason::FormInvalid));
         assert_eq!(body(b"a=%00"), Err(Reason::ControlCharacter));
-        assert_eq!(body(b"a=%E2%80%AE"), Err(Reason::InvisibleCharacter));
+        assert_eq!(body(b"a%E2%80%AE=a"), Err(Reason::InvisibleCharacter));
+        assert_eq!(rewritten(b"a=b+c&d=x%E2%80%AE%26"), Ok(Some(b"a=b+c&d=x%26".to_vec())));
+        assert_eq!(rewritten(b"a=b+c&d=x%26"), Ok(None));
         assert_eq!(body(b"%00=a"), Err(Reason::ControlCharacter));
     }
 

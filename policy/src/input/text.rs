@@ -1,93 +1,78 @@
 //! What text may hold.
 
-use serde_json::Value;
-
 use crate::document::{Handling, TextSection};
-use crate::problem::{Reason, Refusal};
+use crate::problem::Reason;
 
 /// A compiled `input.text` section.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TextRules {
     max_chars: usize,
-    refuse_control: bool,
-    refuse_invisible: bool,
+    control: Handling,
+    invisible: Handling,
 }
 
 impl TextRules {
     pub(super) fn compile(section: TextSection) -> Self {
         Self {
             max_chars: section.max_chars as usize,
-            refuse_control: section.control == Handling::Refuse,
-            refuse_invisible: section.invisible == Handling::Refuse,
+            control: section.control,
+            invisible: section.invisible,
         }
     }
 
-    /// Every string in a value, member names included.
-    pub(super) fn check_json(self, value: &Value) -> Result<(), Refusal> {
-        // Depth is bounded by the parser. The path is put together only when something was found.
-        self.check_value(value).map_err(|Found { reason, expected, path }| {
-            let at: String = path.iter().rev().map(|part| format!("/{}", escape(part))).collect();
-            Refusal::new(reason, format!("Expected {expected}.")).finding(at, expected)
-        })
+    /// The rules for names: there is nothing to take out of them that could not make two into one.
+    pub(super) fn for_names(self) -> Self {
+        let refused = |handling| match handling {
+            Handling::Strip => Handling::Refuse,
+            other => other,
+        };
+        Self { control: refused(self.control), invisible: refused(self.invisible), ..self }
     }
 
-    fn check_value(self, value: &Value) -> Result<(), Found> {
-        match value {
-            Value::String(text) => self.check_text(text),
-            Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-                self.check_value(item).map_err(|found| found.within(&index.to_string()))
-            }),
-            Value::Object(members) => members.iter().try_for_each(|(name, item)| {
-                // The name itself may hold what was found, so it is not repeated.
-                self.check_text(name)?;
-                self.check_value(item).map_err(|found| found.within(name))
-            }),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-        }
-    }
-
-    fn check_text(self, text: &str) -> Result<(), Found> {
+    /// The text as it may go on: another one where characters were taken out.
+    pub(super) fn check(self, text: &str) -> Result<Option<String>, Unfit> {
         // No text has more characters than bytes.
         if text.len() > self.max_chars && text.chars().count() > self.max_chars {
             let expected = format!("at most {} characters", self.max_chars);
-            return Err(Found { reason: Reason::TextTooLong, expected, path: Vec::new() });
+            return Err(Unfit { reason: Reason::TextTooLong, expected });
         }
         // Printable ASCII, the usual case, is seen eight bytes at a time by the compiler.
         if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Ok(());
+            return Ok(None);
         }
+        let mut strips = false;
         for (index, character) in text.chars().enumerate() {
-            let reason = if self.refuse_control && is_control(character) {
-                Reason::ControlCharacter
-            } else if self.refuse_invisible && is_invisible(character) {
-                Reason::InvisibleCharacter
-            } else {
-                continue;
-            };
-            let expected = format!("no U+{:04X}, found at character {index}", u32::from(character));
-            return Err(Found { reason, expected, path: Vec::new() });
+            let (handling, reason) = self.handling(character);
+            match handling {
+                Handling::Allow => {}
+                Handling::Strip => strips = true,
+                Handling::Refuse => {
+                    let number = u32::from(character);
+                    let expected = format!("no U+{number:04X}, found at character {index}");
+                    return Err(Unfit { reason, expected });
+                }
+            }
         }
-        Ok(())
+        let stays = |character: &char| self.handling(*character).0 != Handling::Strip;
+        Ok(strips.then(|| text.chars().filter(stays).collect()))
+    }
+
+    fn handling(self, character: char) -> (Handling, Reason) {
+        if is_control(character) {
+            (self.control, Reason::ControlCharacter)
+        } else if is_invisible(character) {
+            (self.invisible, Reason::InvisibleCharacter)
+        } else {
+            (Handling::Allow, Reason::TextInvalid)
+        }
     }
 }
 
-/// Something found, and where: the path from the inside out.
-struct Found {
-    reason: Reason,
-    expected: String,
-    path: Vec<String>,
-}
-
-impl Found {
-    fn within(mut self, part: &str) -> Self {
-        self.path.push(part.to_owned());
-        self
-    }
-}
-
-/// RFC 6901 §3.
-fn escape(part: &str) -> String {
-    part.replace('~', "~0").replace('/', "~1")
+/// Why a text cannot be let through.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unfit {
+    pub(super) reason: Reason,
+    pub(super) expected: String,
 }
 
 /// C0, DEL and C1, but for what ordinary text has: tab, line feed, carriage return.
@@ -116,14 +101,14 @@ fn is_invisible(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn check(text: &str) -> Result<(), Reason> {
-        TextRules::compile(TextSection { max_chars: 40, ..TextSection::default() })
-            .check_json(&json!(text))
-            .map_err(|refusal| refusal.reason)
+    fn rules(control: Handling, invisible: Handling) -> TextRules {
+        TextRules::compile(TextSection { max_chars: 40, control, invisible })
+    }
+
+    fn check(text: &str) -> Result<Option<String>, Reason> {
+        rules(Handling::Refuse, Handling::Refuse).check(text).map_err(|unfit| unfit.reason)
     }
 
     #[test]
@@ -138,35 +123,42 @@ mod tests {
             "日本語、한국어",
             "Ünïcödé",
         ] {
-            assert_eq!(check(text), Ok(()), "{text}");
+            assert_eq!(check(text), Ok(None), "{text}");
         }
     }
 
     #[test]
-    fn what_nobody_sees_is_refused() {
+    fn what_nobody_sees_is_refused_or_taken_out() {
         let tags: String =
             "ignore".bytes().map(|b| char::from_u32(0xE0000 + u32::from(b)).unwrap()).collect();
-        for text in
-            ["a\u{200B}b", "a\u{202E}b", "\u{2066}a", &tags, "a\u{E0100}", "\u{FEFF}a", "\u{3164}"]
-        {
+        let strip = rules(Handling::Strip, Handling::Strip);
+        for text in [
+            "a\u{200B}b",
+            "a\u{202E}b",
+            "\u{2066}ab",
+            &format!("a{tags}b"),
+            "ab\u{E0100}",
+            "\u{FEFF}ab",
+        ] {
             assert_eq!(check(text), Err(Reason::InvisibleCharacter), "{text:?}");
+            assert_eq!(strip.check(text), Ok(Some("ab".to_owned())), "{text:?}");
         }
-        for text in ["a\0", "\u{1b}[31m", "a\u{85}b", "\u{7f}"] {
+        for text in ["a\0b", "\u{1b}ab", "a\u{85}b", "\u{7f}ab"] {
             assert_eq!(check(text), Err(Reason::ControlCharacter), "{text:?}");
+            assert_eq!(strip.check(text), Ok(Some("ab".to_owned())), "{text:?}");
         }
+    }
+
+    #[test]
+    fn one_that_is_taken_out_does_not_hide_one_that_is_refused() {
+        let rules = rules(Handling::Refuse, Handling::Strip);
+        let unfit = rules.check("a\u{200B}\0").unwrap_err();
+        assert_eq!(unfit.expected, "no U+0000, found at character 2");
     }
 
     #[test]
     fn length_is_in_characters() {
-        assert_eq!(check(&"é".repeat(40)), Ok(()));
+        assert_eq!(check(&"é".repeat(40)), Ok(None));
         assert_eq!(check(&"é".repeat(41)), Err(Reason::TextTooLong));
-    }
-
-    #[test]
-    fn findings_say_where() {
-        let rules = TextRules::compile(TextSection::default());
-        let refusal = rules.check_json(&json!({"a/b": [{"c": "x\u{0}"}]})).unwrap_err();
-        assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
-        assert_eq!(refusal.findings[0].expected, "no U+0000, found at character 1");
     }
 }

@@ -143,6 +143,10 @@ impl Fixture {
         self.audit = exchange.finish(&mut self.runtime).unwrap();
         match step {
             Step::Continue(edits) => Ok(edits.into()),
+            Step::Rewrite(edits, body) => {
+                self.body = body;
+                Ok(edits.into())
+            }
             Step::Respond(reply) => Err(reply),
             Step::NeedBody => panic!("asked for the body twice"),
             Step::Wait => panic!("nothing is fetched here"),

@@ -2,13 +2,21 @@
 //!
 //! serde_json refuses trailing bytes, a byte order mark, invalid UTF-8, lone surrogates and numbers out of range. What it
 //! lets pass and parsers disagree on, duplicate member names, is refused here, and so is what would cost
-//! too much. One pass builds the value.
+//! too much. One pass builds the value, where one is needed.
 
+mod strings;
+#[cfg(test)]
+mod suite;
+
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+pub(crate) use strings::{Step, Text, rewrite};
 
 /// How large JSON may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +55,17 @@ impl fmt::Display for JsonError {
 
 /// Reads one JSON text and nothing after it.
 pub(crate) fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    read(bytes, limits, true)
+}
+
+/// The same without building the value, which would be most of what it costs.
+pub(crate) fn check(bytes: &[u8], limits: JsonLimits) -> Result<(), JsonError> {
+    read(bytes, limits, false).map(drop)
+}
+
+fn read(bytes: &[u8], limits: JsonLimits, builds: bool) -> Result<Value, JsonError> {
     let state = State {
+        builds,
         max_depth: limits.max_depth,
         values_left: Cell::new(limits.max_values),
         failure: RefCell::new(None),
@@ -70,6 +88,8 @@ fn is_recursion_limit(error: &serde_json::Error) -> bool {
 }
 
 struct State {
+    /// Whether the value is wanted; null stands for all of it where not.
+    builds: bool,
     max_depth: u32,
     values_left: Cell<u32>,
     /// What we refused ourselves: serde errors carry only text.
@@ -148,7 +168,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(if self.state.builds { value.into() } else { Value::Null })
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
@@ -159,7 +179,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let seed = self.deeper()?;
         let mut array = Vec::new();
         while let Some(item) = items.next_element_seed(seed)? {
-            array.push(item);
+            if self.state.builds {
+                array.push(item);
+            }
         }
         Ok(Value::Array(array))
     }
@@ -167,15 +189,74 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let seed = self.deeper()?;
         let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
+        let mut names = Names::default();
+        while let Some(name) = members.next_key_seed(Name)? {
             self.state.count()?;
-            if object.contains_key(&name) {
+            let builds = self.state.builds;
+            let owned = if builds { name.clone().into_owned() } else { String::new() };
+            if !names.insert(name) {
                 return Err(self.state.fail(JsonError::DuplicateMember));
             }
             let value = members.next_value_seed(seed)?;
-            object.insert(name, value);
+            if builds {
+                object.insert(owned, value);
+            }
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// The names of an object.
+#[derive(Default)]
+struct Names<'de> {
+    /// The first ones: most objects have no more, and to compare a few costs less than to keep them sorted.
+    few: Vec<Cow<'de, str>>,
+    many: BTreeSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    const FEW: usize = 12;
+
+    /// Whether it is a new one.
+    fn insert(&mut self, name: Cow<'de, str>) -> bool {
+        if self.few.contains(&name) {
+            return false;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+            return true;
+        }
+        self.many.insert(name)
+    }
+}
+
+/// A member's name, escapes resolved: borrowed where it has none.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -200,6 +281,15 @@ mod tests {
 
     #[test]
     fn duplicate_members_are_refused_however_written() {
+        let many = |last: &str| {
+            let names: Vec<_> = (0..40).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{},\"{last}\":0}}", names.join(","))
+        };
+        let limits = JsonLimits { max_depth: 4, max_values: 100 };
+        for name in ["0", "11", "12", "39", "\\u0031\\u0032"] {
+            assert_eq!(parse(many(name).as_bytes(), limits), Err(JsonError::DuplicateMember));
+        }
+        assert!(parse(many("40").as_bytes(), limits).is_ok());
         assert_eq!(error(br#"{"a":1,"a":1}"#), JsonError::DuplicateMember);
         assert_eq!(error(br#"{"a":1,"\u0061":2}"#), JsonError::DuplicateMember);
         assert_eq!(error(br#"[{"b":{"a":1,"a":{}}}]"#), JsonError::DuplicateMember);
@@ -241,6 +331,7 @@ mod tests {
         /// Never accepts what serde_json's own reader would not, and then sees the same.
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{}:,"a\\u01 e.-]{0,40}"#) {
+            prop_assert_eq!(check(text.as_bytes(), LIMITS), parse(text.as_bytes(), LIMITS).map(drop));
             if let Ok(value) = parse(text.as_bytes(), LIMITS) {
                 prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(value));
             }
