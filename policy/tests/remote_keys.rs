@@ -91,7 +91,7 @@ impl Machine {
                     self.tick();
                     self.runtime.advance_seconds(1);
                 }
-                Step::NeedBody => panic!("there is none"),
+                Step::NeedBody | Step::Rewrite(..) => panic!("there is none"),
             }
         }
         panic!("waits for ever");
