@@ -94,7 +94,10 @@ fn remote(tokens: &Tokens<'_>, colon: usize, slashes: usize, scheme: Token, find
         return;
     }
     let last = tokens.last();
-    let is_cut = tokens.is_last && last.is(b'?') && !last.spaced && tokens.len() - colon < 40;
+    let is_cut = tokens.is_last
+        && last.is(b'?')
+        && tokens.len() - colon < 40
+        && (colon + 1..tokens.len()).all(|index| !tokens.at(index).spaced);
     let opener = tokens.before(colon, 2);
     let is_value = opener.is(b'=') && tokens.before(colon, 3).is(WORD);
     let extension = (3..40).find(|offset| {

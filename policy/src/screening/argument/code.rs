@@ -95,7 +95,7 @@ fn call(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
     let is_common = matches!(word, b"print" | b"include" | b"assert" | b"compile" | b"runtime" | b"spawn" | b"fork" | b"glob"
         | b"system" | b"exec" | b"eval" | b"require" | b"chr" | b"md5" | b"array_map" | b"getattr" | b"readlines" | b"dl" | b"subprocess");
     let is_member = left.is(b'.');
-    let is_breakout = matches!(left.shape, b';' | b'@' | b'\'' | b'"' | b'+' | b'.' | b'{' | b'|' | b'&' | b'(' | b'=' | b'-');
+    let is_breakout = matches!(left.shape, b';' | b'@' | b'\'' | b'"' | b'+' | b'.' | b'{' | b'|' | b'&' | b'(' | b'=' | b'-' | super::tokens::AND | super::tokens::OR);
     let is_first = left.is_end() && tokens.is_first;
     match word {
         b"eval" | b"exec" | b"system" | b"assert" | b"spawn" | b"fork" if is_literal && (is_first || is_breakout) => Some(("code_call", 0.7)),

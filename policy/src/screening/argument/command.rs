@@ -70,7 +70,7 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static
         || matches!(next.shape, b';' | b'|' | b'&' | OR | AND | b'`' | b'>' | b'<' | b'$' | b'#')
         || matches!(next.shape, b'\'' | b'"' | b')' | b'}') && !next.spaced
         || next.is_glued(b'\\');
-    let is_option = is_argument(tokens, index + 1);
+    let is_option = is_argument(tokens, index + 1) || is_sure && is_windows_verb(tokens, index);
     if token.has(COMMAND) {
         let is_call = next.is_glued(b'(') || next.is_glued(b'=') || next.is_glued(b':');
         let is_glued = next.is_glued(b'.') || next.is_glued(b'-') || next.is_glued(WORD);
@@ -237,14 +237,23 @@ fn alone(tokens: &Tokens<'_>, start: usize) -> Option<(&'static str, f32)> {
     if token.has(COMMAND) && is_piped && next.shape != b';' {
         return Some(("command_line", 0.6));
     }
-    let word = tokens.word(token);
+    is_windows_verb(tokens, index).then_some(("command_line", 0.6))
+}
+
+/// `net user`, `reg add`, `type %systemroot%`.
+fn is_windows_verb(tokens: &Tokens<'_>, index: usize) -> bool {
+    let next = tokens.at(index + 1);
     let verb = tokens.word(next);
-    let is_windows = word == b"net" && matches!(verb, b"user" | b"localgroup" | b"share" | b"use" | b"view" | b"group")
-        || word == b"reg" && matches!(verb, b"add" | b"query" | b"delete" | b"save")
-        || word == b"which" && next.has(COMMAND)
-        || word == b"netsh" && next.is(WORD)
-        || word == b"sc" && verb == b"query";
-    (is_windows && next.spaced).then_some(("command_line", 0.6))
+    next.spaced
+        && match tokens.word(tokens.at(index)) {
+            b"net" => matches!(verb, b"user" | b"localgroup" | b"share" | b"use" | b"view" | b"group" | b"start"),
+            b"reg" => matches!(verb, b"add" | b"query" | b"delete" | b"save"),
+            b"sc" => verb == b"query",
+            b"which" => next.has(COMMAND),
+            b"netsh" => next.is(WORD),
+            b"type" | b"dir" | b"copy" | b"echo" => next.is(b'%') && tokens.at(index + 2).is_glued(WORD),
+            _ => false,
+        }
 }
 
 /// Whether what looks like an argument is one for a program whose name is a word as well.

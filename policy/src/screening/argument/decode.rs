@@ -155,6 +155,9 @@ fn percent(rest: &[u8]) -> Step {
     if rest.get(1) == Some(&b'u') {
         return Some((6, Output::code(hex(rest.get(2..6)?)?)));
     }
+    if rest.get(1) == Some(&b'%') {
+        return nested(rest);
+    }
     let pair = rest.get(1..3)?;
     let Some(byte) = hex(pair) else {
         // `%bg%qf`: digits that a lenient decoder takes for hexadecimal.
@@ -169,6 +172,17 @@ fn percent(rest: &[u8]) -> Step {
         0x80.. => Some((3, Output::byte(u8::try_from(byte).ok()?))),
         _ => Some((3, Output::code(byte))),
     }
+}
+
+/// `%%32%65` and `%%32%%65`: each digit of `%2e` encoded by itself.
+fn nested(rest: &[u8]) -> Step {
+    let digit = |at: usize| {
+        let code = hex(rest.get(at + 1..at + 3)?).filter(|_| rest.get(at) == Some(&b'%'))?;
+        char::from_u32(code)?.to_digit(16)
+    };
+    let first = digit(1)?;
+    let at = if rest.get(4..6) == Some(b"%%") { 5 } else { 4 };
+    Some((at + 3, Output::code(first * 16 + digit(at)?)))
 }
 
 /// `%c0%ae` is a dot in two bytes; what is not even that (`%c0%qf`, `%c0%2f`) has served as well.

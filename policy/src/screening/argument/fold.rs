@@ -33,8 +33,11 @@ pub(super) fn fold(character: char) -> Fold {
         0x1d400..=0x1d6a3 => ascii((code - 0x1d400) % 26 + 0x61),
         0x1d7ce..=0x1d7ff => ascii((code - 0x1d7ce) % 10 + 0x30),
         0xe0020..=0xe007e => ascii(code - 0xe0000),
-        // A private place of a font that IIS decoded to a slash.
-        0xf025 => Fold::Ascii(b'/'),
+        // Private places that were decoded to a slash once.
+        0xefc8 | 0xf025 => Fold::Ascii(b'/'),
+        // Signs of markup with the eighth bit set.
+        0xbc => Fold::Ascii(b'<'),
+        0xbe => Fold::Ascii(b'>'),
         // Most of what is written in other alphabets is not looked up.
         0x100..=0x5ff | 0x2000..=0x22ff | 0x3002 | 0xa789 => listed(character),
         _ => Fold::Keep,

@@ -51,7 +51,7 @@ pub(super) const ATTRIBUTE: Marks = 1 << 34;
 pub(super) const NEGATION: Marks = 1 << 35;
 
 const WORDS: [(Marks, &str); 36] = [
-    (LOGIC, "or and xor having where when rlike div mod orand"),
+    (LOGIC, "or and xor div mod"),
     (NEGATION, "not binary distinct all"),
     (COMPARE, "like rlike regexp between in is glob similar sounds isnull notnull match contains ilike collate ilike \
         overlaps"),

@@ -22,7 +22,7 @@ mod sql;
 mod template;
 mod tokens;
 
-use super::Detection;
+use super::{Detection, Kind};
 use decode::View;
 use findings::Findings;
 use lexicon::Lexicon;
@@ -72,6 +72,14 @@ impl ArgumentScreen {
             let tokens = Tokens::read(part, &self.lexicon, start == 0, is_last);
             let mut findings = Findings::default();
             inspect(&tokens, is_decoded, &mut findings);
+            if is_decoded {
+                let origin = |at: u32| view.source(start.saturating_add(usize::try_from(at).unwrap_or(0)));
+                let encoded = |at: u32| text.as_bytes().get(origin(at)..).unwrap_or_default();
+                let hidden = tokens.iter().find(|(_, token)| token.is(b'<') && script::is_hidden(encoded(token.start)));
+                if let Some((_, token)) = hidden {
+                    findings.add(Kind::Xss, "hidden_bracket", 0.5, token, token);
+                }
+            }
             findings.report(text, |at| view.source(start.saturating_add(at)), found);
             if is_last {
                 return;
@@ -113,6 +121,9 @@ fn inspect(tokens: &Tokens<'_>, is_decoded: bool, findings: &mut Findings) {
 /// Whether there is any sign in the text that an attack needs. Most arguments are words and numbers.
 fn may_hold_anything(bytes: &[u8]) -> bool {
     let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b',' | b'_' | b'-');
-    let is_command = |bytes: &[u8]| bytes.iter().any(|byte| *byte == b' ');
-    !bytes.iter().all(is_harmless) || is_command(bytes)
+    let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(magic));
+    !bytes.iter().all(is_harmless)
+        || bytes.contains(&b' ')
+        || bytes.windows(2).any(|pair| pair == b".." || pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
+        || [&b"li4vli4v"[..], b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"].into_iter().any(begins)
 }

@@ -26,6 +26,8 @@ impl Path {
         let found = match token.shape {
             b'/' | b'\\' => self.separator(tokens, index, token),
             WORD if token.has(SECRET_FILE) => file(tokens, index, token),
+            // `../../` in Base64.
+            WORD if tokens.word(token).starts_with(b"li4vli4v") => Some(("traversal", 0.8)),
             _ => None,
         };
         if let Some((rule, score)) = found {
@@ -64,6 +66,7 @@ impl Path {
             self.last = token.end;
             return match (self.steps, is_long || marks > 0) {
                 (1, false) if length <= 4 => Some(("step", 0.6)),
+                (1, true) if dots >= 8 => Some(("step", 0.6)),
                 (1, _) => Some(("step", 0.3)),
                 _ => Some(("traversal", 0.95)),
             };
@@ -104,6 +107,7 @@ fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static s
         b"var" | b"usr" | b"opt" if is_below => match tokens.word(below) {
             b"log" | b"spool" | b"mail" | b"adm" | b"run" | b"lib" | b"www" | b"local" if is_whole => 0.7,
             b"log" => 0.5,
+            _ if is_whole && tokens.word(name) == b"var" => 0.5,
             _ => 0.3,
         },
         b"root" | b"sys" | b"dev" | b"boot" if is_below && is_whole => 0.5,

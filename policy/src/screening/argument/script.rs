@@ -83,10 +83,11 @@ impl Script {
         let word = tokens.at(at + 1);
         let is_close = !word.spaced;
         match tokens.word(word) {
+            b"doctype" if is_close && tokens.is_word(at + 2, "html") => Some(("doctype", 0.3)),
             b"doctype" | b"entity" if is_close => Some(("doctype", 0.6)),
             b"import" if is_close => Some(("import", 0.8)),
             b"xml" if is_close => {
-                let is_style = tokens.is_word(at + 2, "stylesheet") || tokens.at(at + 2).is(b'-');
+                let is_style = matches!(tokens.at(at + 2).shape, b'-' | b':');
                 Some(("xml", if is_style { 0.7 } else { 0.3 }))
             }
             _ if word.is(DASHES) => {
@@ -109,6 +110,11 @@ impl Script {
         if next.is(b'=') {
             return self.attribute(tokens, index, word);
         }
+        if token.has(SCRIPT_SCHEME) && self.in_tag {
+            let is_value = tokens.before(index, 1).is_quote() && tokens.before(index, 2).is(b'=');
+            let is_attribute = is_value && matches!(tokens.word(tokens.before(index, 3)), b"href" | b"src" | b"action");
+            return is_attribute.then_some(("scheme", 0.6));
+        }
         if token.marks & (SCRIPT_FUNCTION | SCRIPT_OBJECT) == 0 {
             return None;
         }
@@ -129,6 +135,19 @@ impl Script {
             let is_plain = matches!(property, b"body" | b"name" | b"open" | b"url" | b"hash");
             let is_weak = matches!(word, b"this" | b"string" | b"history" | b"function" | b"parent");
             return Some(("script_object", if is_plain || is_weak && property != b"fromcharcode" { 0.4 } else { 0.6 }));
+        }
+        let is_browser = matches!(word, b"document" | b"window" | b"navigator" | b"location" | b"globalthis");
+        if is_browser && next.is_glued(b'.') && tokens.at(index + 2).is_glued(WORD) && tokens.at(index + 3).is_glued(b'(') {
+            return Some(("script_object", 0.5));
+        }
+        // `[1].find(alert)`, `a=alert,a(1)`.
+        let is_passed = matches!(word, b"alert" | b"prompt" | b"confirm" | b"eval")
+            && matches!(left.shape, b'(' | b'=' | b',')
+            && !token.spaced
+            && matches!(next.shape, b')' | b',' | b';')
+            && !next.spaced;
+        if is_passed {
+            return Some(("script_reference", 0.6));
         }
         let is_indexed = next.is_glued(b'[') && (tokens.at(index + 2).is_quote() || tokens.at(index + 2).is(b'/'));
         if token.has(SCRIPT_OBJECT) && is_indexed && word != b"this" {
@@ -155,6 +174,9 @@ impl Script {
                 () if self.in_tag && event.len() >= 3 && (is_event || is_separate) => Some(("event", 0.9)),
                 () if is_event && is_marked => Some(("event", 0.8)),
                 () if is_event && is_separate => Some(("event", 0.6)),
+                () if self.has_markup && self.has_quote && is_separate && !matches!(event, b"ce" | b"ly" | b"to") => {
+                    (event.len() >= 3).then_some(("event", 0.6))
+                }
                 () => None,
             };
         }
@@ -166,6 +188,9 @@ impl Script {
             | b"seeksegmenttime" | b"folder" if self.in_tag => Some(("attribute", 0.6)),
             _ if self.in_tag && left.is(b':') && tokens.is_word(index.saturating_sub(2), "xlink") => {
                 Some(("attribute", 0.6))
+            }
+            _ if self.in_tag && left.is(b':') && tokens.is_word(index.saturating_sub(2), "xmlns") => {
+                Some(("namespace", 0.6))
             }
             b"xmlns" if self.in_tag => Some(("namespace", 0.6)),
             _ => None,
@@ -241,6 +266,19 @@ fn data(tokens: &Tokens<'_>, colon: usize) -> Option<(&'static str, f32)> {
         _ => next.is(b',') || next.is(b';'),
     };
     runs.then_some(("data_scheme", 0.7))
+}
+
+/// Whether a `<` was written so as not to be seen: `&#0060`, `&#x3c` without an end, `\x3c`. `&lt;` and `&#60;` are
+/// what careful programs write.
+pub(super) fn is_hidden(encoded: &[u8]) -> bool {
+    let lowered: Vec<u8> = encoded.iter().take(16).map(u8::to_ascii_lowercase).collect();
+    if lowered.starts_with(b"\\x3c") || lowered.starts_with(b"\\u003c") || lowered.starts_with(b"\\u{3c}") {
+        return true;
+    }
+    let Some(digits) = lowered.strip_prefix(b"&#") else { return false };
+    let digits = digits.strip_prefix(b"x").unwrap_or(digits);
+    let length = digits.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    digits.starts_with(b"0") || digits.get(length) != Some(&b';')
 }
 
 /// Whether the bytes before `end` are `javascript` or `vbscript`, but for blanks and control characters.

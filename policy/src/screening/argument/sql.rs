@@ -31,33 +31,47 @@ pub(super) struct Sql<'a, 'b> {
     doubles: usize,
     /// Whether the text ends in a comment.
     ends_in_comment: bool,
+    /// Whether it ends in an operator and a string that is not closed: `or '1`.
+    ends_in_string: bool,
 }
 
 impl<'a, 'b> Sql<'a, 'b> {
     pub(super) fn new(tokens: &'a Tokens<'b>) -> Self {
         let is_lead = |token: &Token| {
-            token.is_quote() || matches!(token.shape, NUMBER | b'(' | b')' | b'-' | b'+' | b',' | b'*' | b'%' | b'@')
+            token.is_quote() || matches!(
+                    token.shape,
+                    NUMBER | b'(' | b')' | b'-' | b'+' | b',' | b'*' | b'%' | b'@' | b'.' | b'/' | b'#' | DASHES | COMMENT
+                )
         };
         let lead = if tokens.is_first { tokens.iter().take_while(|(_, token)| is_lead(token)).count() } else { 0 };
         let ends_in_comment = tokens.is_last && {
             let mut last = tokens.len();
             // `-- -`, `--+`, `#"`.
-            while matches!(tokens.before(last, 1).shape, b'-' | b'+' | b' ' | b'\'' | b'"' | b';' | b')')
+            while matches!(tokens.before(last, 1).shape, b'-' | b'+' | b'\'' | b'"' | b';' | b')')
                 && last > 1
                 && tokens.len() - last < 3
             {
                 last -= 1;
             }
-            is_comment(tokens.before(last, 1))
+            // `-- -a`.
+            let is_remark = tokens.before(last, 1).is(WORD) && tokens.before(last, 2).is_glued(b'-') | tokens.before(last, 2).is(b'-') && tokens.before(last, 3).is(DASHES);
+            is_comment(tokens.before(last, 1)) || is_remark
         };
-        Self { tokens, lead, singles: 0, doubles: 0, ends_in_comment }
+        let ends_in_string = tokens.is_last && {
+            let end = tokens.len();
+            let quote = if tokens.before(end, 1).is_quote() { 1 } else { 2 };
+            let operator = tokens.before(end, quote + 1);
+            tokens.before(end, quote).is_quote() && is_operator(operator)
+        };
+        Self { tokens, lead, singles: 0, doubles: 0, ends_in_comment, ends_in_string }
     }
 
     /// Looks at what begins with the token at `index`. To be called for each in turn.
     pub(super) fn look(&mut self, index: usize, token: Token, findings: &mut Findings) {
         let score = match token.shape {
             b'\'' | b'"' | b'`' => self.quote(index, token),
-            OR | AND | b'|' | b'&' | b'^' => self.logic(index),
+            OR | AND => self.logic(index),
+            b'|' | b'&' | b'^' => self.operator(index),
             b';' => self.stacked(index),
             b'@' => self.variable(index),
             b',' => self.nulls(index),
@@ -123,10 +137,11 @@ impl<'a, 'b> Sql<'a, 'b> {
 
     fn quote(&mut self, index: usize, token: Token) -> Option<(&'static str, f32)> {
         let (before, after) = (self.tokens.before(index, 1), self.tokens.at(index + 1));
+        let is_ending = matches!(self.tokens.word(after), b"s" | b"t" | b"re" | b"ll" | b"ve" | b"d" | b"m");
         let is_apostrophe = before.is(WORD)
             && !token.spaced
             && after.is_glued(WORD)
-            && !after.has(LOGIC | UNION | SELECT | COMPARE | CLAUSE);
+            && (is_ending || !after.has(LOGIC | UNION | SELECT | COMPARE | CLAUSE));
         if is_apostrophe {
             return None;
         }
@@ -145,7 +160,7 @@ impl<'a, 'b> Sql<'a, 'b> {
         if is_comment(comment) && (is_start || !token.spaced) && token.shape != b'`' {
             let follows = self.tokens.at(next + 1);
             let is_last = follows.is_end() && self.tokens.is_last;
-            let is_marked = comment.shape != b'#' || next > index + 1 || !comment.spaced;
+            let is_marked = comment.shape != b'#' || next > index + 1 || !comment.spaced || index <= 1;
             if is_last && is_marked || self.ends_in_comment && self.is_breakout(index) && next > index + 1 {
                 return Some(("quote_comment", 0.8));
             }
@@ -162,6 +177,14 @@ impl<'a, 'b> Sql<'a, 'b> {
         let is_value = matches!(left.shape, NUMBER | b')' | b']' | b'*' | DASHES | COMMENT | b'#' | b'%' | b';');
         let (first, next) = self.operand(index + 1)?;
         let is_word_operator = self.tokens.at(index).is(WORD);
+        if is_lead && self.is_same(index + 1, next) {
+            return Some(("tautology", 0.7));
+        }
+        // `"MOD" "KITCHEN"`: a word in quotation marks.
+        let is_quoted_word = left.is(b'"') && is_word_operator && !self.tokens.at(index).spaced && self.tokens.at(index + 1).is_glued(b'"');
+        if is_quoted_word {
+            return None;
+        }
         if let Some(after) = self.comparison(next) {
             let second = self.operand(after);
             let is_strong = first != Operand::Word;
@@ -169,9 +192,15 @@ impl<'a, 'b> Sql<'a, 'b> {
             let is_call = matches!(first, Operand::Call | Operand::Select);
             return match () {
                 () if is_breakout && (is_strong || second.is_some()) => Some(("tautology", 0.95)),
-                () if is_strong && has_second && (is_lead || is_quote || is_value) => Some(("tautology", 0.9)),
+                () if is_strong && has_second && (is_lead || is_quote || is_value && !left.is(NUMBER)) => {
+                    Some(("tautology", 0.9))
+                }
+                // After a number in prose: only `1=1`, not `3 + 6 = 9`.
+                () if is_strong && has_second && is_value && next == index + 2 => Some(("tautology", 0.6)),
                 () if is_lead && (is_strong || has_second) => Some(("tautology", 0.8)),
-                () if is_strong && has_second && left.is(WORD) => Some(("tautology", 0.7)),
+                () if is_strong && has_second && left.is(WORD) && !self.tokens.at(next).is(WORD) => {
+                    Some(("tautology", 0.7))
+                }
                 () if self.ends_in_comment && (is_quote || is_value || left.is(WORD)) => Some(("tautology", 0.8)),
                 () if is_value && is_call && is_word_operator => Some(("tautology", 0.7)),
                 () => None,
@@ -182,7 +211,14 @@ impl<'a, 'b> Sql<'a, 'b> {
         let is_known_call = first == Operand::Select || first == Operand::Call && self.calls_sql(index + 1);
         match () {
             () if is_breakout && matches!(first, Operand::Call | Operand::Select) => Some(("logic_call", 0.9)),
-            () if is_breakout && first == Operand::Quoted => Some(("logic_quote", 0.7)),
+            () if is_breakout && first == Operand::Quoted => {
+                Some(("logic_quote", if self.tokens.len() <= 40 { 0.7 } else { 0.4 }))
+            }
+            () if is_lead && is_over && self.is_constant(index + 1) => Some(("logic_value", 0.5)),
+            () if is_lead && first == Operand::Value && end.has(CLAUSE) => Some(("logic_value", 0.6)),
+            () if is_breakout && (self.ends_in_string || end.has(LOGIC)) && first != Operand::Word => {
+                Some(("logic_value", 0.6))
+            }
             () if (is_quote || is_value || is_lead) && is_known_call => Some(("logic_call", 0.85)),
             () if is_breakout && first == Operand::Value && (is_over || is_comment(end) || end.is_quote()) => {
                 Some(("logic_value", 0.7))
@@ -192,6 +228,21 @@ impl<'a, 'b> Sql<'a, 'b> {
             () if is_known_call && left.is(WORD) && self.ends_in_comment => Some(("logic_call", 0.7)),
             () => None,
         }
+    }
+
+    /// `x=x`.
+    fn is_same(&self, index: usize, next: usize) -> bool {
+        let (first, second) = (self.tokens.at(index), self.tokens.at(next + 1));
+        next == index + 1
+            && first.is(WORD)
+            && self.tokens.at(next).is(b'=')
+            && second.is(WORD)
+            && self.tokens.word(first).len() <= 2
+            && self.tokens.word(second).len() <= 2
+    }
+
+    fn is_constant(&self, index: usize) -> bool {
+        matches!(self.tokens.word(self.tokens.at(index)), b"true" | b"false" | b"null")
     }
 
     /// Whether what is called there is a function of SQL, behind brackets and signs.
@@ -214,6 +265,10 @@ impl<'a, 'b> Sql<'a, 'b> {
                 || token.has(NEGATION)
         };
         let mut is_variable = false;
+        // `and#remark<line feed>1=1`.
+        if self.tokens.at(index).is(b'#') && self.tokens.at(index + 1).is_glued(WORD) {
+            index += 2;
+        }
         while is_sign(self.tokens.at(index)) && index < limit {
             is_variable |= self.tokens.at(index).is(b'@');
             index += 1;
@@ -305,6 +360,9 @@ impl<'a, 'b> Sql<'a, 'b> {
             }
             has_all |= token.has(NEGATION) || token.is(b'(');
             next += 1;
+            // A remark up to the end of the line.
+            let is_remark = token.is(b'#') && self.tokens.at(next).is_glued(WORD) && !self.tokens.at(next).has(SELECT);
+            next += usize::from(is_remark);
         }
         let token = self.tokens.at(next);
         if token.has(SELECT) || self.tokens.is_word(next, "values") {
@@ -314,7 +372,11 @@ impl<'a, 'b> Sql<'a, 'b> {
             }
         }
         // Cut off: `-1 union`, `1/*...*/union`.
-        let is_arithmetic = index == self.lead && index > 1 && left.is(NUMBER);
+        let is_arithmetic = index <= self.lead && index > 1 && self.tokens.iter().take(3).any(|(_, token)| token.is(NUMBER));
+        let is_list = self.tokens.at(index + 1).is(NUMBER) && (1..4).all(|step| self.tokens.at(index + 2 * step).is(b','));
+        if is_list {
+            return Some(("union_list", 0.7));
+        }
         let is_end = token.is_end() && self.tokens.is_last;
         let is_forged = is_arithmetic || left.is_quote() && self.is_breakout(index.saturating_sub(1));
         (is_end && self.tokens.is_first && is_forged).then_some(("union_cut", 0.6))
@@ -323,6 +385,9 @@ impl<'a, 'b> Sql<'a, 'b> {
     /// Whether what follows SELECT is a list of columns rather than prose.
     fn is_selection(&self, mut index: usize) -> bool {
         let start = index;
+        if self.tokens.is_word(index, "top") && self.tokens.at(index + 1).is(NUMBER) {
+            index += 2;
+        }
         while index < start + 6 {
             let token = self.tokens.at(index);
             let is_filler = token.has(NEGATION) || self.tokens.is_word(index, "top") || token.is(b'(') || token.is(b'-');
@@ -334,6 +399,7 @@ impl<'a, 'b> Sql<'a, 'b> {
         let (token, after) = (self.tokens.at(index), self.tokens.at(index + 1));
         match token.shape {
             b'*' | b'@' | b'+' | b'~' | b'!' => true,
+            b'.' | b'$' => !token.spaced || token.is(b'$'),
             NUMBER => !after.is(WORD) || after.has(CLAUSE | UNION | COMPARE | LOGIC),
             b'\'' | b'"' | b'`' | b'[' => index > start || self.has_from(index),
             WORD if after.is(b'(') => token.has(ANY_FUNCTION | CONSTANT | SYSTEM_NAME) || self.has_from(index),
@@ -347,7 +413,7 @@ impl<'a, 'b> Sql<'a, 'b> {
     /// `name, name from name`: and then no prose.
     fn has_from(&self, index: usize) -> bool {
         let mut is_list = false;
-        for offset in 0..12 {
+        for offset in 0..20 {
             let token = self.tokens.at(index + offset);
             if self.tokens.is_word(index + offset, "from") {
                 let table = self.tokens.at(index + offset + 1);
@@ -360,7 +426,7 @@ impl<'a, 'b> Sql<'a, 'b> {
                         && offset < 5
                         && (after.is_end() && self.tokens.is_last
                             || matches!(after.shape, b';' | b')' | DASHES | COMMENT | b'#' | b'\'')
-                            || after.has(CLAUSE | UNION)
+                            || after.has(CLAUSE | UNION) && !self.tokens.at(end + 1).is_end()
                             || end > index + offset + 2);
             }
             match token.shape {
@@ -406,8 +472,9 @@ impl<'a, 'b> Sql<'a, 'b> {
                 self.tokens.is_word(index + offset, "set") && self.tokens.at(self.name_end(index + offset + 1)).is(b'=')
             }),
             b"delete" => {
-                self.tokens.is_word(index + 1, "from") && self.tokens.at(index + 2).is(WORD) && {
-                    let after = self.tokens.at(self.name_end(index + 2));
+                let from = if self.tokens.is_word(index + 1, "from") { index + 1 } else { index + 2 };
+                self.tokens.is_word(from, "from") && self.tokens.at(from + 1).is(WORD) && {
+                    let after = self.tokens.at(self.name_end(from + 1));
                     after.is_end() || is_comment(after) || after.has(CLAUSE) || after.is(b';')
                 }
             }
@@ -438,7 +505,8 @@ impl<'a, 'b> Sql<'a, 'b> {
             b"grant" | b"revoke" => has_object || next.is(WORD) && self.tokens.is_word(index + 2, "on"),
             b"begin" => self.tokens.at(index + 1).has(STATEMENT) && self.tokens.at(index + 2).is(b'@'),
             b"call" | b"handler" => is_stacked && next.is(WORD) && self.tokens.at(index + 2).is(b'('),
-            b"copy" | b"load" | b"bulk" | b"backup" | b"restore" => {
+            b"load" => (2..5).any(|offset| self.tokens.is_word(index + offset, "infile")),
+            b"copy" | b"bulk" | b"backup" | b"restore" => {
                 has_object || is_stacked && self.tokens.is_word(index + 2, "from")
             }
             b"prepare" => is_stacked && self.tokens.is_word(index + 2, "from"),
@@ -471,7 +539,8 @@ impl<'a, 'b> Sql<'a, 'b> {
                 if is_test.is_some() && (is_value || self.ends_in_comment || is_lead) || is_open { 0.7 } else { 0.0 }
             }
             b"into" if self.tokens.is_word(index + 1, "outfile") || self.tokens.is_word(index + 1, "dumpfile") => {
-                if third.is_quote() || third.is(NUMBER) || third.is(b'@') { 0.9 } else { 0.3 }
+                let is_call = third.is(WORD) && self.tokens.at(index + 3).is(b'(');
+                if third.is_quote() || matches!(third.shape, NUMBER | b'@' | b'(') || is_call { 0.9 } else { 0.3 }
             }
             b"procedure" if self.tokens.is_word(index + 1, "analyse") => 0.9,
             b"waitfor" if next.is(WORD) && (third.is_quote() || third.is(NUMBER)) => 0.9,
@@ -479,6 +548,10 @@ impl<'a, 'b> Sql<'a, 'b> {
             b"limit" | b"offset" if next.is(NUMBER) && is_value && self.ends_in_comment => 0.6,
             b"exec" | b"execute" if next.has(SYSTEM_NAME) => 0.8,
             b"case" if self.tokens.is_word(index + 1, "when") && is_value && third.is(b'(') => 0.6,
+            b"case" if is_lead && (1..5).any(|offset| self.tokens.is_word(index + offset, "when")) => {
+                if (3..10).any(|offset| self.tokens.is_word(index + offset, "then")) { 0.6 } else { 0.0 }
+            }
+            b"from" if is_lead && index > 0 && next.is(WORD) && self.tokens.is_word(index + 2, "where") => 0.6,
             b"declare" if next.is(b'@') && third.is(WORD) => 0.6,
             b"insert" if self.tokens.is_word(index + 1, "into") && third.is(WORD) => {
                 let after = self.tokens.at(self.name_end(index + 2));
@@ -521,6 +594,10 @@ impl<'a, 'b> Sql<'a, 'b> {
         let is_info = matches!(word, b"version" | b"database" | b"user") && argument.is(b')');
         let is_listed = is_info
             && (left.is(b',') || ends.is(b',') || left.is(b'=') || left.has(SELECT) || left.is(b'@'));
+        let is_compared = is_info && self.comparison(self.call_end(index + 1)).is_some() && self.tokens.is_first && index <= self.lead;
+        if is_compared {
+            return Some(("function", 0.6));
+        }
         if is_nested && !left.is(b'.') || is_chain || is_hex || is_whole || is_listed {
             return Some(("function", 0.7));
         }
@@ -539,6 +616,7 @@ impl<'a, 'b> Sql<'a, 'b> {
         );
         let is_dotted = next.is_glued(b'.') && self.tokens.at(index + 2).is(WORD);
         match () {
+            () if token.has(FUNCTION) && is_dotted && !next.spaced => Some(("system_name", 0.7)),
             () if is_procedure => Some(("system_name", 0.7)),
             () if is_schema => Some(("system_name", 0.7)),
             () if word == b"mysql" && is_dotted && self.tokens.is_word(index + 2, "user") => Some(("system_name", 0.6)),
@@ -585,15 +663,19 @@ impl<'a, 'b> Sql<'a, 'b> {
             if let Some((operand, end)) = self.operand(index + 1) {
                 let is_call = matches!(operand, Operand::Call | Operand::Select) && self.calls_sql(index + 1);
                 let is_compared = self.comparison(end).is_some() && operand != Operand::Word;
-                if is_call || is_compared || self.ends_in_comment && operand != Operand::Word {
+                let is_joined = self.ends_in_comment && operand != Operand::Word
+                    || self.ends_in_string && left.is(b'\'') && operand != Operand::Quoted;
+                let is_parameter = self.tokens.at(index).is(b'&') && next.is_glued(WORD);
+                if (is_call || is_compared || is_joined) && !is_parameter {
                     return Some(("quote_operator", 0.7));
                 }
             }
-            if next.is(left.shape) && left.is(b'\'') && self.tokens.len() <= 8 && self.tokens.is_first {
+            let is_doubled = next.is(self.tokens.at(index).shape) && self.tokens.at(index + 2).is(left.shape);
+            if (next.is(left.shape) || is_doubled) && left.is(b'\'') && self.tokens.len() <= 8 && self.tokens.is_first {
                 return Some(("quote_operator", 0.6));
             }
         }
-        let is_arithmetic = index < self.lead && next.is(NUMBER) && left.is(NUMBER);
+        let is_arithmetic = index < self.lead && next.is(NUMBER) && left.is(NUMBER) && self.tokens.is_first;
         let end = self.tokens.at(index + 2);
         (is_arithmetic && matches!(end.shape, DASHES | COMMENT) && self.tokens.at(index + 3).is_end())
             .then_some(("arithmetic_comment", 0.6))
@@ -602,14 +684,14 @@ impl<'a, 'b> Sql<'a, 'b> {
     /// `' like '`, `' not regexp '`.
     fn compare(&self, index: usize) -> Option<(&'static str, f32)> {
         let mut left = index;
-        if self.tokens.before(index, 1).has(NEGATION) {
+        if self.tokens.before(index, 1).has(NEGATION | COMPARE) {
             left = index - 1;
         }
         let quote = self.tokens.before(left, 1);
         let is_breakout = quote.is_quote() && self.is_breakout(left.saturating_sub(1));
         let next = self.tokens.at(index + 1);
         let is_closed = next.is(quote.shape) && self.tokens.len() <= 8 && quote.is(b'\'');
-        let is_ended = is_breakout && self.ends_in_comment;
+        let is_ended = is_breakout && (self.ends_in_comment || self.ends_in_string && !next.is_quote());
         (is_breakout && self.tokens.is_first && (is_closed || is_ended)).then_some(("quote_operator", 0.6))
     }
 
@@ -618,10 +700,18 @@ impl<'a, 'b> Sql<'a, 'b> {
         let token = self.tokens.at(index);
         let is_last = self.tokens.at(index + 1).is_end() && self.tokens.is_last;
         let left = self.tokens.before(index, 1);
-        let is_whole = self.tokens.is_first && index == self.lead && index <= 3;
+        let is_whole = self.tokens.is_first && index <= self.lead && index <= 3;
         (is_last && is_whole && left.is(NUMBER) && matches!(token.shape, DASHES | COMMENT))
             .then_some(("number_comment", 0.5))
     }
+}
+
+fn is_operator(token: Token) -> bool {
+    token.has(LOGIC | COMPARE)
+        || matches!(
+            token.shape,
+            b'=' | b'<' | b'>' | b'~' | b'|' | b'&' | b'^' | b'-' | b'+' | b'*' | b'/' | b'%' | b'!' | OR | AND
+        )
 }
 
 fn is_comment(token: Token) -> bool {
