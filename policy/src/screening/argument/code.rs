@@ -62,6 +62,9 @@ fn dynamic(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     }
     let function = tokens.before(index, back);
     let argument = tokens.at(index + 1);
+    if argument.is_quote() && tokens.at(index + 2).has(COMMAND | PLAIN_COMMAND) && tokens.at(index + 3).is(argument.shape) {
+        return Some(("dynamic_call", 0.6));
+    }
     let is_function = function.has(CODE_FUNCTION | COMMAND);
     let is_argument = argument.is_quote() || argument.is(b'@') || argument.has(COMMAND | PLAIN_COMMAND) || argument.is(b'$');
     (is_function && is_argument).then_some(("dynamic_call", 0.6))
@@ -115,16 +118,19 @@ fn class(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
         return None;
     }
     let package = tokens.word(tokens.at(index + 2));
-    let has_more = tokens.at(index + 3).is_glued(b'.');
+    // A class name alone is no prose.
+    let is_whole = tokens.is_last && tokens.len() <= 14 && !tokens.before(tokens.len(), 1).spaced
+        && (1..tokens.len()).all(|index| !tokens.at(index).spaced);
+    let has_more = tokens.at(index + 3).is_glued(b'.') && (is_whole || tokens.at(index + 5).is(b'(') || tokens.at(index + 5).is_glued(b'.') || tokens.at(0).is(b'$'));
     match tokens.word(tokens.at(index)) {
         b"java" => matches!(package, b"lang" | b"io" | b"net" | b"util" | b"nio" | b"rmi" | b"beans" | b"sql" | b"security").then_some(("java_class", if has_more { 0.7 } else { 0.3 })),
         b"javax" => matches!(package, b"script" | b"naming" | b"management" | b"el" | b"servlet").then_some(("java_class", if has_more { 0.7 } else { 0.3 })),
-        b"com" => (matches!(package, b"sun" | b"opensymphony" | b"bea" | b"mchange" | b"rometools" | b"caucho" | b"alibaba") && has_more)
+        b"com" => (matches!(package, b"sun" | b"opensymphony" | b"bea" | b"mchange" | b"rometools" | b"caucho" | b"alibaba") && (has_more || is_whole))
             .then_some(("java_class", 0.7)),
         b"org" => {
             let second = tokens.word(tokens.at(index + 4));
             let is_known = package == b"apache" && !matches!(second, b"www") || matches!(package, b"codehaus" | b"springframework" | b"hibernate" | b"omg" | b"python" | b"mozilla" | b"jboss");
-            (is_known && has_more && tokens.at(index + 5).is_glued(b'.')).then_some(("java_class", 0.6))
+            (is_known && (has_more && tokens.at(index + 5).is_glued(b'.') || is_whole)).then_some(("java_class", 0.6))
         }
         b"sun" => matches!(package, b"reflect" | b"misc" | b"rmi").then_some(("java_class", 0.6)),
         b"groovy" | b"jdk" | b"javassist" | b"jython" => has_more.then_some(("java_class", 0.6)),

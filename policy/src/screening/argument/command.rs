@@ -14,7 +14,7 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
         b'(' => function(tokens, index),
         b'<' | b'>' => redirection(tokens, index),
         b'/' => program(tokens, index),
-        WORD if index == 0 && tokens.is_first => alone(tokens, 0),
+        WORD if index == 0 && tokens.is_first => alone(tokens, 0).or_else(|| named(tokens, index, token)),
         WORD if token.has(COMMAND) => named(tokens, index, token),
         _ if index == 0 && tokens.is_first => alone(tokens, 0),
         _ => None,
@@ -64,7 +64,12 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static
     let token = tokens.at(index);
     let next = tokens.at(index + 1);
     if !token.has(COMMAND | PLAIN_COMMAND) {
-        return None;
+        // `;rmt --version`: any word with an option behind a separator that begins the text.
+        let begins = start == 1 && tokens.is_first && token.is(WORD);
+        let mut option = index + 1;
+        option += usize::from(tokens.at(option).is_quote() && !tokens.at(option).spaced);
+        let is_option = matches!(tokens.at(option).shape, b'-' | super::tokens::DASHES) && is_argument(tokens, option);
+        return (begins && is_option).then_some(("command", 0.5));
     }
     let is_over = next.is_end() && tokens.is_last
         || matches!(next.shape, b';' | b'|' | b'&' | OR | AND | b'`' | b'>' | b'<' | b'$' | b'#')
@@ -274,6 +279,9 @@ fn is_typical(tokens: &Tokens<'_>, index: usize) -> bool {
 fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
     let word = tokens.word(token);
     let next = tokens.at(index + 1);
+    let is_cmdlet = word == b"invoke"
+        && next.is_glued(b'-')
+        && matches!(tokens.word(tokens.at(index + 2)), b"webrequest" | b"expression" | b"restmethod" | b"command" | b"item" | b"shellcode");
     let is_download = matches!(word, b"wget" | b"curl" | b"certutil" | b"bitsadmin")
         && next.has(WEB_SCHEME)
         && tokens.at(index + 2).is_glued(b':');
@@ -284,6 +292,7 @@ fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static st
     let is_listener = matches!(word, b"nc" | b"ncat" | b"netcat" | b"socat") && is_argument(tokens, index + 1);
     match () {
         () if is_shell || is_listener => Some(("shell", 0.7)),
+        () if is_cmdlet => Some(("cmdlet", 0.6)),
         () if is_windows => Some(("shell", 0.6)),
         () if is_download => Some(("download", 0.5)),
         () => None,

@@ -72,8 +72,8 @@ const WORDS: [(Marks, &str); 36] = [
         convert_from lpad rpad ifnull nvl nullif coalesce unhex substr substring_index find_in_set \
         char_length character_length octet_length bit_length last_insert_id found_rows row_count get_lock \
         release_lock is_free_lock sqlite_compileoption_used current_catalog current_schema to_char to_number \
-        to_hex chr elt ord inet_ntoa iif connection_id make_interval starts_with generate_series quote_literal"),
-    (PLAIN_FUNCTION, "sleep version database user schema char ascii substring mid concat count hex md5 sha1 cast \
+        to_hex chr isnull elt ord inet_ntoa iif connection_id make_interval starts_with generate_series quote_literal"),
+    (PLAIN_FUNCTION, "sleep version database user schema char ascii substring mid concat count hex md5 sha1 compress uncompress cast \
         convert if length len left right rand floor cos sin tan pi exp abs ceil round min max sum avg upper lower ucase \
         lcase replace reverse repeat space bin oct delay hash encode decode instr locate position strcmp field interval \
         extract date_add now curdate curtime sysdate getdate password crc32 uuid newid any some exists"),
@@ -98,17 +98,17 @@ const WORDS: [(Marks, &str); 36] = [
         dpkg apt yum pacman wmic psexec mysqldump pg_dump pgrep pkill ps ls cat vdir tac rev egrep fgrep grep \
         iwr iex hostname hostnamectl systemctl lynx sh env ftp finger dig tcping traceroute tracert route \
         strace ltrace gdb cmd attrib icacls cacls chgrp zstd zstdcat unxz unlzma openssl ngrep nmap killall poweroff \
-        sysctl jobs alias umask dmesg lscpu lsblk findstr vssadmin"),
+        sysctl invoke jobs alias umask dmesg lscpu lsblk findstr vssadmin"),
     (PLAIN_COMMAND, "id dir echo type sleep ping w who find more less time sort at cd kill net top test date host set tail \
         head reg sc copy move del ren tree shutdown reboot halt touch cp mv ln df du free uptime last history export \
         printf print open vi vim nano ed ex ip watch wall mail mount fold cut tr nl od pr paste tee install make node source exec eval \
         system pwd ver vol wc diff file which whereis mysql expr read yes true nice users man info split join look \
         service command"),
     (TAG, "script iframe object embed svg applet base frame frameset link meta style xss xml import isindex noscript \
-        layer ilayer bgsound listener handler comment vmlframe foreignobject animate noembed portal"),
+        layer ilayer bgsound math feimage listener handler comment vmlframe foreignobject animate noembed portal"),
     (SCRIPT_SCHEME, "javascript vbscript jscript livescript mocha vbs wscript"),
     (SCRIPT_FUNCTION, "alert confirm prompt eval settimeout setinterval setimmediate execscript msgbox fromcharcode \
-        atob btoa expression importscripts unescape decodeuricomponent sendbeacon xmlhttprequest fetch print"),
+        atob btoa expression behavior binding importscripts unescape decodeuricomponent sendbeacon xmlhttprequest fetch print call apply"),
     (SCRIPT_OBJECT, "document window self top parent frames location globalthis localstorage sessionstorage navigator \
         history string reflect function this"),
     (CODE_FUNCTION, "system exec passthru shell_exec popen proc_open pcntl_exec eval assert phpinfo base64_decode \

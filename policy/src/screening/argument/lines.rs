@@ -6,8 +6,9 @@ use super::findings::Findings;
 use super::lexicon::HEADER;
 use super::tokens::{NUMBER, Token, Tokens, WORD};
 
-/// Looks at every line break of a view. In the text as it was given they are nothing unusual.
-pub(super) fn look(tokens: &Tokens<'_>, is_encoded: bool, findings: &mut Findings) {
+/// Looks at every line break. Those that stand in the text as it was given, which `is_given` says, are nothing
+/// unusual.
+pub(super) fn look(tokens: &Tokens<'_>, is_given: impl Fn(usize) -> bool, findings: &mut Findings) {
     let mut before = Token::default();
     let end = Token {
         start: u32::try_from(tokens.bytes.len()).unwrap_or(u32::MAX),
@@ -22,6 +23,9 @@ pub(super) fn look(tokens: &Tokens<'_>, is_encoded: bool, findings: &mut Finding
         if feeds + returns == 0 {
             continue;
         }
+        let start = usize::try_from(token.start).unwrap_or(usize::MAX).saturating_sub(gap.len());
+        let mut breaks = gap.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        let is_encoded = breaks.any(|(offset, _)| !is_given(start.saturating_add(offset)));
         if is_encoded {
             command::look_line(tokens, index, findings);
         }

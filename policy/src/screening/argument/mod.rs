@@ -71,7 +71,12 @@ impl ArgumentScreen {
             let part = view.bytes.get(start..end).unwrap_or_default();
             let tokens = Tokens::read(part, &self.lexicon, start == 0, is_last);
             let mut findings = Findings::default();
-            inspect(&tokens, is_decoded, &mut findings);
+            inspect(&tokens, &mut findings);
+            let is_given = |at: usize| {
+                let origin = view.source(start.saturating_add(at));
+                matches!(text.as_bytes().get(origin), Some(b'\n' | b'\r'))
+            };
+            lines::look(&tokens, is_given, &mut findings);
             if is_decoded {
                 let origin = |at: u32| view.source(start.saturating_add(usize::try_from(at).unwrap_or(0)));
                 let encoded = |at: u32| text.as_bytes().get(origin(at)..).unwrap_or_default();
@@ -95,7 +100,7 @@ impl Default for ArgumentScreen {
     }
 }
 
-fn inspect(tokens: &Tokens<'_>, is_decoded: bool, findings: &mut Findings) {
+fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
     let mut sql = sql::Sql::new(tokens);
     let mut script = script::Script::default();
     let mut path = path::Path::default();
@@ -115,15 +120,14 @@ fn inspect(tokens: &Tokens<'_>, is_decoded: bool, findings: &mut Findings) {
             _ => {}
         }
     }
-    lines::look(tokens, is_decoded, findings);
 }
 
 /// Whether there is any sign in the text that an attack needs. Most arguments are words and numbers.
 fn may_hold_anything(bytes: &[u8]) -> bool {
-    let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b',' | b'_' | b'-');
+    let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b' ');
     let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(magic));
     !bytes.iter().all(is_harmless)
         || bytes.contains(&b' ')
-        || bytes.windows(2).any(|pair| pair == b".." || pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
+        || bytes.windows(2).any(|pair| pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
         || [&b"li4vli4v"[..], b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"].into_iter().any(begins)
 }

@@ -68,8 +68,13 @@ impl Script {
                 let word = tokens.word(token);
                 let is_dangerous = token.has(TAG) || word.starts_with(b"svg") || word.starts_with(b"xsl");
                 let is_namespaced = after.is_glued(b':') && tokens.at(name + 2).has(TAG);
-                let is_form = is_closing && word == b"script";
-                (is_dangerous && !is_closing || is_form || is_namespaced).then_some(("tag", 0.9))
+                if is_dangerous && !is_closing || is_namespaced || is_closing && word == b"script" {
+                    return Some(("tag", 0.9));
+                }
+                // What ends a context that the text is put into, and forms that ask for secrets.
+                let ends = matches!(word, b"style" | b"title" | b"textarea" | b"xmp" | b"noscript" | b"svg" | b"math" | b"head" | b"body" | b"html" | b"template");
+                let asks = matches!(word, b"form" | b"input" | b"button" | b"isindex" | b"keygen") && (after.is(WORD) || after.is(b'>'));
+                (is_closing && ends && !token.spaced || !is_closing && asks && !token.spaced).then_some(("markup", 0.5))
             }
             b'!' | b'?' | b'%' => self.declaration(tokens, name),
             _ => {
@@ -119,6 +124,11 @@ impl Script {
             return None;
         }
         let left = tokens.before(index, 1);
+        if matches!(word, b"behavior" | b"binding" | b"call" | b"apply") {
+            let is_style = next.is(b':') && tokens.is_word(index + 2, "url") && tokens.at(index + 3).is(b'(');
+            let is_template = left.is(b'.') && next.is(b'`');
+            return (is_style || is_template).then_some(("script_object", 0.6));
+        }
         if token.has(SCRIPT_FUNCTION) && (next.is_glued(b'(') || next.is(b'`') || next.is(b'(') && self.has_markup) {
             return Some(call(tokens, index, left));
         }

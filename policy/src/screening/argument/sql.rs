@@ -47,7 +47,7 @@ impl<'a, 'b> Sql<'a, 'b> {
         let ends_in_comment = tokens.is_last && {
             let mut last = tokens.len();
             // `-- -`, `--+`, `#"`.
-            while matches!(tokens.before(last, 1).shape, b'-' | b'+' | b'\'' | b'"' | b';' | b')')
+            while matches!(tokens.before(last, 1).shape, b'-' | b'+' | b'\'' | b'"' | b';' | b')' | b'(')
                 && last > 1
                 && tokens.len() - last < 3
             {
@@ -71,7 +71,7 @@ impl<'a, 'b> Sql<'a, 'b> {
         let score = match token.shape {
             b'\'' | b'"' | b'`' => self.quote(index, token),
             OR | AND => self.logic(index),
-            b'|' | b'&' | b'^' => self.operator(index),
+            b'|' | b'&' | b'^' | b'!' | b'~' => self.operator(index),
             b';' => self.stacked(index),
             b'@' => self.variable(index),
             b',' => self.nulls(index),
@@ -219,6 +219,8 @@ impl<'a, 'b> Sql<'a, 'b> {
             () if is_breakout && (self.ends_in_string || end.has(LOGIC)) && first != Operand::Word => {
                 Some(("logic_value", 0.6))
             }
+            () if is_breakout && self.ends_in_string && self.tokens.len() <= 16 => Some(("logic_value", 0.6)),
+            () if is_quote && first == Operand::Value && is_comment(end) => Some(("logic_comment", 0.6)),
             () if (is_quote || is_value || is_lead) && is_known_call => Some(("logic_call", 0.85)),
             () if is_breakout && first == Operand::Value && (is_over || is_comment(end) || end.is_quote()) => {
                 Some(("logic_value", 0.7))
@@ -266,8 +268,8 @@ impl<'a, 'b> Sql<'a, 'b> {
         };
         let mut is_variable = false;
         // `and#remark<line feed>1=1`.
-        if self.tokens.at(index).is(b'#') && self.tokens.at(index + 1).is_glued(WORD) {
-            index += 2;
+        if self.tokens.at(index).is(b'#') {
+            index = self.tokens.next_line(index);
         }
         while is_sign(self.tokens.at(index)) && index < limit {
             is_variable |= self.tokens.at(index).is(b'@');
@@ -349,9 +351,9 @@ impl<'a, 'b> Sql<'a, 'b> {
         let left = self.tokens.before(index, 1);
         let mut next = index + 1;
         let mut has_all = false;
-        while next < index + 8 {
+        while next < index + 16 {
             let token = self.tokens.at(next);
-            let is_filler = token.has(NEGATION)
+            let is_filler = token.has(NEGATION | UNION)
                 || matches!(token.shape, b'(' | b'-' | b'+' | b'~' | b'!' | b'@' | b'#' | DASHES | COMMENT | b'{' | b'*' | b'/')
                 || token.is(NUMBER)
                 || token.is_quote();
@@ -359,10 +361,8 @@ impl<'a, 'b> Sql<'a, 'b> {
                 break;
             }
             has_all |= token.has(NEGATION) || token.is(b'(');
-            next += 1;
             // A remark up to the end of the line.
-            let is_remark = token.is(b'#') && self.tokens.at(next).is_glued(WORD) && !self.tokens.at(next).has(SELECT);
-            next += usize::from(is_remark);
+            next = if token.is(b'#') { self.tokens.next_line(next) } else { next + 1 };
         }
         let token = self.tokens.at(next);
         if token.has(SELECT) || self.tokens.is_word(next, "values") {
@@ -443,7 +443,8 @@ impl<'a, 'b> Sql<'a, 'b> {
         let left = self.tokens.before(index, 1);
         let is_opened = matches!(left.shape, b'(' | b';' | b'=' | b',' | COMMENT | DASHES) || left.is_quote();
         let is_start = index <= self.lead && self.tokens.is_first;
-        if !(is_opened || is_start) {
+        let is_misspelt = self.ends_in_comment && index == self.lead + 1 && self.lead > 0;
+        if !(is_opened || is_start || is_misspelt) {
             return None;
         }
         self.is_selection(index + 1).then_some(("select", if is_opened { 0.8 } else { 0.7 }))
@@ -455,7 +456,13 @@ impl<'a, 'b> Sql<'a, 'b> {
         while matches!(self.tokens.at(next).shape, COMMENT | DASHES | b';' | b'(') && next < index + 4 {
             next += 1;
         }
-        self.tokens.at(next).has(STATEMENT).then(|| self.statement(next, true)).flatten()
+        let verb = self.tokens.at(next);
+        if !verb.has(STATEMENT) {
+            return None;
+        }
+        let is_breakout = self.tokens.before(index, 1).is_quote() && self.is_breakout(index.saturating_sub(1));
+        let is_plain = matches!(self.tokens.word(verb), b"select" | b"insert" | b"update" | b"delete" | b"drop" | b"alter" | b"exec");
+        self.statement(next, true).or((is_breakout && is_plain).then_some(("stacked", 0.6)))
     }
 
     /// A whole statement, by its first words.
@@ -497,7 +504,8 @@ impl<'a, 'b> Sql<'a, 'b> {
             b"waitfor" => self.tokens.at(index + 2).is_quote() || self.tokens.at(index + 2).is(NUMBER),
             b"shutdown" | b"reconfigure" => is_stacked && (is_over || self.tokens.is_word(index + 1, "with")),
             b"if" | b"while" | b"do" | b"print" => {
-                next.is(b'(') && (is_stacked || self.comparison(index + 3).is_some()) && word != b"do"
+                word == b"if" && is_stacked && self.operand(index + 1).is_some_and(|(_, end)| self.comparison(end).is_some())
+                    || next.is(b'(') && (is_stacked || self.comparison(index + 3).is_some()) && word != b"do"
                     || word == b"do" && is_stacked && next.is(b'(')
                     || word == b"print" && next.is(b'@')
                     || word == b"if" && is_stacked && self.tokens.is_word(index + 1, "not")
@@ -592,7 +600,9 @@ impl<'a, 'b> Sql<'a, 'b> {
             && (self.tokens.at(index + 4).is(NUMBER) || matches!(ends.shape, b'+' | b'|' | OR));
         let is_hex = argument.is(NUMBER) && self.tokens.word(argument).starts_with(b"0x");
         let is_info = matches!(word, b"version" | b"database" | b"user") && argument.is(b')');
-        let is_listed = is_info
+        let is_inside = left.is(b'(') && self.tokens.before(index, 2).is(WORD) && !left.spaced;
+        let is_listed = is_info && is_inside
+            || is_info
             && (left.is(b',') || ends.is(b',') || left.is(b'=') || left.has(SELECT) || left.is(b'@'));
         let is_compared = is_info && self.comparison(self.call_end(index + 1)).is_some() && self.tokens.is_first && index <= self.lead;
         if is_compared {
@@ -670,8 +680,9 @@ impl<'a, 'b> Sql<'a, 'b> {
                     return Some(("quote_operator", 0.7));
                 }
             }
-            let is_doubled = next.is(self.tokens.at(index).shape) && self.tokens.at(index + 2).is(left.shape);
-            if (next.is(left.shape) || is_doubled) && left.is(b'\'') && self.tokens.len() <= 8 && self.tokens.is_first {
+            let signs = (1..5).take_while(|offset| is_operator(self.tokens.at(index + offset))).count();
+            let is_rejoined = self.tokens.at(index + 1 + signs).is(left.shape);
+            if is_rejoined && left.is(b'\'') && self.tokens.len() <= 8 && self.tokens.is_first {
                 return Some(("quote_operator", 0.6));
             }
         }

@@ -137,6 +137,21 @@ impl<'a> Tokens<'a> {
         token.is(WORD) && self.word(token) == word.as_bytes()
     }
 
+    /// Whether the token at `index` is the first of a line.
+    pub(super) fn begins_line(&self, index: usize) -> bool {
+        let token = self.at(index);
+        let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        let gap = self.bytes.get(place(self.before(index, 1).end)..place(token.start));
+        token.spaced && gap.is_some_and(|gap| gap.contains(&b'\n'))
+    }
+
+    /// Where the line ends that `index` is in, if that is soon.
+    pub(super) fn next_line(&self, index: usize) -> usize {
+        (1..8)
+            .find(|offset| self.begins_line(index + offset))
+            .map_or(index + 1, |offset| index + offset)
+    }
+
     /// Whether these signs stand at `index`, without blanks between.
     pub(super) fn are(&self, index: usize, shapes: &[Shape]) -> bool {
         shapes.iter().enumerate().all(|(offset, shape)| {
