@@ -1,0 +1,300 @@
+//! Commands for a shell: where one can begin, with the name of a program, however it is spelled.
+
+use super::super::Kind;
+use super::findings::Findings;
+use super::lexicon::{COMMAND, FOLDER, PLAIN_COMMAND, WEB_SCHEME};
+use super::tokens::{AND, NUMBER, OR, Token, Tokens, WORD};
+
+/// Looks at what begins with the token at `index`.
+pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &mut Findings) {
+    let found = match token.shape {
+        b';' | b'|' | b'&' | OR | AND => separated(tokens, index, token),
+        b'`' => quoted(tokens, index),
+        b'$' => substitution(tokens, index),
+        b'(' => function(tokens, index),
+        b'<' | b'>' => redirection(tokens, index),
+        b'/' => program(tokens, index),
+        WORD if index == 0 && tokens.is_first => alone(tokens, 0).or_else(|| named(tokens, index, token)),
+        WORD if token.has(COMMAND) => named(tokens, index, token),
+        _ if index == 0 && tokens.is_first => alone(tokens, 0),
+        _ => None,
+    };
+    if let Some((rule, score)) = found {
+        findings.add(Kind::CommandInjection, rule, score, token, tokens.at(index + 1));
+    }
+}
+
+/// A new line is a separator as well, where it does not belong: looked at only if it was encoded.
+pub(super) fn look_line(tokens: &Tokens<'_>, index: usize, findings: &mut Findings) {
+    if let Some((rule, score)) = command(tokens, index, true) {
+        findings.add(Kind::CommandInjection, rule, score, tokens.at(index), tokens.at(index + 1));
+    }
+}
+
+fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+    let left = tokens.before(index, 1);
+    // `&name=value` and `&#8222;` are no commands.
+    let next = tokens.at(index + 1);
+    if token.is(b'&') && (next.is_glued(b'#') || next.is_glued(WORD) && matches!(tokens.at(index + 2).shape, b'=' | b';')) {
+        return None;
+    }
+    let is_first = left.is_end() && tokens.is_first;
+    let is_glued = !next.spaced || !token.spaced || left.is_quote() || left.is(b')');
+    command(tokens, index + 1, is_first || is_glued && !token.is(b'&') || token.is(b'|') || token.is(AND) || token.is(OR))
+}
+
+/// The program whose name begins at `index`, through quotation marks and paths.
+fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static str, f32)> {
+    let mut index = start;
+    let mut has_path = false;
+    let mut is_quoted = false;
+    while index < start + 10 {
+        let token = tokens.at(index);
+        match token.shape {
+            b'/' => has_path = true,
+            b'\'' | b'"' | b'\\' | b'`' | b'+' | b'@' => is_quoted = true,
+            b'(' | b'{' | b'$' | b'!' | b'|' | b'&' | b'.' | b'*' | b'?' | AND | OR => {}
+            WORD if has_path && token.has(FOLDER) && tokens.at(index + 1).is_glued(b'/') => {}
+            WORD if matches!(tokens.word(token), b"sudo" | b"nohup" | b"time" | b"exec" | b"command" | b"busybox" | b"env" | b"n")
+                && tokens.at(index + 1).is(WORD) => {}
+            _ => break,
+        }
+        index += 1;
+    }
+    let token = tokens.at(index);
+    let next = tokens.at(index + 1);
+    if !token.has(COMMAND | PLAIN_COMMAND) {
+        // `;rmt --version`: any word with an option behind a separator that begins the text.
+        let begins = start == 1 && tokens.is_first && token.is(WORD);
+        let mut option = index + 1;
+        option += usize::from(tokens.at(option).is_quote() && !tokens.at(option).spaced);
+        let is_option = matches!(tokens.at(option).shape, b'-' | super::tokens::DASHES) && is_argument(tokens, option);
+        return (begins && is_option).then_some(("command", 0.5));
+    }
+    let is_over = next.is_end() && tokens.is_last
+        || matches!(next.shape, b';' | b'|' | b'&' | OR | AND | b'`' | b'>' | b'<' | b'$' | b'#')
+        || matches!(next.shape, b'\'' | b'"' | b')' | b'}') && !next.spaced
+        || next.is_glued(b'\\');
+    let is_option = is_argument(tokens, index + 1) || is_sure && is_windows_verb(tokens, index);
+    if token.has(COMMAND) {
+        let is_call = next.is_glued(b'(') || next.is_glued(b'=') || next.is_glued(b':');
+        let is_glued = next.is_glued(b'.') || next.is_glued(b'-') || next.is_glued(WORD);
+        return match () {
+            () if is_call || is_glued => None,
+            () if is_over || is_option => Some(("command", 0.85)),
+            () if has_path || is_quoted || is_sure => Some(("command", 0.6)),
+            () => Some(("command", 0.4)),
+        };
+    }
+    match () {
+        () if has_path && (is_over || is_option) => Some(("command", 0.8)),
+        () if is_option && is_sure => Some(("command", 0.8)),
+        () if is_over && is_sure && !next.is_glued(b'$') => Some(("command", 0.6)),
+        () if is_option => Some(("command", 0.5)),
+        () => None,
+    }
+}
+
+/// Whether an option, a path or an address stands at `index`: what follows a program's name and not a word.
+fn is_argument(tokens: &Tokens<'_>, index: usize) -> bool {
+    let (token, next) = (tokens.at(index), tokens.at(index + 1));
+    match token.shape {
+        b'-' | super::tokens::DASHES => token.spaced && !next.spaced && next.is(WORD) || token.spaced && next.is_glued(NUMBER),
+        b'/' | b'\\' | b'~' => token.spaced && !next.spaced,
+        b'.' => token.spaced && matches!(next.shape, b'.' | b'/'),
+        b'*' | b'<' | b'>' | b'$' => token.spaced && !next.is(NUMBER),
+        NUMBER => {
+            let word = tokens.word(tokens.before(index, 1));
+            matches!(word, b"sleep" | b"ping" | b"kill") && (tokens.at(index + 1).is_end() || !tokens.at(index + 1).is(WORD))
+        }
+        b'\'' | b'"' => token.spaced,
+        WORD => {
+            let is_url = token.has(WEB_SCHEME) && next.is_glued(b':');
+            let is_drive = token.end - token.start == 1 && next.is_glued(b':');
+            let is_path = next.is_glued(b'/') || next.is_glued(b'.') && tokens.at(index + 2).is_glued(WORD);
+            is_url || is_drive || is_path
+        }
+        _ => false,
+    }
+}
+
+/// `` `id` ``.
+fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    let left = tokens.before(index, 1);
+    let close = (1..16).find(|offset| tokens.at(index + offset).is(b'`'))?;
+    let (rule, score) = command(tokens, index + 1, true)?;
+    // Documentation sets names in backquotes, with blanks around.
+    let token = tokens.at(index);
+    let after = tokens.at(index + close + 1);
+    let is_whole = left.is_end() && tokens.is_first && after.is_end();
+    let is_glued = !token.spaced && !left.is_end() || !after.spaced && after.is(WORD);
+    let is_long = close > 2 && score > 0.7;
+    match () {
+        () if is_whole || is_glued => Some((rule, score)),
+        () if is_long && tokens.at(index + 1).is(b'/') => Some((rule, 0.5)),
+        () => Some((rule, 0.3)),
+    }
+}
+
+/// `$(id)`, `${IFS}`, `$PATH`, `<(cat file)`.
+fn substitution(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    let next = tokens.at(index + 1);
+    let inner = if next.is_glued(b'{') || next.is_glued(b'(') { index + 2 } else { index + 1 };
+    let word = tokens.word(tokens.at(inner));
+    if word == b"ifs" && !tokens.at(inner).spaced {
+        return Some(("shell_variable", 0.9));
+    }
+    let is_call = next.is_glued(b'(');
+    if is_call && !matches!(tokens.at(inner).shape, b'\'' | b'"' | b'.' | b'#' | b'<' | b'[') {
+        if let Some((_, score)) = command(tokens, inner, true) {
+            return Some(("substitution", score.max(0.6)));
+        }
+        let is_nested = matches!(tokens.at(inner).shape, b'$' | b'`' | b'(' | b'<');
+        return is_nested.then_some(("substitution", 0.6));
+    }
+    let is_variable = matches!(word, b"shell" | b"path" | b"home" | b"pwd" | b"bash" | b"hostname");
+    if next.is_glued(b'{') && is_variable && !tokens.at(inner + 1).is(WORD) {
+        let is_cut = matches!(tokens.at(inner + 1).shape, b':' | b'#' | b'%' | b'/' | b'@' | b'^' | b',');
+        return Some(("shell_variable", if is_cut { 0.7 } else { 0.3 }));
+    }
+    // `$'\x69d'`, `$@`, `$$` and the like in words: `c$@at`.
+    let left = tokens.before(index, 1);
+    let is_empty = matches!(next.shape, b'@' | b'*' | b'$' | b'?') && !next.spaced && !tokens.at(index).spaced && left.is(WORD);
+    let is_joined = tokens.at(index + 2).is_glued(WORD);
+    (is_empty && is_joined).then_some(("shell_variable", 0.6))
+}
+
+/// `() { :;};`.
+fn function(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    let is_head = tokens.at(index + 1).is(b')') && tokens.at(index + 2).is(b'{');
+    let is_empty = tokens.at(index + 3).is(b':') || tokens.at(index + 3).is_end() || tokens.at(index + 3).is(b'_');
+    (is_head && is_empty && !tokens.before(index, 1).is_glued(WORD)).then_some(("shellshock", 0.9))
+}
+
+fn redirection(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    if !tokens.at(index + 1).is_glued(b'(') {
+        return None;
+    }
+    let (_, score) = command(tokens, index + 2, true)?;
+    Some(("substitution", score))
+}
+
+/// `/bin/sh`, `/dev/tcp/`, `/usr/bin/id`, `/etc/p?sswd`.
+fn program(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    let folder = tokens.at(index + 1);
+    if !tokens.at(index + 2).is_glued(b'/') {
+        return globbed(tokens, index);
+    }
+    let name = tokens.at(index + 3);
+    match tokens.word(folder) {
+        b"bin" | b"sbin" if name.has(COMMAND | PLAIN_COMMAND) => {
+            let next = tokens.at(index + 4);
+            let is_end = next.is_end() || next.spaced || !matches!(next.shape, WORD | b'/' | b'.');
+            is_end.then_some(("program", 0.7))
+        }
+        b"dev" if matches!(tokens.word(name), b"tcp" | b"udp") => Some(("program", 0.9)),
+        _ => globbed(tokens, index),
+    }
+}
+
+/// `/etc/p[a]sswd`, `/?in/c?t`.
+fn globbed(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    let left = tokens.before(index, 1);
+    if tokens.before(index, 1).is_glued(WORD) && !tokens.at(index).spaced && !left.is_end() {
+        return None;
+    }
+    let mut globs = 0;
+    let mut words = 0;
+    let mut separators = 1;
+    for offset in 1..16 {
+        let token = tokens.at(index + offset);
+        if token.spaced || token.is_end() {
+            break;
+        }
+        match token.shape {
+            b'?' | b'*' | b'[' => globs += 1,
+            b'/' => separators += 1,
+            WORD => words += 1,
+            b']' | b'-' | b'!' | b'^' | b'{' | b'}' | b',' => {}
+            _ => break,
+        }
+    }
+    let is_system = tokens.at(index + 1).has(FOLDER) || matches!(tokens.at(index + 1).shape, b'?' | b'*');
+    (is_system && globs > 0 && words > 0 && separators > 1 && globs + words > 2).then_some(("glob", 0.6))
+}
+
+/// A whole command line, without anything before it.
+fn alone(tokens: &Tokens<'_>, start: usize) -> Option<(&'static str, f32)> {
+    let mut index = start;
+    while matches!(tokens.at(index).shape, b'\'' | b'"' | b'@' | b')' | b'+' | b'.' | b'\\') && index < start + 4 {
+        index += 1;
+    }
+    let token = tokens.at(index);
+    let next = tokens.at(index + 1);
+    if !token.has(COMMAND | PLAIN_COMMAND) {
+        return None;
+    }
+    let is_plain = !token.has(COMMAND);
+    if is_argument(tokens, index + 1) && (!is_plain || is_typical(tokens, index)) {
+        return Some(("command_line", 0.6));
+    }
+    let is_piped = matches!(next.shape, b'|' | OR | AND | b';' | b'>') || next.is(b'&');
+    if token.has(COMMAND) && is_piped && next.shape != b';' {
+        return Some(("command_line", 0.6));
+    }
+    is_windows_verb(tokens, index).then_some(("command_line", 0.6))
+}
+
+/// `net user`, `reg add`, `type %systemroot%`.
+fn is_windows_verb(tokens: &Tokens<'_>, index: usize) -> bool {
+    let next = tokens.at(index + 1);
+    let verb = tokens.word(next);
+    next.spaced
+        && match tokens.word(tokens.at(index)) {
+            b"net" => matches!(verb, b"user" | b"localgroup" | b"share" | b"use" | b"view" | b"group" | b"start"),
+            b"reg" => matches!(verb, b"add" | b"query" | b"delete" | b"save"),
+            b"sc" => verb == b"query",
+            b"which" => next.has(COMMAND),
+            b"netsh" => next.is(WORD),
+            b"type" | b"dir" | b"copy" | b"echo" => next.is(b'%') && tokens.at(index + 2).is_glued(WORD),
+            _ => false,
+        }
+}
+
+/// Whether what looks like an argument is one for a program whose name is a word as well.
+fn is_typical(tokens: &Tokens<'_>, index: usize) -> bool {
+    let token = tokens.at(index + 1);
+    match token.shape {
+        b'-' => tokens.at(index + 2).end - tokens.at(index + 2).start <= 4,
+        b'/' => tokens.at(index + 2).has(FOLDER) || tokens.at(index + 2).end - tokens.at(index + 2).start <= 3,
+        b'.' => true,
+        NUMBER => tokens.len() <= index + 2,
+        WORD => token.end - token.start == 1 && tokens.at(index + 2).is_glued(b':'),
+        b'<' | b'>' | b'$' => false,
+        _ => false,
+    }
+}
+
+/// The name of a program amid text: `... curl -o x http://...`.
+fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+    let word = tokens.word(token);
+    let next = tokens.at(index + 1);
+    let is_cmdlet = word == b"invoke"
+        && next.is_glued(b'-')
+        && matches!(tokens.word(tokens.at(index + 2)), b"webrequest" | b"expression" | b"restmethod" | b"command" | b"item" | b"shellcode");
+    let is_download = matches!(word, b"wget" | b"curl" | b"certutil" | b"bitsadmin")
+        && next.has(WEB_SCHEME)
+        && tokens.at(index + 2).is_glued(b':');
+    let is_shell = matches!(word, b"sh" | b"bash" | b"zsh" | b"ksh" | b"cmd" | b"powershell" | b"pwsh")
+        && (next.is(b'-') && tokens.at(index + 2).is_glued(WORD) && matches!(tokens.word(tokens.at(index + 2)), b"c" | b"i" | b"enc" | b"e" | b"nop" | b"w" | b"command" | b"encodedcommand" | b"exec")
+            || word == b"cmd" && next.is(b'/') && next.spaced && matches!(tokens.word(tokens.at(index + 2)), b"c" | b"k"));
+    let is_windows = next.is_glued(b'.') && tokens.is_word(index + 2, "exe") && matches!(word, b"cmd" | b"powershell" | b"certutil" | b"wmic" | b"mshta" | b"cscript" | b"wscript");
+    let is_listener = matches!(word, b"nc" | b"ncat" | b"netcat" | b"socat") && is_argument(tokens, index + 1);
+    match () {
+        () if is_shell || is_listener => Some(("shell", 0.7)),
+        () if is_cmdlet => Some(("cmdlet", 0.6)),
+        () if is_windows => Some(("shell", 0.6)),
+        () if is_download => Some(("download", 0.5)),
+        () => None,
+    }
+}
