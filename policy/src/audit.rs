@@ -14,6 +14,7 @@ use crate::access::Target;
 use crate::document::{AuditLevel, AuditSection};
 use crate::environment::{Environment, Timestamp};
 use crate::problem::{Finding, Reason};
+use crate::screening::Notes;
 use crate::{CredentialKind, Principal};
 
 /// The longest text of the client's own in a record, in characters.
@@ -35,6 +36,8 @@ pub(crate) struct Record {
     /// The limits that would have refused the request, and are not enforced.
     pub(crate) shadowed: Vec<String>,
     pub(crate) status: Option<u16>,
+    /// What was found and let through.
+    pub(crate) notes: Notes,
 }
 
 impl Record {
@@ -49,12 +52,16 @@ impl Record {
             stripped: Vec::new(),
             shadowed: Vec::new(),
             status: None,
+            notes: Notes::default(),
         }
     }
 
     /// Whether the policy wants it.
     pub(crate) fn is_wanted(&self, section: AuditSection) -> bool {
-        section.record != AuditLevel::Refused || !self.allowed || !self.shadowed.is_empty()
+        section.record != AuditLevel::Refused
+            || !self.allowed
+            || !self.shadowed.is_empty()
+            || !self.notes.is_empty()
     }
 
     /// The record as one line of JSON.
@@ -119,6 +126,7 @@ impl Record {
                     .map(|(_, findings)| findings.iter().map(Finding::to_json).collect()),
                 stripped: &self.stripped,
                 shadowed: &self.shadowed,
+                notes: &self.notes,
             },
         };
         serde_json::to_string(&line).unwrap_or_default()
@@ -224,6 +232,9 @@ struct Portcullis<'a> {
     /// Limits that are not enforced and would have refused the request.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     shadowed: &'a [String],
+    /// What was found in the request and let through, or taken out.
+    #[serde(rename = "detections", skip_serializing_if = "Notes::is_empty")]
+    notes: &'a Notes,
 }
 
 #[derive(Serialize)]

@@ -64,6 +64,9 @@ pub enum HeaderEdit {
     Set(String, String),
 }
 
+/// The field that tells the upstream what was found in a request that goes on all the same.
+const FINDINGS: &str = "portcullis-findings";
+
 /// One exchange. Events go in, [`Step`]s come out:
 /// [`request_head`](Self::request_head), then [`request_body`](Self::request_body) if it was asked for, then
 /// [`response_head`](Self::response_head), then [`finish`](Self::finish). After a refusal only `finish` is of use.
@@ -361,7 +364,7 @@ impl Exchange {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
         if let Some(input) = &route.input {
-            input.check_head(head.headers, head.has_body)?;
+            self.record.notes.extend(input.check_head(head.headers, head.has_body)?);
             self.content_type = single(head.headers, "content-type").map(<[u8]>::to_vec);
         }
         match head.has_body {
@@ -461,7 +464,9 @@ impl Exchange {
         }
         let mut rewritten = None;
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
-            rewritten = input.check_body(self.content_type.as_deref(), body)?;
+            let inspected = input.check_body(self.content_type.as_deref(), body)?;
+            rewritten = inspected.rewritten;
+            self.record.notes.extend(inspected.notes);
             let found = || match body.len() {
                 0 => "no body".to_owned(),
                 length => format!("a body of {length} bytes that the route takes"),
@@ -475,6 +480,9 @@ impl Exchange {
             edits.push(HeaderEdit::Set("content-length".to_owned(), length));
             let digests = ["content-digest", "repr-digest", "digest", "content-md5"];
             edits.extend(digests.map(|name| HeaderEdit::Remove(name.to_owned())));
+        }
+        if !self.record.notes.is_empty() {
+            edits.push(HeaderEdit::Set(FINDINGS.to_owned(), self.record.notes.field()));
         }
         let body = rewritten.as_deref().unwrap_or(body);
         if let (Some(signer), Some(target)) = (&policy.signer, &self.record.target) {

@@ -204,6 +204,12 @@ reasons! {
     ControlCharacter = "control-character", Input, 422, "A text holds a control character";
     /// A character that nobody can see.
     InvisibleCharacter = "invisible-character", Input, 422, "A text holds an invisible character";
+    /// Something in a parameter, a header field or an argument that attacks a program: SQL, a script, a command, a path.
+    AttackSuspected = "attack-suspected", Input, 422, "A value looks like an attack";
+    /// Prose that would give the model other instructions than the operator's.
+    PromptInjectionSuspected = "prompt-injection-suspected", Input, 422, "A text looks like an attack on the model";
+    /// Personal data or a secret of a kind that may not be sent here.
+    PersonalDataRefused = "personal-data-refused", Input, 422, "A text holds personal data or a secret that may not be sent here";
     /// The upstream could not be told who is calling.
     AssertionUnavailable = "assertion-unavailable", Assertion, 503, "The request could not be signed, try again";
 }

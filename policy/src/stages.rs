@@ -16,6 +16,7 @@ use crate::policy::CompileError;
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Refusal, Stage};
 use crate::remote::Refreshed;
+use crate::screening::Notes;
 use crate::{Environment, Secrets};
 
 /// Which stages a policy runs: all of them, or those of one filter.
@@ -162,14 +163,18 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     /// The longest body let through.
     fn max_body_bytes(&self) -> usize;
 
-    /// What the header section tells of the body, before any of it has come.
-    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<(), Refusal>;
+    /// The header section, and what it tells of the body before any of it has come.
+    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<Notes, Refusal>;
 
-    /// The whole body, with its media type as the header section has it. What goes on in its place, if it is not to go on as
-    /// it is.
-    fn check_body(
-        &self,
-        content_type: Option<&[u8]>,
-        body: &[u8],
-    ) -> Result<Option<Vec<u8>>, Refusal>;
+    /// The whole body, with its media type as the header section has it.
+    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<Inspected, Refusal>;
+}
+
+/// What the input stage makes of a body that may go on.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Inspected {
+    /// What goes on in its place, if it is not to go on as it is.
+    pub(crate) rewritten: Option<Vec<u8>>,
+    /// What was found in it.
+    pub(crate) notes: Notes,
 }

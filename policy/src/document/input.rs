@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ScreeningSection;
+
 /// What may be in a request's body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -23,6 +25,9 @@ pub struct InputSection {
     /// Every string in the body, member names included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextSection>,
+    /// What texts are screened for: attacks, personal data. Without it they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screening: Option<ScreeningSection>,
 }
 
 impl InputSection {
@@ -34,6 +39,7 @@ impl InputSection {
             json: self.json.or(base.json),
             schema: self.schema.clone().or_else(|| base.schema.clone()),
             text: self.text.or(base.text),
+            screening: self.screening.clone().or_else(|| base.screening.clone()),
         }
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod limits_service;
 mod remote;
 mod routes;
+mod screening;
 mod upstream;
 #[cfg(feature = "yaml")]
 mod yaml;
@@ -37,6 +38,7 @@ pub use limits::{
 pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
+pub use screening::{DataAction, Reaction, ScreeningSection};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;

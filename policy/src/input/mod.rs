@@ -3,6 +3,7 @@
 //! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads. Where something in it
 //! is taken out or replaced, all other bytes stay as they came.
 
+mod head;
 mod json;
 mod media_type;
 mod schema;
@@ -10,17 +11,18 @@ mod text;
 
 use serde_json::Value;
 
-pub(crate) use json::{JsonLimits, parse as parse_json};
+pub(crate) use json::{JsonLimits, Step, parse as parse_json};
 
 use crate::access::{Header, single};
 use crate::document::InputSection;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::stages::Inspect;
+use crate::screening::{Decision, Found, Kind, Noted, Notes, Profile, Screening};
+use crate::stages::{Inspect, Inspected};
 
-use json::{JsonError, Step, Text};
-use media_type::{Kind, MediaType};
+use json::{JsonError, Text};
+use media_type::{Kind as MediaKind, MediaType};
 use schema::Schema;
 use text::{TextRules, Unfit};
 
@@ -42,6 +44,7 @@ pub(crate) struct InputRules {
     schema: Option<Schema>,
     text: TextRules,
     names: TextRules,
+    screening: Option<Screening>,
 }
 
 impl InputRules {
@@ -70,10 +73,13 @@ impl InputRules {
         let schema = section.schema.as_ref();
         let schema =
             schema.map(|schema| Schema::compile(schema, &format!("{field}.schema"))).transpose()?;
-        if schema.is_some() && !content_types.iter().all(|media| media.kind == Kind::Json) {
+        if schema.is_some() && !content_types.iter().all(|media| media.kind == MediaKind::Json) {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
+        let screening = section.screening.as_ref();
+        let screening =
+            screening.map(|screening| Screening::compile(screening, &format!("{field}.screening")));
         let text = TextRules::compile(section.text.unwrap_or_default());
         Ok(Self {
             content_types,
@@ -82,6 +88,7 @@ impl InputRules {
             schema,
             text,
             names: text.for_names(),
+            screening: screening.transpose()?,
         })
     }
 
@@ -110,13 +117,13 @@ impl InputRules {
         )
     }
 
-    fn check_json(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_json(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
         // A schema needs the value; everything else does without, which is much of the time.
         let value = match &self.schema {
             Some(schema) => Some((schema, self.parse(body)?)),
             None => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
-        let rewritten = json::rewrite(body, &mut |text| self.check_string(text))?;
+        let rewritten = json::rewrite(body, &mut |text| self.check_string(text, notes))?;
         if let Some((schema, value)) = value {
             // What goes on is what must be of the form that the route takes.
             let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
@@ -130,7 +137,7 @@ impl InputRules {
     }
 
     /// Names and values must be what text may be, as if they stood in a JSON object.
-    fn check_form(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_form(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
         let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
             Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
                 .finding("", error.to_string())
@@ -138,36 +145,81 @@ impl InputRules {
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
-            self.check_string(Text { path: &[], is_name: true, text: name })?;
+            self.check_string(Text { path: &[], is_name: true, text: name }, notes)?;
             let path = [Step::Member(name.into())];
-            let answer = self.check_string(Text { path: &path, is_name: false, text: value })?;
+            let value_text = Text { path: &path, is_name: false, text: value };
+            let answer = self.check_string(value_text, notes)?;
             is_rewritten |= answer.is_some();
             rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
         }
         Ok(is_rewritten.then(|| rewritten.finish().into_bytes()))
     }
 
-    fn check_text(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_text(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        let rewritten = self.check_string(Text { path: &[], is_name: false, text })?;
+        let rewritten = self.check_string(Text { path: &[], is_name: false, text }, notes)?;
         Ok(rewritten.map(String::into_bytes))
     }
 
     /// One string of a body: what goes on in its place, if it is not to go on as it is.
-    fn check_string(
-        &self,
-        Text { path, is_name, text }: Text<'_>,
-    ) -> Result<Option<String>, Refusal> {
+    fn check_string(&self, string: Text<'_>, notes: &mut Notes) -> Result<Option<String>, Refusal> {
+        let Text { path, is_name, text } = string;
         let rules = if is_name { &self.names } else { &self.text };
-        rules.check(text).map_err(|Unfit { reason, expected }| {
-            // The name itself may hold what was found, so it is not repeated.
+        // The name itself may hold what was found, so it is not repeated.
+        let stripped = rules.check(text).map_err(|Unfit { reason, expected }| {
             Refusal::new(reason, format!("Expected {expected}.")).finding(pointer(path), expected)
-        })
+        })?;
+        let Some(screening) = &self.screening else { return Ok(stripped) };
+        let text = stripped.as_deref().unwrap_or(text);
+        let profile = if is_name { Profile::Argument } else { screening.profile(path) };
+        let screened = screening.screen(profile, text);
+        if screened.found.is_empty() {
+            return Ok(stripped);
+        }
+        note(&screened.found, || pointer(path), notes)?;
+        match (screened.rewritten, is_name) {
+            (Some(_), true) => {
+                let expected = "no personal data and no secret in a name";
+                let detail = format!("Expected {expected}.");
+                Err(Refusal::new(Reason::PersonalDataRefused, detail)
+                    .finding(pointer(path), expected))
+            }
+            (rewritten, _) => Ok(rewritten.or(stripped)),
+        }
     }
 }
+
+/// Notes what was found; refuses where it has to be.
+fn note(found: &[Found], at: impl Fn() -> String, notes: &mut Notes) -> Result<(), Refusal> {
+    let denied = found.iter().filter(|found| found.decision == Decision::Deny);
+    let mut refusal: Option<Refusal> = None;
+    for Found { detection, .. } in denied.take(MAXIMUM_FINDINGS) {
+        let reason = match detection.kind {
+            kind if kind.is_attack() => Reason::AttackSuspected,
+            Kind::PromptInjection => Reason::PromptInjectionSuspected,
+            _ => Reason::PersonalDataRefused,
+        };
+        // What it is, for those who did not mean it; not by what it was recognised, for those who did.
+        let expected = format!("no {}", detection.kind.as_str());
+        let refused = refusal.take();
+        let refused =
+            refused.unwrap_or_else(|| Refusal::new(reason, format!("Expected {expected}.")));
+        refusal = Some(refused.finding(at(), expected));
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    for Found { detection, .. } in found {
+        notes.add(Noted { kind: detection.kind, rule: detection.rule, at: at() });
+    }
+    Ok(())
+}
+
+/// How many findings of one string are told.
+const MAXIMUM_FINDINGS: usize = 8;
 
 fn refused_json(error: JsonError) -> Refusal {
     let reason = match error {
@@ -195,7 +247,7 @@ impl Inspect for InputRules {
         self.max_body_bytes
     }
 
-    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<(), Refusal> {
+    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<Notes, Refusal> {
         let length = single(headers, "content-length")
             .and_then(|value| std::str::from_utf8(value).ok())
             .and_then(|value| value.parse::<u64>().ok());
@@ -214,31 +266,33 @@ impl Inspect for InputRules {
         if has_body && length != Some(0) {
             self.media_type(single(headers, "content-type"))?;
         }
-        Ok(())
+        let mut notes = Notes::default();
+        if let Some(screening) = &self.screening {
+            head::screen(screening, headers, &mut notes)?;
+        }
+        Ok(notes)
     }
 
-    fn check_body(
-        &self,
-        content_type: Option<&[u8]>,
-        body: &[u8],
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<Inspected, Refusal> {
         if body.len() > self.max_body_bytes {
             return Err(self.too_large());
         }
         if body.is_empty() {
             return match &self.schema {
-                None => Ok(None),
+                None => Ok(Inspected::default()),
                 Some(_) => Err(Refusal::new(
                     Reason::BodyMissing,
                     "Send a JSON body of the form this route takes.",
                 )),
             };
         }
-        match self.media_type(content_type)?.kind {
-            Kind::Json => self.check_json(body),
-            Kind::Form => self.check_form(body),
-            Kind::Text => self.check_text(body),
-        }
+        let mut notes = Notes::default();
+        let rewritten = match self.media_type(content_type)?.kind {
+            MediaKind::Json => self.check_json(body, &mut notes)?,
+            MediaKind::Form => self.check_form(body, &mut notes)?,
+            MediaKind::Text => self.check_text(body, &mut notes)?,
+        };
+        Ok(Inspected { rewritten, notes })
     }
 }
 
@@ -271,7 +325,7 @@ mod tests {
     }
 
     fn head(fields: &[(&str, &str)]) -> Result<(), Reason> {
-        rules().check_head(&headers(fields), true).map_err(|refusal| refusal.reason)
+        rules().check_head(&headers(fields), true).map(drop).map_err(|refusal| refusal.reason)
     }
 
     fn body(body: &[u8]) -> Result<(), Reason> {
@@ -279,7 +333,8 @@ mod tests {
     }
 
     fn rewritten(body: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
-        rules().check_body(Some(b"application/json"), body).map_err(|refusal| refusal.reason)
+        let inspected = rules().check_body(Some(b"application/json"), body);
+        inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -351,7 +406,8 @@ mod tests {
         };
         let rules = InputRules::compile(&section, "input").unwrap();
         let rewritten = |body: &[u8]| {
-            rules.check_body(Some(form.as_bytes()), body).map_err(|refusal| refusal.reason)
+            let inspected = rules.check_body(Some(form.as_bytes()), body);
+            inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
         };
         let body = |body: &[u8]| rewritten(body).map(drop);
         assert_eq!(body(b"grant_type=client_credentials&scope=a+b"), Ok(()));

