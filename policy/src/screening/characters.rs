@@ -1,17 +1,17 @@
-//! What text may hold.
+//! What characters a text may have, and how many.
 
 use crate::document::{Handling, TextSection};
 use crate::problem::Reason;
 
 /// A compiled `input.text` section.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TextRules {
+pub(super) struct CharacterRules {
     max_chars: usize,
     control: Handling,
     invisible: Handling,
 }
 
-impl TextRules {
+impl CharacterRules {
     pub(super) fn compile(section: TextSection) -> Self {
         Self {
             max_chars: section.max_chars as usize,
@@ -34,7 +34,7 @@ impl TextRules {
         // No text has more characters than bytes.
         if text.len() > self.max_chars && text.chars().count() > self.max_chars {
             let expected = format!("at most {} characters", self.max_chars);
-            return Err(Unfit { reason: Reason::TextTooLong, expected });
+            return Err(Unfit { reason: Reason::TextTooLong, expected, character: self.max_chars });
         }
         // Printable ASCII, the usual case, is seen eight bytes at a time by the compiler.
         if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -49,7 +49,7 @@ impl TextRules {
                 Handling::Refuse => {
                     let number = u32::from(character);
                     let expected = format!("no U+{number:04X}, found at character {index}");
-                    return Err(Unfit { reason, expected });
+                    return Err(Unfit { reason, expected, character: index });
                 }
             }
         }
@@ -68,11 +68,15 @@ impl TextRules {
     }
 }
 
-/// Why a text cannot be let through.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unfit {
-    pub(super) reason: Reason,
-    pub(super) expected: String,
+/// Why a text cannot be let through, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Why.
+    pub reason: Reason,
+    /// What was expected.
+    pub expected: String,
+    /// The first character that is not as expected, counted from 0.
+    pub character: usize,
 }
 
 /// C0, DEL and C1, but for what ordinary text has: tab, line feed, carriage return.
@@ -103,8 +107,8 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn rules(control: Handling, invisible: Handling) -> TextRules {
-        TextRules::compile(TextSection { max_chars: 40, control, invisible })
+    fn rules(control: Handling, invisible: Handling) -> CharacterRules {
+        CharacterRules::compile(TextSection { max_chars: 40, control, invisible })
     }
 
     fn check(text: &str) -> Result<Option<String>, Reason> {
