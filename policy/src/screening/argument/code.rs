@@ -2,7 +2,7 @@
 
 use super::super::Kind;
 use super::findings::Findings;
-use super::lexicon::{CLASS_PATH, CODE_FUNCTION, CODE_NAME, COMMAND, PLAIN_COMMAND};
+use super::lexicon::{CLASS_PATH, CODE_FUNCTION, CODE_NAME, COMMAND, ENCODED, PLAIN_COMMAND};
 use super::tokens::{Token, Tokens, WORD};
 
 /// Looks at what begins with the token at `index`.
@@ -15,7 +15,9 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
         WORD if token.has(CODE_FUNCTION) => call(tokens, index, token),
         WORD if token.has(CLASS_PATH) => class(tokens, index),
         WORD if token.has(CODE_NAME) => name(tokens, index, token),
-        WORD => serialised(tokens, index, token),
+        WORD if token.has(ENCODED) => {
+            (!tokens.word(token).starts_with(b"li4v")).then_some(("serialised_object", 0.7))
+        }
         _ => None,
     };
     if let Some((rule, score)) = found {
@@ -143,6 +145,11 @@ fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
     let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
     let is_member = left.is_glued(b'.') || left.is(b'.') || next.is_glued(b'.') || next.is_glued(b'(') || next.is_glued(b'[');
     match word {
+        // `O:4:"Name":1:{`: a serialised object of PHP.
+        b"o" => {
+            let is_counted = next.is_glued(b':') && tokens.at(index + 3).is_glued(b':') && tokens.at(index + 4).is_glued(b'"');
+            is_counted.then_some(("serialised_object", 0.7))
+        }
         b"child_process" | b"processbuilder" | b"scriptenginemanager" => Some(("code_name", if is_member || left.is_quote() || left.is(b'(') { 0.7 } else { 0.4 })),
         b"__proto__" => Some(("prototype_pollution", if left.is(WORD) { 0.4 } else { 0.7 })),
         b"prototype" => (tokens.before(index, 2).has(CODE_NAME) || matches!(left.shape, b'[') && tokens.before(index, 2).is(b']')).then_some(("prototype_pollution", 0.7)),
@@ -157,16 +164,4 @@ fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
         _ if word.starts_with(b"_") || word == b"globals" => None,
         _ => Some(("java_class", if is_member { 0.6 } else { 0.5 })),
     }
-}
-
-/// The magic numbers of serialised Java and PHP objects.
-fn serialised(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
-    let word = tokens.word(token);
-    let is_java = word.starts_with(b"ro0abq") || word.starts_with(b"kztaauc") || word.starts_with(b"cs7qaf") || word.starts_with(b"aced0005");
-    if is_java {
-        return Some(("serialised_object", 0.7));
-    }
-    // O:4:"Name":1:{
-    let is_php = word == b"o" && tokens.at(index + 1).is_glued(b':') && tokens.at(index + 3).is_glued(b':') && tokens.at(index + 4).is_glued(b'"');
-    is_php.then_some(("serialised_object", 0.7))
 }

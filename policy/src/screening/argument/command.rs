@@ -14,13 +14,18 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
         b'(' => function(tokens, index),
         b'<' | b'>' => redirection(tokens, index),
         b'/' => program(tokens, index),
-        WORD if index == 0 && tokens.is_first => alone(tokens, 0).or_else(|| named(tokens, index, token)),
         WORD if token.has(COMMAND) => named(tokens, index, token),
-        _ if index == 0 && tokens.is_first => alone(tokens, 0),
         _ => None,
     };
     if let Some((rule, score)) = found {
         findings.add(Kind::CommandInjection, rule, score, token, tokens.at(index + 1));
+    }
+}
+
+/// Looks at the text as a command line.
+pub(super) fn look_start(tokens: &Tokens<'_>, findings: &mut Findings) {
+    if let Some((rule, score)) = alone(tokens, 0).filter(|_| tokens.is_first) {
+        findings.add(Kind::CommandInjection, rule, score, tokens.at(0), tokens.at(1));
     }
 }
 

@@ -49,6 +49,18 @@ pub(super) const EXTENSION: Marks = 1 << 32;
 pub(super) const CLASS_PATH: Marks = 1 << 33;
 pub(super) const ATTRIBUTE: Marks = 1 << 34;
 pub(super) const NEGATION: Marks = 1 << 35;
+/// An event of HTML, `onload`, found by its beginning.
+pub(super) const EVENT: Marks = 1 << 36;
+/// The beginning of something encoded: a path in Base64, a serialised object.
+pub(super) const ENCODED: Marks = 1 << 37;
+
+/// What the rules for SQL look at.
+pub(super) const ANY_SQL: Marks =
+    LOGIC | COMPARE | UNION | SELECT | STATEMENT | CLAUSE | FUNCTION | PLAIN_FUNCTION | SYSTEM_NAME;
+/// What the rules for scripts look at.
+pub(super) const ANY_SCRIPT: Marks = SCRIPT_SCHEME | SCRIPT_FUNCTION | SCRIPT_OBJECT;
+/// What the rules for code look at.
+pub(super) const ANY_CODE: Marks = CODE_FUNCTION | CODE_NAME | CLASS_PATH | ENCODED;
 
 const WORDS: [(Marks, &str); 36] = [
     (LOGIC, "or and xor div mod"),
@@ -124,7 +136,7 @@ const WORDS: [(Marks, &str); 36] = [
         instantiatefactory prototypecloneFactory prototypeclonefactory whileclosure unmarshaller getruntime \
         unsafe_deserialize classloader memberaccess dispatchfilter xwork2 multipartcontent ognlcontext ognl \
         getclass forname newinstance defineclass getengine getenginebyname currentthread inputstreamreader \
-        mlet javax_script methodinvoke fileoutputstream fileinputstream bufferedreader bufferedinputstream \
+        mlet o methodinvoke fileoutputstream fileinputstream bufferedreader bufferedinputstream \
         proc_open _server _get _post _request _cookie _session _files _env http_raw_post_data globals"),
     (SECRET_FILE, "passwd shadow issue hosts group sudoers crontab fstab motd resolv hostname environ cmdline \
         authorized_keys id_rsa id_dsa id_ed25519 known_hosts htaccess htpasswd bash_history bashrc boot win system \
@@ -151,7 +163,7 @@ const WORDS: [(Marks, &str); 36] = [
         const urldecoder urlencoder event marker structured sd file xml jvmrunargs properties"),
     (MONGO, "ne gt gte lt lte nin in eq exists regex where or and not nor expr function jsonschema elemmatch all size mod \
         type text options comment slice inc set unset push pull rename accumulator lookup match group project \
-        regexmatch"),
+        regexmatch db"),
     (AXIS, "ancestor ancestor_or child descendant following preceding parent attribute namespace self node text \
         comment position last name local count string"),
     (HEADER, "set content location http refresh transfer cookie status x host proxy cache access authorization link \
@@ -164,6 +176,19 @@ const WORDS: [(Marks, &str); 36] = [
         distinguishedname displayname objectcategory password user username name gidnumber uidnumber"),
 ];
 
+/// `../../` in Base64, and the magic numbers of serialised Java objects.
+const ENCODINGS: [&[u8]; 5] = [b"li4vli4v", b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"];
+
+/// How the names of events go on after `on`.
+const EVENTS: &str = "abort activ after anim aux before begin blur bounce can cell change click close composition \
+    contex control copy cue cut dat dbl deact drag drop duration emptied end enter error exit fetch filter finish \
+    focus form fullscreen gamepad gesture got hash help input invalid key language layout lo lost mark media message \
+    mouse move mspointer net nomatch off online open orientation out overflow page paste pause play pointer popst \
+    popover popup progress property ratechange react read redo release rep reset resize result reverse row rtc \
+    scroll search security seek select show slot snap sound speech spin stalled start stop storage submit suspend \
+    sync text time toggle touch track transition undo unhandled unload update upgrade url user valid visib volume vr \
+    wait webkit wheel zoom";
+
 /// Words of this length or less are known; all others are not looked up.
 const LONGEST: usize = 26;
 const SLOTS: usize = 4096;
@@ -174,11 +199,19 @@ pub(super) struct Lexicon {
     entries: Vec<(&'static [u8], Marks)>,
     /// One more than the place of the entry.
     slots: Vec<u16>,
+    /// The beginnings of the names of events, after `on`, by their first letters.
+    events: Vec<Vec<&'static [u8]>>,
 }
 
 impl Lexicon {
     pub(super) fn new() -> Self {
-        let mut lexicon = Self { entries: Vec::new(), slots: vec![0; SLOTS] };
+        let mut events = vec![Vec::new(); 256];
+        for event in EVENTS.split_ascii_whitespace().map(str::as_bytes) {
+            if let Some(bucket) = event.first().and_then(|first| events.get_mut(usize::from(*first))) {
+                bucket.push(event);
+            }
+        }
+        let mut lexicon = Self { entries: Vec::new(), slots: vec![0; SLOTS], events };
         for (marks, words) in WORDS {
             for word in words.split_ascii_whitespace() {
                 lexicon.add(word.as_bytes(), marks);
@@ -209,7 +242,7 @@ impl Lexicon {
     /// What the word, in lower case, is known for.
     pub(super) fn marks(&self, word: &[u8]) -> Marks {
         if word.len() > LONGEST {
-            return 0;
+            return self.marks_of_beginning(word);
         }
         let mut slot = hash(word);
         loop {
@@ -217,8 +250,20 @@ impl Lexicon {
             match place.checked_sub(1).and_then(|place| self.entries.get(place)) {
                 Some((known, marks)) if *known == word => return *marks,
                 Some(_) => slot = (slot + 1) % SLOTS,
-                None => return 0,
+                None => return self.marks_of_beginning(word),
             }
+        }
+    }
+
+    fn marks_of_beginning(&self, word: &[u8]) -> Marks {
+        match word {
+            [b'o', b'n', event @ ..] => {
+                let bucket = event.first().and_then(|first| self.events.get(usize::from(*first)));
+                let is_event = |known: &&[u8]| event.starts_with(known);
+                if bucket.is_some_and(|bucket| bucket.iter().any(is_event)) { EVENT } else { 0 }
+            }
+            [b'l' | b'r' | b'k' | b'c' | b'a', ..] if ENCODINGS.iter().any(|encoding| word.starts_with(encoding)) => ENCODED,
+            _ => 0,
         }
     }
 }

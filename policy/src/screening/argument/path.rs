@@ -2,7 +2,7 @@
 
 use super::super::Kind;
 use super::findings::Findings;
-use super::lexicon::{EXTENSION, FOLDER, SECRET_FILE};
+use super::lexicon::{ENCODED, EXTENSION, FOLDER, SECRET_FILE};
 use super::tokens::{NUMBER, Token, Tokens, WORD};
 
 /// Looks at the tokens as paths.
@@ -27,7 +27,7 @@ impl Path {
             b'/' | b'\\' => self.separator(tokens, index, token),
             WORD if token.has(SECRET_FILE) => file(tokens, index, token),
             // `../../` in Base64.
-            WORD if tokens.word(token).starts_with(b"li4vli4v") => Some(("traversal", 0.8)),
+            WORD if token.has(ENCODED) && tokens.word(token).starts_with(b"li4v") => Some(("traversal", 0.8)),
             _ => None,
         };
         if let Some((rule, score)) = found {

@@ -2,18 +2,8 @@
 
 use super::super::Kind;
 use super::findings::Findings;
-use super::lexicon::{SCRIPT_FUNCTION, SCRIPT_OBJECT, SCRIPT_SCHEME, TAG, WEB_SCHEME};
+use super::lexicon::{EVENT, SCRIPT_FUNCTION, SCRIPT_OBJECT, SCRIPT_SCHEME, TAG, WEB_SCHEME};
 use super::tokens::{COMMENT, DASHES, Token, Tokens, WORD};
-
-/// How the names of events go on after `on`.
-const EVENTS: &str = "abort activ after anim aux before begin blur bounce can cell change click close composition \
-    contex control copy cue cut dat dbl deact drag drop duration emptied end enter error exit fetch filter finish \
-    focus form fullscreen gamepad gesture got hash help input invalid key language layout lo lost mark media message \
-    mouse move mspointer net nomatch off online open orientation out overflow page paste pause play pointer popst \
-    popover popup progress property ratechange react read redo release rep reset resize result reverse row rtc \
-    scroll search security seek select show slot snap sound speech spin stalled start stop storage submit suspend \
-    sync syncrestored text time toggle touch track transition undo unhandled unload update upgrade url user \
-    valid visib volume vr wait webkit wheel zoom";
 
 /// Looks at the tokens as HTML and JavaScript.
 #[derive(Debug, Default)]
@@ -178,7 +168,7 @@ impl Script {
         let token = tokens.at(index);
         let is_separate = token.spaced || left.is_quote() || matches!(left.shape, b'/' | b'<' | b'>' | b';' | COMMENT) || left.is_end();
         if let Some(event) = word.strip_prefix(b"on") {
-            let is_event = event.len() >= 3 && is_event(event);
+            let is_event = token.has(EVENT) && event.len() >= 3;
             let is_marked = self.in_tag || self.has_markup || self.has_quote;
             return match () {
                 () if self.in_tag && event.len() >= 3 && (is_event || is_separate) => Some(("event", 0.9)),
@@ -206,10 +196,6 @@ impl Script {
             _ => None,
         }
     }
-}
-
-fn is_event(event: &[u8]) -> bool {
-    EVENTS.split_ascii_whitespace().any(|prefix| event.starts_with(prefix.as_bytes()))
 }
 
 /// `alert(1)`, `eval(name)`.

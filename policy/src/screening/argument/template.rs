@@ -24,6 +24,11 @@ struct Open {
 const MAX_TOKENS: usize = 80;
 
 impl Template {
+    /// Whether an expression is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Looks at what begins with the token at `index`. To be called for each in turn.
     pub(super) fn look(
         &mut self,
@@ -68,7 +73,11 @@ impl Template {
         if token.has(TEMPLATE) {
             return Some(dunder(tokens, index, token));
         }
-        let open = self.open.filter(|open| index - open.index < MAX_TOKENS)?;
+        let open = self.open?;
+        if index - open.index > MAX_TOKENS {
+            self.open = None;
+            return None;
+        }
         expression(tokens, index, token, open)
     }
 
