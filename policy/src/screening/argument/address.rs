@@ -15,19 +15,32 @@ pub(super) fn look_colon(tokens: &Tokens<'_>, index: usize, token: Token, findin
     if !scheme.is(WORD) || token.spaced {
         return;
     }
-    let slashes = (1..=3).take_while(|offset| matches!(tokens.at(index + offset).shape, b'/' | b'\\')).count();
+    let slashes = (1..=3)
+        .take_while(|offset| matches!(tokens.at(index + offset).shape, b'/' | b'\\'))
+        .count();
     let next = tokens.at(index + 1);
     let is_glued = !next.spaced && !next.is_end();
     let name = tokens.word(scheme);
-    if scheme.has(FORGED_SCHEME) && slashes >= 2 && !matches!(name, b"mailto" | b"imap" | b"smb" | b"sftp" | b"ssh2" | b"redis" | b"mysql" | b"postgres") {
+    if scheme.has(FORGED_SCHEME)
+        && slashes >= 2
+        && !matches!(
+            name,
+            b"mailto" | b"imap" | b"smb" | b"sftp" | b"ssh2" | b"redis" | b"mysql" | b"postgres"
+        )
+    {
         findings.add(Kind::Ssrf, "scheme", if name == b"php" { 0.1 } else { 0.7 }, scheme, next);
     }
     if scheme.has(FILE_SCHEME) && (slashes >= 2 || slashes == 1 && name == b"file") {
         findings.add(Kind::FileInclusion, "scheme", 0.7, scheme, next);
-    } else if scheme.has(FILE_SCHEME) && is_glued && matches!(name, b"expect" | b"php" | b"phar") && next.is(WORD) {
+    } else if scheme.has(FILE_SCHEME)
+        && is_glued
+        && matches!(name, b"expect" | b"php" | b"phar")
+        && next.is(WORD)
+    {
         findings.add(Kind::FileInclusion, "scheme", 0.4, scheme, next);
     }
-    if scheme.has(WEB_SCHEME) && is_glued || scheme.has(FORGED_SCHEME | FILE_SCHEME) && slashes >= 2 {
+    if scheme.has(WEB_SCHEME) && is_glued || scheme.has(FORGED_SCHEME | FILE_SCHEME) && slashes >= 2
+    {
         look_host(tokens, index + 1 + slashes, scheme, findings);
         remote(tokens, index, slashes, scheme, findings);
     }
@@ -43,7 +56,8 @@ pub(super) fn look_start(tokens: &Tokens<'_>, findings: &mut Findings) {
         return;
     }
     let first = tokens.at(0);
-    let end = (0..12).find(|offset| tokens.at(*offset).is(b'/') || tokens.at(*offset).spaced && *offset > 0);
+    let end = (0..12)
+        .find(|offset| tokens.at(*offset).is(b'/') || tokens.at(*offset).spaced && *offset > 0);
     // `localhost/` and below, without a scheme.
     if first.has(LOCAL_HOST) && end.is_some_and(|end| tokens.at(end).is(b'/'))
         || end.is_some_and(|end| end > 1 && tokens.at(end).is(b'/') && is_local_suffix(tokens, end))
@@ -54,26 +68,57 @@ pub(super) fn look_start(tokens: &Tokens<'_>, findings: &mut Findings) {
 
 /// `gateway.docker.internal/`.
 fn is_local_suffix(tokens: &Tokens<'_>, end: usize) -> bool {
-    matches!(tokens.word(tokens.before(end, 1)), b"internal" | b"local" | b"localdomain" | b"localdomain4" | b"localdomain6")
+    matches!(
+        tokens.word(tokens.before(end, 1)),
+        b"internal" | b"local" | b"localdomain" | b"localdomain4" | b"localdomain6"
+    )
 }
 
 fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Findings) {
     let start = usize::try_from(tokens.at(index).start).unwrap_or(usize::MAX);
     let rest = tokens.bytes.get(start..).unwrap_or_default();
-    let is_host = |byte: &u8| !matches!(byte, b'/' | b'\\' | b'?' | b'#' | b' ' | b'"' | b'\'' | b'<' | b'>' | b'`' | b',' | b')' | b'&' | b'}');
+    let is_host = |byte: &u8| {
+        !matches!(
+            byte,
+            b'/' | b'\\'
+                | b'?'
+                | b'#'
+                | b' '
+                | b'"'
+                | b'\''
+                | b'<'
+                | b'>'
+                | b'`'
+                | b','
+                | b')'
+                | b'&'
+                | b'}'
+        )
+    };
     let authority_length = rest.iter().take(MAX_HOST).take_while(|byte| is_host(byte)).count();
     let authority = rest.get(..authority_length).unwrap_or_default();
     // Parsers differ about two at signs: whatever stands on either side may be the host.
     let mut parts = authority.split(|byte| *byte == b'@');
     let host = parts.next_back().unwrap_or_default();
-    let first_part = if authority.len() > host.len() { authority.split(|byte| *byte == b'@').next() } else { None };
-    let found = [Some(host), first_part].into_iter().flatten().map(place).max().unwrap_or(Place::Elsewhere);
+    let first_part = if authority.len() > host.len() {
+        authority.split(|byte| *byte == b'@').next()
+    } else {
+        None
+    };
+    let found =
+        [Some(host), first_part].into_iter().flatten().map(place).max().unwrap_or(Place::Elsewhere);
     let last = tokens.at(index);
     match found {
         Place::Metadata => findings.add(Kind::Ssrf, "metadata", 0.9, first, last),
         Place::Odd => findings.add(Kind::Ssrf, "odd_address", 0.8, first, last),
         Place::Local => findings.add(Kind::Ssrf, "local_address", 0.7, first, last),
-        Place::Address => findings.add(Kind::RemoteFileInclusion, "address", address_score(tokens, index), first, last),
+        Place::Address => findings.add(
+            Kind::RemoteFileInclusion,
+            "address",
+            address_score(tokens, index),
+            first,
+            last,
+        ),
         Place::Elsewhere => {}
     }
 }
@@ -82,14 +127,22 @@ fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Fin
 fn address_score(tokens: &Tokens<'_>, index: usize) -> f32 {
     let is_script = (1..24).any(|offset| {
         let token = tokens.at(index + offset);
-        matches!(tokens.word(token), b"php" | b"asp" | b"aspx" | b"jsp" | b"txt" | b"sh" | b"pl" | b"cgi" | b"exe" | b"ps1")
-            && tokens.before(index + offset, 1).is_glued(b'.')
+        matches!(
+            tokens.word(token),
+            b"php" | b"asp" | b"aspx" | b"jsp" | b"txt" | b"sh" | b"pl" | b"cgi" | b"exe" | b"ps1"
+        ) && tokens.before(index + offset, 1).is_glued(b'.')
     });
     if is_script { 0.6 } else { 0.3 }
 }
 
 /// `page=http://elsewhere/shell.txt?`: a URL that is the value of another one's parameter, or cuts off what follows.
-fn remote(tokens: &Tokens<'_>, colon: usize, slashes: usize, scheme: Token, findings: &mut Findings) {
+fn remote(
+    tokens: &Tokens<'_>,
+    colon: usize,
+    slashes: usize,
+    scheme: Token,
+    findings: &mut Findings,
+) {
     if slashes < 2 || !scheme.has(WEB_SCHEME) {
         return;
     }
@@ -105,7 +158,8 @@ fn remote(tokens: &Tokens<'_>, colon: usize, slashes: usize, scheme: Token, find
         matches!(tokens.word(token), b"txt" | b"php" | b"gif" | b"jpg" | b"inc" | b"dat" | b"asp")
             && tokens.before(colon + offset, 1).is_glued(b'.')
     });
-    let is_script = extension.is_some_and(|offset| matches!(tokens.at(colon + offset + 1).shape, b'?' | b'%' | 0));
+    let is_script = extension
+        .is_some_and(|offset| matches!(tokens.at(colon + offset + 1).shape, b'?' | b'%' | 0));
     let score = match (is_cut, is_value, is_script) {
         (true, ..) => 0.6,
         (_, true, true) => 0.6,

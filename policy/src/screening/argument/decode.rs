@@ -162,7 +162,8 @@ fn percent(rest: &[u8]) -> Step {
     let Some(byte) = hex(pair) else {
         // `%bg%qf`: digits that a lenient decoder takes for hexadecimal.
         let next = rest.get(3..6)?;
-        let is_odd = |pair: &[u8]| pair.iter().all(u8::is_ascii_alphanumeric) && hex(pair).is_none();
+        let is_odd =
+            |pair: &[u8]| pair.iter().all(u8::is_ascii_alphanumeric) && hex(pair).is_none();
         let both = is_odd(pair) && next.first() == Some(&b'%') && is_odd(next.get(1..)?);
         return both.then_some((6, Output::byte(b'/')));
     };

@@ -19,13 +19,32 @@ pub(super) enum Place {
 
 /// Names that lead to this machine or its neighbours.
 const LOCAL_NAMES: [&str; 18] = [
-    "localhost", "localhost4", "localhost6", "localdomain", "localdomain4", "localdomain6", "localtest.me", "lvh.me",
-    "vcap.me", "nip.io", "sslip.io", "xip.io", "internal", "ip6-localhost", "ip6-loopback", "ipv6-localhost",
-    "svc.cluster.local", "spoofed.burpcollaborator.net",
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "localdomain",
+    "localdomain4",
+    "localdomain6",
+    "localtest.me",
+    "lvh.me",
+    "vcap.me",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "internal",
+    "ip6-localhost",
+    "ip6-loopback",
+    "ipv6-localhost",
+    "svc.cluster.local",
+    "spoofed.burpcollaborator.net",
 ];
 /// Names of metadata services.
 const METADATA_NAMES: [&str; 6] = [
-    "metadata", "metadata.google.internal", "metadata.packet.net", "metadata.tencentyun.com", "instance-data",
+    "metadata",
+    "metadata.google.internal",
+    "metadata.packet.net",
+    "metadata.tencentyun.com",
+    "instance-data",
     "rancher-metadata",
 ];
 
@@ -92,9 +111,11 @@ fn version_4(host: &str) -> Option<(Ipv4Addr, bool)> {
 
 fn place_4(address: Ipv4Addr) -> Place {
     match address.octets() {
-        [169, 254, 169, 254] | [100, 100, 100, 200] | [192, 0, 0, 192] | [169, 254, 170, 2] | [168, 63, 129, 16] => {
-            Place::Metadata
-        }
+        [169, 254, 169, 254]
+        | [100, 100, 100, 200]
+        | [192, 0, 0, 192]
+        | [169, 254, 170, 2]
+        | [168, 63, 129, 16] => Place::Metadata,
         [0 | 10 | 127, ..] | [169, 254, ..] | [192, 168, ..] => Place::Local,
         [172, 16..=31, ..] | [100, 64..=127, ..] => Place::Local,
         _ => Place::Address,
@@ -108,7 +129,10 @@ fn version_6(host: &str) -> Place {
         return place_4(address).max(Place::Local);
     }
     let first = address.segments().first().copied().unwrap_or(0);
-    let is_local = address.is_loopback() || address.is_unspecified() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
+    let is_local = address.is_loopback()
+        || address.is_unspecified()
+        || first & 0xfe00 == 0xfc00
+        || first & 0xffc0 == 0xfe80;
     match address.segments() {
         [0xfd00, 0xec2, .., 0x254] => Place::Metadata,
         _ if is_local => Place::Local,

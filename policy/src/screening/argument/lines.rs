@@ -39,7 +39,13 @@ pub(super) fn look(tokens: &Tokens<'_>, is_given: impl Fn(usize) -> bool, findin
             (false, false) => continue,
         };
         let place = Token { end: token.end.max(token.start), ..token };
-        findings.add(Kind::CrlfInjection, if is_field { "header" } else { "line_break" }, score, place, place);
+        findings.add(
+            Kind::CrlfInjection,
+            if is_field { "header" } else { "line_break" },
+            score,
+            place,
+            place,
+        );
     }
 }
 
@@ -52,7 +58,9 @@ fn gap<'a>(tokens: &Tokens<'a>, before: Token, token: Token) -> &'a [u8] {
 fn field(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     let is_mail = matches!(tokens.word(token), b"rcpt" | b"mail" | b"bcc" | b"cc")
-        && (tokens.at(index + 1).is(b':') || tokens.at(index + 2).is(b':') && matches!(tokens.word(tokens.at(index + 1)), b"to" | b"from"));
+        && (tokens.at(index + 1).is(b':')
+            || tokens.at(index + 2).is(b':')
+                && matches!(tokens.word(tokens.at(index + 1)), b"to" | b"from"));
     if is_mail {
         return true;
     }
@@ -68,7 +76,8 @@ fn field(tokens: &Tokens<'_>, index: usize) -> bool {
         has_dash = true;
         next += 2;
     }
-    let is_name = has_dash || matches!(tokens.word(token), b"location" | b"refresh" | b"cookie" | b"host" | b"link");
+    let is_name = has_dash
+        || matches!(tokens.word(token), b"location" | b"refresh" | b"cookie" | b"host" | b"link");
     let is_old = tokens.word(tokens.at(index)).starts_with(b"content");
     tokens.at(next).is(b':') && (is_name || is_old)
 }

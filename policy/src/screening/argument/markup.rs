@@ -1,7 +1,7 @@
 //! XML that reads files, and directives that servers carry out in what they send.
 
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::DIRECTIVE;
 use super::tokens::{DASHES, Token, Tokens, WORD};
 
@@ -27,7 +27,13 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
     let is_prefixed = tokens.at(index + 2).is_glued(b':');
     let name = tokens.word(tokens.at(index + 3));
     if prefix == b"esi" && is_prefixed {
-        findings.add(Kind::ServerSideInclude, "edge_side_include", 0.8, token, tokens.at(index + 3));
+        findings.add(
+            Kind::ServerSideInclude,
+            "edge_side_include",
+            0.8,
+            token,
+            tokens.at(index + 3),
+        );
     }
     if matches!(prefix, b"xi" | b"xinclude") && is_prefixed && name == b"include" {
         findings.add(Kind::Xxe, "xinclude", 0.8, token, tokens.at(index + 3));
@@ -38,14 +44,16 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
 }
 
 /// `<!ENTITY`, `<!DOCTYPE name SYSTEM`, `<!DOCTYPE name [`, `<![CDATA[`.
-fn declaration(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn declaration(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let token = tokens.at(index);
     match tokens.word(token) {
         b"entity" => Some(("entity", 0.9)),
         b"element" | b"attlist" | b"notation" => Some(("definition", 0.6)),
         b"doctype" => {
             let after = tokens.at(index + 2);
-            let is_external = after.is(b'[') || tokens.is_word(index + 2, "system") || tokens.is_word(index + 2, "public") && !tokens.is_word(index + 1, "html");
+            let is_external = after.is(b'[')
+                || tokens.is_word(index + 2, "system")
+                || tokens.is_word(index + 2, "public") && !tokens.is_word(index + 1, "html");
             Some(("doctype", if is_external { 0.8 } else { 0.3 }))
         }
         _ if token.is(b'[') && tokens.is_word(index + 1, "cdata") => {

@@ -78,9 +78,12 @@ impl ArgumentScreen {
             };
             lines::look(&tokens, is_given, &mut findings);
             if is_decoded {
-                let origin = |at: u32| view.source(start.saturating_add(usize::try_from(at).unwrap_or(0)));
+                let origin =
+                    |at: u32| view.source(start.saturating_add(usize::try_from(at).unwrap_or(0)));
                 let encoded = |at: u32| text.as_bytes().get(origin(at)..).unwrap_or_default();
-                let hidden = tokens.iter().find(|(_, token)| token.is(b'<') && script::is_hidden(encoded(token.start)));
+                let hidden = tokens
+                    .iter()
+                    .find(|(_, token)| token.is(b'<') && script::is_hidden(encoded(token.start)));
                 if let Some((_, token)) = hidden {
                     findings.add(Kind::Xss, "hidden_bracket", 0.5, token, token);
                 }
@@ -199,7 +202,9 @@ fn rules_of_word(token: Token) -> Rules {
 /// Whether there is any sign in the text that an attack needs. Most arguments are words and numbers.
 fn may_hold_anything(bytes: &[u8]) -> bool {
     let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b' ');
-    let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(magic));
+    let begins = |magic: &[u8]| {
+        bytes.get(..magic.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(magic))
+    };
     !bytes.iter().all(is_harmless)
         || bytes.contains(&b' ')
         || bytes.windows(2).any(|pair| pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))

@@ -1,7 +1,7 @@
 //! Path traversal and files that nobody asks a service for.
 
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::{ENCODED, EXTENSION, FOLDER, SECRET_FILE};
 use super::tokens::{NUMBER, Token, Tokens, WORD};
 
@@ -27,7 +27,9 @@ impl Path {
             b'/' | b'\\' => self.separator(tokens, index, token),
             WORD if token.has(SECRET_FILE) => file(tokens, index, token),
             // `../../` in Base64.
-            WORD if token.has(ENCODED) && tokens.word(token).starts_with(b"li4v") => Some(("traversal", 0.8)),
+            WORD if token.has(ENCODED) && tokens.word(token).starts_with(b"li4v") => {
+                Some(("traversal", 0.8))
+            }
             _ => None,
         };
         if let Some((rule, score)) = found {
@@ -37,16 +39,13 @@ impl Path {
     }
 
     /// A separator: what stands before it may be a step upwards, what follows it a folder of the system.
-    fn separator(
-        &mut self,
-        tokens: &Tokens<'_>,
-        index: usize,
-        token: Token,
-    ) -> Option<(&'static str, f32)> {
+    fn separator(&mut self, tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
         let start = usize::try_from(token.start).unwrap_or(0);
         let before = tokens.bytes.get(..start).unwrap_or_default();
         // Dots, with what some systems skip between them; `?` is what is left of a dot that could not be read.
-        let is_dot = |byte: &u8| matches!(byte, b'.' | b'?' | 0x01..=0x08 | 0 | 0x7f | b'"' | b'<' | b';' | b' ' | b'\\');
+        let is_dot = |byte: &u8| {
+            matches!(byte, b'.' | b'?' | 0x01..=0x08 | 0 | 0x7f | b'"' | b'<' | b';' | b' ' | b'\\')
+        };
         let (mut dots, mut marks, mut length) = (0, 0, 0);
         for byte in before.iter().rev().take(12).take_while(|byte| is_dot(byte)) {
             length += 1;
@@ -58,7 +57,9 @@ impl Path {
         }
         let left = start.checked_sub(length + 1).and_then(|at| tokens.bytes.get(at)).copied();
         let is_step = (dots == 2 || dots >= 1 && marks >= 1 || marks >= 2)
-            && left.is_none_or(|byte| !byte.is_ascii_alphanumeric() || dots == 2 && marks == 0 && byte.is_ascii_digit());
+            && left.is_none_or(|byte| {
+                !byte.is_ascii_alphanumeric() || dots == 2 && marks == 0 && byte.is_ascii_digit()
+            });
         let is_long = dots > 2;
         if is_step || is_long {
             let is_near = token.start.saturating_sub(self.last) < 40;
@@ -80,7 +81,7 @@ fn is_separator(token: Token) -> bool {
 }
 
 /// The beginning of an absolute path: `/etc/`, `c:\windows\`.
-fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     let is_drive = left.is(b':') && tokens.before(index, 2).is(WORD) && {
         let drive = tokens.before(index, 2);
@@ -89,7 +90,22 @@ fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static s
     let begins = left.is_end() && tokens.is_first
         || is_drive
         || token.spaced
-        || matches!(left.shape, b'=' | b'\'' | b'"' | b'(' | b',' | b'`' | b'@' | b'<' | b'>' | b'/' | b'\\' | b'|' | b'&' | b'{');
+        || matches!(
+            left.shape,
+            b'=' | b'\''
+                | b'"'
+                | b'('
+                | b','
+                | b'`'
+                | b'@'
+                | b'<'
+                | b'>'
+                | b'/'
+                | b'\\'
+                | b'|'
+                | b'&'
+                | b'{'
+        );
     let mut next = index + 1;
     while is_separator(tokens.at(next)) && next < index + 4 {
         next += 1;
@@ -101,22 +117,32 @@ fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static s
     let after = tokens.at(next + 1);
     let below = tokens.at(next + 2);
     let is_whole = index <= 3 && tokens.is_first;
-    let is_below = is_separator(after) && !below.spaced && (below.is(WORD) || below.is(NUMBER) || below.is(b'.'));
+    let is_below = is_separator(after)
+        && !below.spaced
+        && (below.is(WORD) || below.is(NUMBER) || below.is(b'.'));
     let score = match tokens.word(name) {
         b"etc" | b"proc" if is_below => 0.8,
         b"var" | b"usr" | b"opt" if is_below => match tokens.word(below) {
-            b"log" | b"spool" | b"mail" | b"adm" | b"run" | b"lib" | b"www" | b"local" if is_whole => 0.7,
+            b"log" | b"spool" | b"mail" | b"adm" | b"run" | b"lib" | b"www" | b"local"
+                if is_whole =>
+            {
+                0.7
+            }
             b"log" => 0.5,
             _ if is_whole && tokens.word(name) == b"var" => 0.5,
             _ => 0.3,
         },
         b"root" | b"sys" | b"dev" | b"boot" if is_below && is_whole => 0.5,
         b"windows" | b"winnt" | b"inetpub" if is_drive || is_whole => 0.6,
-        b"apache" | b"apache2" | b"httpd" | b"nginx" | b"xampp" | b"log" | b"logs" | b"program" | b"mysql" | b"library"
-        | b"volumes" | b"private" | b"php" | b"conf" | b"tomcat"
+        b"apache" | b"apache2" | b"httpd" | b"nginx" | b"xampp" | b"log" | b"logs" | b"program"
+        | b"mysql" | b"library" | b"volumes" | b"private" | b"php" | b"conf" | b"tomcat"
             if is_whole && is_below || is_drive =>
         {
-            if ends_in_secret(tokens, next) { 0.6 } else { 0.3 }
+            if ends_in_secret(tokens, next) {
+                0.6
+            } else {
+                0.3
+            }
         }
         _ => 0.0,
     };
@@ -127,12 +153,14 @@ fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static s
 fn ends_in_secret(tokens: &Tokens<'_>, index: usize) -> bool {
     (0..24).any(|offset| {
         let token = tokens.at(index + offset);
-        token.has(EXTENSION) && tokens.before(index + offset, 1).is_glued(b'.') && !tokens.at(index + offset + 1).is_glued(WORD)
+        token.has(EXTENSION)
+            && tokens.before(index + offset, 1).is_glued(b'.')
+            && !tokens.at(index + offset + 1).is_glued(WORD)
     })
 }
 
 /// `etc/passwd`, `boot.ini`, `.ssh/id_rsa`.
-fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     let next = tokens.at(index + 1);
     let extension = tokens.word(tokens.at(index + 2));
@@ -150,11 +178,17 @@ fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
         b"access_log" | b"error_log" if is_below => 0.6,
         b"htaccess" | b"htpasswd" | b"bash_history" | b"bashrc" if left.is(b'.') => 0.6,
         b"id_rsa" | b"id_dsa" | b"id_ed25519" | b"authorized_keys" | b"gshadow" => 0.6,
-        b"environ" | b"cmdline" | b"mounts" | b"fd" | b"version" if is_below && matches!(folder, b"self") => 0.7,
+        b"environ" | b"cmdline" | b"mounts" | b"fd" | b"version"
+            if is_below && matches!(folder, b"self") =>
+        {
+            0.7
+        }
         _ if is_below && folder == b"etc" => 0.8,
         // `etc` and `passwd` with something undecodable between.
         b"passwd" | b"shadow" if is_below => 0.6,
-        b"sam" | b"config" if is_below && matches!(folder, b"config" | b"system32" | b"repair") => 0.6,
+        b"sam" | b"config" if is_below && matches!(folder, b"config" | b"system32" | b"repair") => {
+            0.6
+        }
         _ => 0.0,
     };
     (score > 0.0).then_some(("secret_file", score))

@@ -180,7 +180,8 @@ fn sign(bytes: &[u8], at: usize, byte: u8) -> (Shape, usize) {
 
 fn word_end(bytes: &[u8], at: usize) -> usize {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-    let length = bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is_word(byte)).count();
+    let length =
+        bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is_word(byte)).count();
     at.saturating_add(length.max(1))
 }
 

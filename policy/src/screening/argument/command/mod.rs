@@ -1,7 +1,9 @@
 //! Commands for a shell: where one can begin, with the name of a program, however it is spelled.
 
+mod shell;
+
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::{COMMAND, FOLDER, PLAIN_COMMAND, WEB_SCHEME};
 use super::tokens::{AND, NUMBER, OR, Token, Tokens, WORD};
 
@@ -10,10 +12,10 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
     let found = match token.shape {
         b';' | b'|' | b'&' | OR | AND => separated(tokens, index, token),
         b'`' => quoted(tokens, index),
-        b'$' => substitution(tokens, index),
-        b'(' => function(tokens, index),
-        b'<' | b'>' => redirection(tokens, index),
-        b'/' => program(tokens, index),
+        b'$' => shell::substitution(tokens, index),
+        b'(' => shell::function(tokens, index),
+        b'<' | b'>' => shell::redirection(tokens, index),
+        b'/' => shell::program(tokens, index),
         WORD if token.has(COMMAND) => named(tokens, index, token),
         _ => None,
     };
@@ -36,20 +38,27 @@ pub(super) fn look_line(tokens: &Tokens<'_>, index: usize, findings: &mut Findin
     }
 }
 
-fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     // `&name=value` and `&#8222;` are no commands.
     let next = tokens.at(index + 1);
-    if token.is(b'&') && (next.is_glued(b'#') || next.is_glued(WORD) && matches!(tokens.at(index + 2).shape, b'=' | b';')) {
+    if token.is(b'&')
+        && (next.is_glued(b'#')
+            || next.is_glued(WORD) && matches!(tokens.at(index + 2).shape, b'=' | b';'))
+    {
         return None;
     }
     let is_first = left.is_end() && tokens.is_first;
     let is_glued = !next.spaced || !token.spaced || left.is_quote() || left.is(b')');
-    command(tokens, index + 1, is_first || is_glued && !token.is(b'&') || token.is(b'|') || token.is(AND) || token.is(OR))
+    command(
+        tokens,
+        index + 1,
+        is_first || is_glued && !token.is(b'&') || token.is(b'|') || token.is(AND) || token.is(OR),
+    )
 }
 
 /// The program whose name begins at `index`, through quotation marks and paths.
-fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static str, f32)> {
+fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<Found> {
     let mut index = start;
     let mut has_path = false;
     let mut is_quoted = false;
@@ -60,8 +69,10 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static
             b'\'' | b'"' | b'\\' | b'`' | b'+' | b'@' => is_quoted = true,
             b'(' | b'{' | b'$' | b'!' | b'|' | b'&' | b'.' | b'*' | b'?' | AND | OR => {}
             WORD if has_path && token.has(FOLDER) && tokens.at(index + 1).is_glued(b'/') => {}
-            WORD if matches!(tokens.word(token), b"sudo" | b"nohup" | b"time" | b"exec" | b"command" | b"busybox" | b"env" | b"n")
-                && tokens.at(index + 1).is(WORD) => {}
+            WORD if matches!(
+                tokens.word(token),
+                b"sudo" | b"nohup" | b"time" | b"exec" | b"command" | b"busybox" | b"env" | b"n"
+            ) && tokens.at(index + 1).is(WORD) => {}
             _ => break,
         }
         index += 1;
@@ -73,7 +84,8 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static
         let begins = start == 1 && tokens.is_first && token.is(WORD);
         let mut option = index + 1;
         option += usize::from(tokens.at(option).is_quote() && !tokens.at(option).spaced);
-        let is_option = matches!(tokens.at(option).shape, b'-' | super::tokens::DASHES) && is_argument(tokens, option);
+        let is_option = matches!(tokens.at(option).shape, b'-' | super::tokens::DASHES)
+            && is_argument(tokens, option);
         return (begins && is_option).then_some(("command", 0.5));
     }
     let is_over = next.is_end() && tokens.is_last
@@ -104,19 +116,23 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static
 fn is_argument(tokens: &Tokens<'_>, index: usize) -> bool {
     let (token, next) = (tokens.at(index), tokens.at(index + 1));
     match token.shape {
-        b'-' | super::tokens::DASHES => token.spaced && !next.spaced && next.is(WORD) || token.spaced && next.is_glued(NUMBER),
+        b'-' | super::tokens::DASHES => {
+            token.spaced && !next.spaced && next.is(WORD) || token.spaced && next.is_glued(NUMBER)
+        }
         b'/' | b'\\' | b'~' => token.spaced && !next.spaced,
         b'.' => token.spaced && matches!(next.shape, b'.' | b'/'),
         b'*' | b'<' | b'>' | b'$' => token.spaced && !next.is(NUMBER),
         NUMBER => {
             let word = tokens.word(tokens.before(index, 1));
-            matches!(word, b"sleep" | b"ping" | b"kill") && (tokens.at(index + 1).is_end() || !tokens.at(index + 1).is(WORD))
+            matches!(word, b"sleep" | b"ping" | b"kill")
+                && (tokens.at(index + 1).is_end() || !tokens.at(index + 1).is(WORD))
         }
         b'\'' | b'"' => token.spaced,
         WORD => {
             let is_url = token.has(WEB_SCHEME) && next.is_glued(b':');
             let is_drive = token.end - token.start == 1 && next.is_glued(b':');
-            let is_path = next.is_glued(b'/') || next.is_glued(b'.') && tokens.at(index + 2).is_glued(WORD);
+            let is_path =
+                next.is_glued(b'/') || next.is_glued(b'.') && tokens.at(index + 2).is_glued(WORD);
             is_url || is_drive || is_path
         }
         _ => false,
@@ -124,7 +140,7 @@ fn is_argument(tokens: &Tokens<'_>, index: usize) -> bool {
 }
 
 /// `` `id` ``.
-fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let left = tokens.before(index, 1);
     let close = (1..16).find(|offset| tokens.at(index + offset).is(b'`'))?;
     let (rule, score) = command(tokens, index + 1, true)?;
@@ -141,97 +157,12 @@ fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     }
 }
 
-/// `$(id)`, `${IFS}`, `$PATH`, `<(cat file)`.
-fn substitution(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let next = tokens.at(index + 1);
-    let inner = if next.is_glued(b'{') || next.is_glued(b'(') { index + 2 } else { index + 1 };
-    let word = tokens.word(tokens.at(inner));
-    if word == b"ifs" && !tokens.at(inner).spaced {
-        return Some(("shell_variable", 0.9));
-    }
-    let is_call = next.is_glued(b'(');
-    if is_call && !matches!(tokens.at(inner).shape, b'\'' | b'"' | b'.' | b'#' | b'<' | b'[') {
-        if let Some((_, score)) = command(tokens, inner, true) {
-            return Some(("substitution", score.max(0.6)));
-        }
-        let is_nested = matches!(tokens.at(inner).shape, b'$' | b'`' | b'(' | b'<');
-        return is_nested.then_some(("substitution", 0.6));
-    }
-    let is_variable = matches!(word, b"shell" | b"path" | b"home" | b"pwd" | b"bash" | b"hostname");
-    if next.is_glued(b'{') && is_variable && !tokens.at(inner + 1).is(WORD) {
-        let is_cut = matches!(tokens.at(inner + 1).shape, b':' | b'#' | b'%' | b'/' | b'@' | b'^' | b',');
-        return Some(("shell_variable", if is_cut { 0.7 } else { 0.3 }));
-    }
-    // `$'\x69d'`, `$@`, `$$` and the like in words: `c$@at`.
-    let left = tokens.before(index, 1);
-    let is_empty = matches!(next.shape, b'@' | b'*' | b'$' | b'?') && !next.spaced && !tokens.at(index).spaced && left.is(WORD);
-    let is_joined = tokens.at(index + 2).is_glued(WORD);
-    (is_empty && is_joined).then_some(("shell_variable", 0.6))
-}
-
-/// `() { :;};`.
-fn function(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let is_head = tokens.at(index + 1).is(b')') && tokens.at(index + 2).is(b'{');
-    let is_empty = tokens.at(index + 3).is(b':') || tokens.at(index + 3).is_end() || tokens.at(index + 3).is(b'_');
-    (is_head && is_empty && !tokens.before(index, 1).is_glued(WORD)).then_some(("shellshock", 0.9))
-}
-
-fn redirection(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    if !tokens.at(index + 1).is_glued(b'(') {
-        return None;
-    }
-    let (_, score) = command(tokens, index + 2, true)?;
-    Some(("substitution", score))
-}
-
-/// `/bin/sh`, `/dev/tcp/`, `/usr/bin/id`, `/etc/p?sswd`.
-fn program(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let folder = tokens.at(index + 1);
-    if !tokens.at(index + 2).is_glued(b'/') {
-        return globbed(tokens, index);
-    }
-    let name = tokens.at(index + 3);
-    match tokens.word(folder) {
-        b"bin" | b"sbin" if name.has(COMMAND | PLAIN_COMMAND) => {
-            let next = tokens.at(index + 4);
-            let is_end = next.is_end() || next.spaced || !matches!(next.shape, WORD | b'/' | b'.');
-            is_end.then_some(("program", 0.7))
-        }
-        b"dev" if matches!(tokens.word(name), b"tcp" | b"udp") => Some(("program", 0.9)),
-        _ => globbed(tokens, index),
-    }
-}
-
-/// `/etc/p[a]sswd`, `/?in/c?t`.
-fn globbed(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let left = tokens.before(index, 1);
-    if tokens.before(index, 1).is_glued(WORD) && !tokens.at(index).spaced && !left.is_end() {
-        return None;
-    }
-    let mut globs = 0;
-    let mut words = 0;
-    let mut separators = 1;
-    for offset in 1..16 {
-        let token = tokens.at(index + offset);
-        if token.spaced || token.is_end() {
-            break;
-        }
-        match token.shape {
-            b'?' | b'*' | b'[' => globs += 1,
-            b'/' => separators += 1,
-            WORD => words += 1,
-            b']' | b'-' | b'!' | b'^' | b'{' | b'}' | b',' => {}
-            _ => break,
-        }
-    }
-    let is_system = tokens.at(index + 1).has(FOLDER) || matches!(tokens.at(index + 1).shape, b'?' | b'*');
-    (is_system && globs > 0 && words > 0 && separators > 1 && globs + words > 2).then_some(("glob", 0.6))
-}
-
 /// A whole command line, without anything before it.
-fn alone(tokens: &Tokens<'_>, start: usize) -> Option<(&'static str, f32)> {
+fn alone(tokens: &Tokens<'_>, start: usize) -> Option<Found> {
     let mut index = start;
-    while matches!(tokens.at(index).shape, b'\'' | b'"' | b'@' | b')' | b'+' | b'.' | b'\\') && index < start + 4 {
+    while matches!(tokens.at(index).shape, b'\'' | b'"' | b'@' | b')' | b'+' | b'.' | b'\\')
+        && index < start + 4
+    {
         index += 1;
     }
     let token = tokens.at(index);
@@ -256,12 +187,17 @@ fn is_windows_verb(tokens: &Tokens<'_>, index: usize) -> bool {
     let verb = tokens.word(next);
     next.spaced
         && match tokens.word(tokens.at(index)) {
-            b"net" => matches!(verb, b"user" | b"localgroup" | b"share" | b"use" | b"view" | b"group" | b"start"),
+            b"net" => matches!(
+                verb,
+                b"user" | b"localgroup" | b"share" | b"use" | b"view" | b"group" | b"start"
+            ),
             b"reg" => matches!(verb, b"add" | b"query" | b"delete" | b"save"),
             b"sc" => verb == b"query",
             b"which" => next.has(COMMAND),
             b"netsh" => next.is(WORD),
-            b"type" | b"dir" | b"copy" | b"echo" => next.is(b'%') && tokens.at(index + 2).is_glued(WORD),
+            b"type" | b"dir" | b"copy" | b"echo" => {
+                next.is(b'%') && tokens.at(index + 2).is_glued(WORD)
+            }
             _ => false,
         }
 }
@@ -271,7 +207,10 @@ fn is_typical(tokens: &Tokens<'_>, index: usize) -> bool {
     let token = tokens.at(index + 1);
     match token.shape {
         b'-' => tokens.at(index + 2).end - tokens.at(index + 2).start <= 4,
-        b'/' => tokens.at(index + 2).has(FOLDER) || tokens.at(index + 2).end - tokens.at(index + 2).start <= 3,
+        b'/' => {
+            tokens.at(index + 2).has(FOLDER)
+                || tokens.at(index + 2).end - tokens.at(index + 2).start <= 3
+        }
         b'.' => true,
         NUMBER => tokens.len() <= index + 2,
         WORD => token.end - token.start == 1 && tokens.at(index + 2).is_glued(b':'),
@@ -281,20 +220,45 @@ fn is_typical(tokens: &Tokens<'_>, index: usize) -> bool {
 }
 
 /// The name of a program amid text: `... curl -o x http://...`.
-fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let word = tokens.word(token);
     let next = tokens.at(index + 1);
     let is_cmdlet = word == b"invoke"
         && next.is_glued(b'-')
-        && matches!(tokens.word(tokens.at(index + 2)), b"webrequest" | b"expression" | b"restmethod" | b"command" | b"item" | b"shellcode");
+        && matches!(
+            tokens.word(tokens.at(index + 2)),
+            b"webrequest" | b"expression" | b"restmethod" | b"command" | b"item" | b"shellcode"
+        );
     let is_download = matches!(word, b"wget" | b"curl" | b"certutil" | b"bitsadmin")
         && next.has(WEB_SCHEME)
         && tokens.at(index + 2).is_glued(b':');
-    let is_shell = matches!(word, b"sh" | b"bash" | b"zsh" | b"ksh" | b"cmd" | b"powershell" | b"pwsh")
-        && (next.is(b'-') && tokens.at(index + 2).is_glued(WORD) && matches!(tokens.word(tokens.at(index + 2)), b"c" | b"i" | b"enc" | b"e" | b"nop" | b"w" | b"command" | b"encodedcommand" | b"exec")
-            || word == b"cmd" && next.is(b'/') && next.spaced && matches!(tokens.word(tokens.at(index + 2)), b"c" | b"k"));
-    let is_windows = next.is_glued(b'.') && tokens.is_word(index + 2, "exe") && matches!(word, b"cmd" | b"powershell" | b"certutil" | b"wmic" | b"mshta" | b"cscript" | b"wscript");
-    let is_listener = matches!(word, b"nc" | b"ncat" | b"netcat" | b"socat") && is_argument(tokens, index + 1);
+    let is_shell =
+        matches!(word, b"sh" | b"bash" | b"zsh" | b"ksh" | b"cmd" | b"powershell" | b"pwsh")
+            && (next.is(b'-')
+                && tokens.at(index + 2).is_glued(WORD)
+                && matches!(
+                    tokens.word(tokens.at(index + 2)),
+                    b"c" | b"i"
+                        | b"enc"
+                        | b"e"
+                        | b"nop"
+                        | b"w"
+                        | b"command"
+                        | b"encodedcommand"
+                        | b"exec"
+                )
+                || word == b"cmd"
+                    && next.is(b'/')
+                    && next.spaced
+                    && matches!(tokens.word(tokens.at(index + 2)), b"c" | b"k"));
+    let is_windows = next.is_glued(b'.')
+        && tokens.is_word(index + 2, "exe")
+        && matches!(
+            word,
+            b"cmd" | b"powershell" | b"certutil" | b"wmic" | b"mshta" | b"cscript" | b"wscript"
+        );
+    let is_listener =
+        matches!(word, b"nc" | b"ncat" | b"netcat" | b"socat") && is_argument(tokens, index + 1);
     match () {
         () if is_shell || is_listener => Some(("shell", 0.7)),
         () if is_cmdlet => Some(("cmdlet", 0.6)),
