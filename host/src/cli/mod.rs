@@ -16,6 +16,7 @@ pub mod function;
 pub mod key;
 pub mod limits;
 pub mod replay;
+pub mod screen;
 pub mod serve;
 pub mod token;
 pub mod variables;
@@ -37,6 +38,7 @@ enum Command {
     Replay(replay::Args),
     Explain(explain::Args),
     Limits(limits::Args),
+    Screen(screen::Args),
     Token(token::Args),
     Key(key::Args),
     Client(client::Args),
@@ -57,6 +59,7 @@ impl Cli {
             Command::Replay(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Limits(args) => args.run(),
+            Command::Screen(args) => args.run(),
             Command::Token(args) => args.run(),
             Command::Key(args) => args.run(),
             Command::Client(args) => args.run(),

@@ -142,6 +142,13 @@ impl Document {
         Ok(document)
     }
 
+    /// The `input` section that holds on a route, or on those that say nothing of it; none if there is no such route.
+    pub fn input_of(&self, route: Option<&str>) -> Option<InputSection> {
+        let Some(name) = route else { return Some(self.input.clone()) };
+        let route = self.routes.iter().find(|route| route.name == name)?;
+        Some(route.input.over(&self.input))
+    }
+
     /// The JSON Schema (draft 2020-12) of this format, for editors.
     #[cfg(feature = "schema")]
     pub fn json_schema() -> serde_json::Value {

@@ -1,5 +1,6 @@
 //! What a policy has texts screened for, and what comes of what is found.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::characters::{CharacterRules, Unfit};
@@ -99,13 +100,18 @@ impl Screening {
             Profile::Name => &self.characters.for_names(),
             Profile::Prompt | Profile::Argument => &self.characters,
         };
-        let mut screened = Screened { rewritten: characters.check(text)?, ..Screened::default() };
-        let text = screened.rewritten.as_deref().unwrap_or(text);
-        match profile {
-            Profile::Argument | Profile::Name => screened.found = self.attacks(text),
-            Profile::Prompt => {}
+        let stripped = characters.check(text)?;
+        let left = stripped.as_deref().unwrap_or(text);
+        let mut found = match profile {
+            Profile::Argument | Profile::Name => self.attacks(left),
+            Profile::Prompt => Vec::new(),
+        };
+        if let Some(stripped) = &stripped {
+            for Found { detection, .. } in &mut found {
+                detection.range = place_in(text, stripped, &detection.range);
+            }
         }
-        Ok(screened)
+        Ok(Screened { found, rewritten: stripped })
     }
 
     /// The attacks on programs in a text, whatever characters it has.
@@ -122,6 +128,23 @@ impl Screening {
     }
 }
 
+/// Where a part of `stripped` is in the text that characters were taken out of.
+fn place_in(text: &str, stripped: &str, range: &Range<usize>) -> Range<usize> {
+    let mut left = stripped.char_indices().peekable();
+    let (mut start, mut end) = (text.len(), text.len());
+    for (place, character) in text.char_indices() {
+        // Whether a character is taken out depends on nothing but the character.
+        let Some((at, _)) = left.next_if(|(_, stays)| *stays == character) else { continue };
+        if at == range.start {
+            start = place;
+        }
+        if at < range.end {
+            end = place.saturating_add(character.len_utf8());
+        }
+    }
+    start..end.max(start)
+}
+
 fn react(reaction: Reaction, is_certain: bool) -> Decision {
     match reaction {
         Reaction::Refuse if is_certain => Decision::Deny,
@@ -134,4 +157,49 @@ fn react(reaction: Reaction, is_certain: bool) -> Decision {
 fn argument_screen() -> &'static ArgumentScreen {
     static SCREEN: OnceLock<ArgumentScreen> = OnceLock::new();
     SCREEN.get_or_init(ArgumentScreen::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::ScreeningSection;
+    use crate::screening::Kind;
+
+    fn screening(section: ScreeningSection) -> Screening {
+        let section = InputSection { screening: Some(section), ..InputSection::default() };
+        Screening::compile(&section, "input").unwrap()
+    }
+
+    #[test]
+    fn places_are_those_of_the_text_as_it_was_given() {
+        let screening = screening(ScreeningSection::default());
+        let plain = "é <script>alert(1)</script>";
+        let hidden = plain.replace("cri", "c\u{200B}ri\u{FEFF}");
+        let ends = |text: &str| {
+            let screened = screening.screen(Profile::Argument, text).unwrap();
+            let found = screened.found.into_iter().find(|found| found.detection.kind == Kind::Xss);
+            text.get(found.unwrap().detection.range).unwrap().to_owned()
+        };
+        assert_eq!(ends(&hidden).replace(['\u{200B}', '\u{FEFF}'], ""), ends(plain));
+        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(0..1)), 3..4);
+        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(1..2)), 7..8);
+        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(0..2)), 3..8);
+    }
+
+    #[test]
+    fn a_policy_says_what_comes_of_it() {
+        let attack = "1' OR '1'='1";
+        for (reaction, decision) in [
+            (None, Decision::Deny),
+            (Some(Reaction::Refuse), Decision::Deny),
+            (Some(Reaction::Flag), Decision::Flag),
+            (Some(Reaction::Allow), Decision::Allow),
+        ] {
+            let section = ScreeningSection { attacks: reaction, ..ScreeningSection::default() };
+            let screened = screening(section).screen(Profile::Argument, attack).unwrap();
+            assert_eq!(screened.decision(), decision, "{reaction:?}");
+        }
+        let prose = screening(ScreeningSection::default()).screen(Profile::Prompt, attack).unwrap();
+        assert!(prose.found.iter().all(|found| !found.detection.kind.is_attack()));
+    }
 }

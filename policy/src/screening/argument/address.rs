@@ -39,7 +39,8 @@ pub(super) fn look_colon(tokens: &Tokens<'_>, index: usize, token: Token, findin
     {
         findings.add(Kind::FileInclusion, "scheme", 0.4, scheme, next);
     }
-    if scheme.has(WEB_SCHEME | FORGED_SCHEME | FILE_SCHEME) && is_glued {
+    if scheme.has(WEB_SCHEME) && is_glued || scheme.has(FORGED_SCHEME | FILE_SCHEME) && slashes >= 2
+    {
         look_host(tokens, index + 1 + slashes, scheme, findings);
         remote(tokens, index, slashes, scheme, findings);
     }

@@ -1,8 +1,8 @@
 //! Code for interpreters: PHP, JavaScript on servers, Python, Java.
 
 use super::super::Kind;
-use super::findings::Findings;
-use super::lexicon::{CLASS_PATH, CODE_FUNCTION, CODE_NAME, COMMAND, PLAIN_COMMAND};
+use super::findings::{Findings, Found};
+use super::lexicon::{CLASS_PATH, CODE_FUNCTION, CODE_NAME, COMMAND, ENCODED, PLAIN_COMMAND};
 use super::tokens::{Token, Tokens, WORD};
 
 /// Looks at what begins with the token at `index`.
@@ -15,7 +15,9 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
         WORD if token.has(CODE_FUNCTION) => call(tokens, index, token),
         WORD if token.has(CLASS_PATH) => class(tokens, index),
         WORD if token.has(CODE_NAME) => name(tokens, index, token),
-        WORD => serialised(tokens, index, token),
+        WORD if token.has(ENCODED) => {
+            (!tokens.word(token).starts_with(b"li4v")).then_some(("serialised_object", 0.7))
+        }
         _ => None,
     };
     if let Some((rule, score)) = found {
@@ -24,7 +26,7 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
 }
 
 /// `<?php`, `<?=`, `<? system(`.
-fn tag(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn tag(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     if !tokens.at(index + 1).is_glued(b'?') {
         return None;
     }
@@ -40,7 +42,7 @@ fn tag(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `[php]`, `{php}`.
-fn short_tag(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn short_tag(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let mut name = index + 1;
     while matches!(tokens.at(name).shape, b'/' | b'\\') && name < index + 3 {
         name += 1;
@@ -50,7 +52,7 @@ fn short_tag(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `(system)('id')`, `[system][0](id)`.
-fn dynamic(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn dynamic(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let left = tokens.before(index, 1);
     let is_result = matches!(left.shape, b')' | b']' | b'}') || left.is_quote();
     if !is_result {
@@ -77,7 +79,7 @@ fn dynamic(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `$_GET[`, `${@print(`, `$GLOBALS`.
-fn variable(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn variable(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let mut next = index + 1;
     while matches!(tokens.at(next).shape, b'{' | b'@' | b'$') && next < index + 4 {
         next += 1;
@@ -101,7 +103,7 @@ fn variable(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `system('id')`, `phpinfo()`.
-fn call(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn call(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let next = tokens.at(index + 1);
     if !next.is(b'(') {
         return None;
@@ -183,7 +185,7 @@ fn call(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
 }
 
 /// `java.lang.Runtime`, `com.opensymphony.xwork2`.
-fn class(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn class(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     if !tokens.at(index + 1).is_glued(b'.') {
         return None;
     }
@@ -233,7 +235,7 @@ fn class(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     }
 }
 
-fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let word = tokens.word(token);
     let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
     let is_member = left.is_glued(b'.')
@@ -242,6 +244,13 @@ fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
         || next.is_glued(b'(')
         || next.is_glued(b'[');
     match word {
+        // `O:4:"Name":1:{`: a serialised object of PHP.
+        b"o" => {
+            let is_counted = next.is_glued(b':')
+                && tokens.at(index + 3).is_glued(b':')
+                && tokens.at(index + 4).is_glued(b'"');
+            is_counted.then_some(("serialised_object", 0.7))
+        }
         b"child_process" | b"processbuilder" | b"scriptenginemanager" => Some((
             "code_name",
             if is_member || left.is_quote() || left.is(b'(') { 0.7 } else { 0.4 },
@@ -266,22 +275,4 @@ fn name(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str
         _ if word.starts_with(b"_") || word == b"globals" => None,
         _ => Some(("java_class", if is_member { 0.6 } else { 0.5 })),
     }
-}
-
-/// The magic numbers of serialised Java and PHP objects.
-fn serialised(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
-    let word = tokens.word(token);
-    let is_java = word.starts_with(b"ro0abq")
-        || word.starts_with(b"kztaauc")
-        || word.starts_with(b"cs7qaf")
-        || word.starts_with(b"aced0005");
-    if is_java {
-        return Some(("serialised_object", 0.7));
-    }
-    // O:4:"Name":1:{
-    let is_php = word == b"o"
-        && tokens.at(index + 1).is_glued(b':')
-        && tokens.at(index + 3).is_glued(b':')
-        && tokens.at(index + 4).is_glued(b'"');
-    is_php.then_some(("serialised_object", 0.7))
 }

@@ -3,6 +3,9 @@
 use super::super::{Detection, Kind};
 use super::tokens::Token;
 
+/// The rule that holds, and how sure it is.
+pub(super) type Found = (&'static str, f32);
+
 /// What is found, in bytes of a view.
 #[derive(Debug, Clone, Copy)]
 struct Finding {

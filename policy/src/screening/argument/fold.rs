@@ -11,11 +11,6 @@ pub(super) enum Fold {
     Ascii(u8),
 }
 
-/// The letters of other alphabets that look like Latin ones, and what they look like, pair by pair.
-const LETTERS: &str = "аaеeоoрpсcуyхxіiјjѕsһhԁdɡgαaοoνvıiſsKkΑaΕeΟoРpСcАaЕeОoХxΙiІi";
-/// Signs, likewise.
-const SIGNS: &str = "‘'’'‚'‛'′'ʼ'ʹ'ˈ'“\"”\"„\"″\"‹<›>＜<＞>‐-‑-‒-–-—-−-∕/⁄/∖\\․.。.∶:꞉:；;∗*";
-
 /// What the character stands for. Best-fit mappings of old code pages and NFKC do the same.
 pub(super) fn fold(character: char) -> Fold {
     let code = u32::from(character);
@@ -48,14 +43,38 @@ fn ascii(code: u32) -> Fold {
     u8::try_from(code).map_or(Fold::Keep, Fold::Ascii)
 }
 
+/// Letters of other alphabets, and signs, that look like ASCII.
 fn listed(character: char) -> Fold {
-    for list in [LETTERS, SIGNS] {
-        let mut characters = list.chars();
-        while let (Some(from), Some(to)) = (characters.next(), characters.next()) {
-            if from == character {
-                return ascii(u32::from(to));
-            }
+    match character {
+        '\u{430}' | '\u{3b1}' | '\u{391}' | '\u{410}' => Fold::Ascii(b'a'),
+        '\u{435}' | '\u{395}' | '\u{415}' => Fold::Ascii(b'e'),
+        '\u{43e}' | '\u{3bf}' | '\u{39f}' | '\u{41e}' => Fold::Ascii(b'o'),
+        '\u{440}' | '\u{420}' => Fold::Ascii(b'p'),
+        '\u{441}' | '\u{421}' => Fold::Ascii(b'c'),
+        '\u{443}' => Fold::Ascii(b'y'),
+        '\u{445}' | '\u{425}' => Fold::Ascii(b'x'),
+        '\u{456}' | '\u{131}' | '\u{399}' | '\u{406}' => Fold::Ascii(b'i'),
+        '\u{458}' => Fold::Ascii(b'j'),
+        '\u{212a}' => Fold::Ascii(b'k'),
+        '\u{455}' | '\u{17f}' => Fold::Ascii(b's'),
+        '\u{4bb}' => Fold::Ascii(b'h'),
+        '\u{501}' => Fold::Ascii(b'd'),
+        '\u{261}' => Fold::Ascii(b'g'),
+        '\u{3bd}' => Fold::Ascii(b'v'),
+        '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}' | '\u{2032}' | '\u{2bc}' | '\u{2b9}'
+        | '\u{2c8}' => Fold::Ascii(b'\''),
+        '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2033}' => Fold::Ascii(b'"'),
+        '\u{2039}' | '\u{ff1c}' => Fold::Ascii(b'<'),
+        '\u{203a}' | '\u{ff1e}' => Fold::Ascii(b'>'),
+        '\u{2010}' | '\u{2011}' | '\u{2012}' | '\u{2013}' | '\u{2014}' | '\u{2212}' => {
+            Fold::Ascii(b'-')
         }
+        '\u{2215}' | '\u{2044}' => Fold::Ascii(b'/'),
+        '\u{2216}' => Fold::Ascii(b'\\'),
+        '\u{2024}' | '\u{3002}' => Fold::Ascii(b'.'),
+        '\u{2236}' | '\u{a789}' => Fold::Ascii(b':'),
+        '\u{ff1b}' => Fold::Ascii(b';'),
+        '\u{2217}' => Fold::Ascii(b'*'),
+        _ => Fold::Keep,
     }
-    Fold::Keep
 }

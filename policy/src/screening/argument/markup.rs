@@ -1,7 +1,7 @@
 //! XML that reads files, and directives that servers carry out in what they send.
 
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::DIRECTIVE;
 use super::tokens::{DASHES, Token, Tokens, WORD};
 
@@ -44,7 +44,7 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
 }
 
 /// `<!ENTITY`, `<!DOCTYPE name SYSTEM`, `<!DOCTYPE name [`, `<![CDATA[`.
-fn declaration(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn declaration(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let token = tokens.at(index);
     match tokens.word(token) {
         b"entity" => Some(("entity", 0.9)),

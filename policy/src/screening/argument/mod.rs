@@ -26,7 +26,7 @@ use super::{Detection, Kind};
 use decode::View;
 use findings::Findings;
 use lexicon::Lexicon;
-use tokens::Tokens;
+use tokens::{AND, COMMENT, DASHES, OR, Shape, Token, Tokens, WORD};
 
 /// What is looked at in one go, and how much of it again with what follows. Bounds the memory for tokens.
 const WINDOW: usize = 32 * 1024;
@@ -109,20 +109,94 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
     let mut path = path::Path::default();
     let mut template = template::Template::default();
     address::look_start(tokens, findings);
+    command::look_start(tokens, findings);
     for (index, token) in tokens.iter() {
-        sql.look(index, token, findings);
-        script.look(tokens, index, token, findings);
-        path.look(tokens, index, token, findings);
-        template.look(tokens, index, token, findings);
-        command::look(tokens, index, token, findings);
-        code::look(tokens, index, token, findings);
-        query::look(tokens, index, token, findings);
-        match token.shape {
-            b'<' => markup::look(tokens, index, token, findings),
-            b':' => address::look_colon(tokens, index, token, findings),
-            _ => {}
+        let rules = if token.is(WORD) {
+            let is_attribute = tokens.at(index + 1).is(b'=');
+            rules_of_word(token) | if is_attribute { SCRIPT } else { 0 }
+        } else {
+            rules_of_sign(token.shape)
+        };
+        if rules & SQL != 0 {
+            sql.look(index, token, findings);
+        }
+        if rules & SCRIPT != 0 {
+            script.look(tokens, index, token, findings);
+        }
+        if rules & PATH != 0 {
+            path.look(tokens, index, token, findings);
+        }
+        if rules & TEMPLATE != 0 || template.is_open() {
+            template.look(tokens, index, token, findings);
+        }
+        if rules & COMMAND != 0 {
+            command::look(tokens, index, token, findings);
+        }
+        if rules & CODE != 0 {
+            code::look(tokens, index, token, findings);
+        }
+        if rules & QUERY != 0 {
+            query::look(tokens, index, token, findings);
+        }
+        if rules & MARKUP != 0 {
+            markup::look(tokens, index, token, findings);
+        }
+        if rules & ADDRESS != 0 {
+            address::look_colon(tokens, index, token, findings);
         }
     }
+}
+
+/// Which rules look at a token, a bit each.
+type Rules = u16;
+
+const SQL: Rules = 1;
+const SCRIPT: Rules = 1 << 1;
+const PATH: Rules = 1 << 2;
+const TEMPLATE: Rules = 1 << 3;
+const COMMAND: Rules = 1 << 4;
+const CODE: Rules = 1 << 5;
+const QUERY: Rules = 1 << 6;
+const MARKUP: Rules = 1 << 7;
+const ADDRESS: Rules = 1 << 8;
+
+fn rules_of_sign(shape: Shape) -> Rules {
+    match shape {
+        b'\'' | b'"' => SQL | SCRIPT | QUERY,
+        b'`' => SQL | SCRIPT | COMMAND,
+        b';' | b'&' => SQL | COMMAND,
+        b'|' | OR | AND => SQL | COMMAND | QUERY,
+        b'$' => COMMAND | TEMPLATE | CODE | QUERY,
+        b'(' => COMMAND | CODE | QUERY,
+        b')' => SQL | QUERY,
+        b'*' => SQL | QUERY | TEMPLATE,
+        b'%' | b'#' | b'@' | b'~' => SQL | TEMPLATE,
+        b'+' | b'-' | b'=' | b',' | b'!' | b'^' | DASHES | COMMENT => SQL,
+        b'/' => SQL | PATH | COMMAND | QUERY,
+        b'\\' => PATH,
+        b'<' => SQL | SCRIPT | COMMAND | TEMPLATE | CODE | MARKUP,
+        b'>' => SQL | SCRIPT | COMMAND,
+        b':' => SCRIPT | QUERY | ADDRESS,
+        b'{' | b'[' => TEMPLATE | CODE,
+        b'}' => TEMPLATE,
+        _ => 0,
+    }
+}
+
+fn rules_of_word(token: Token) -> Rules {
+    if token.marks == 0 {
+        return 0;
+    }
+    let known = [
+        (lexicon::ANY_SQL, SQL),
+        (lexicon::ANY_SCRIPT, SCRIPT),
+        (lexicon::SECRET_FILE | lexicon::ENCODED, PATH),
+        (lexicon::TEMPLATE, TEMPLATE),
+        (lexicon::COMMAND, COMMAND),
+        (lexicon::ANY_CODE, CODE),
+        (lexicon::MONGO, QUERY),
+    ];
+    known.iter().filter(|(marks, _)| token.has(*marks)).fold(0, |rules, (_, more)| rules | more)
 }
 
 /// Whether there is any sign in the text that an attack needs. Most arguments are words and numbers.

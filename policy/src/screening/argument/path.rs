@@ -1,8 +1,8 @@
 //! Path traversal and files that nobody asks a service for.
 
 use super::super::Kind;
-use super::findings::Findings;
-use super::lexicon::{EXTENSION, FOLDER, SECRET_FILE};
+use super::findings::{Findings, Found};
+use super::lexicon::{ENCODED, EXTENSION, FOLDER, SECRET_FILE};
 use super::tokens::{NUMBER, Token, Tokens, WORD};
 
 /// Looks at the tokens as paths.
@@ -27,7 +27,9 @@ impl Path {
             b'/' | b'\\' => self.separator(tokens, index, token),
             WORD if token.has(SECRET_FILE) => file(tokens, index, token),
             // `../../` in Base64.
-            WORD if tokens.word(token).starts_with(b"li4vli4v") => Some(("traversal", 0.8)),
+            WORD if token.has(ENCODED) && tokens.word(token).starts_with(b"li4v") => {
+                Some(("traversal", 0.8))
+            }
             _ => None,
         };
         if let Some((rule, score)) = found {
@@ -37,12 +39,7 @@ impl Path {
     }
 
     /// A separator: what stands before it may be a step upwards, what follows it a folder of the system.
-    fn separator(
-        &mut self,
-        tokens: &Tokens<'_>,
-        index: usize,
-        token: Token,
-    ) -> Option<(&'static str, f32)> {
+    fn separator(&mut self, tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
         let start = usize::try_from(token.start).unwrap_or(0);
         let before = tokens.bytes.get(..start).unwrap_or_default();
         // Dots, with what some systems skip between them; `?` is what is left of a dot that could not be read.
@@ -84,7 +81,7 @@ fn is_separator(token: Token) -> bool {
 }
 
 /// The beginning of an absolute path: `/etc/`, `c:\windows\`.
-fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn folder(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     let is_drive = left.is(b':') && tokens.before(index, 2).is(WORD) && {
         let drive = tokens.before(index, 2);
@@ -163,7 +160,7 @@ fn ends_in_secret(tokens: &Tokens<'_>, index: usize) -> bool {
 }
 
 /// `etc/passwd`, `boot.ini`, `.ssh/id_rsa`.
-fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     let next = tokens.at(index + 1);
     let extension = tokens.word(tokens.at(index + 2));

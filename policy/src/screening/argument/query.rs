@@ -1,13 +1,13 @@
 //! Queries of other kinds: MongoDB, LDAP, XPath.
 
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::{ATTRIBUTE, AXIS, CLAUSE, MONGO};
 use super::tokens::{AND, NUMBER, OR, Token, Tokens, WORD};
 
 /// Looks at what begins with the token at `index`.
 pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &mut Findings) {
-    let mut add = |kind, found: Option<(&'static str, f32)>| {
+    let mut add = |kind, found: Option<Found>| {
         if let Some((rule, score)) = found {
             findings.add(kind, rule, score, token, tokens.at(index + 2));
         }
@@ -29,7 +29,7 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
 }
 
 /// `{"$ne": ""}`, `[$ne]=1`, `$where: '1 == 1'`.
-fn operator(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn operator(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let name = tokens.at(index + 1);
     if !name.is_glued(WORD) || !name.has(MONGO) {
         return None;
@@ -55,7 +55,7 @@ fn operator(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `' && this.password.match(`, `'; return`, `' || 'a'=='a`, `' } ], $comment`.
-fn script(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn script(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let mut next = index + 1;
     while matches!(
         tokens.at(next).shape,
@@ -85,7 +85,7 @@ fn script(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `db.users.drop()`, `this.a == this.b ||`.
-fn object(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn object(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     if !tokens.is_word(index, "db")
         || !tokens.at(index + 1).is_glued(b'.')
         || !tokens.at(index + 3).is_glued(b'.')
@@ -115,7 +115,7 @@ fn object(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `*)(uid=*`, `)(|(`, `(&(`.
-fn filter(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn filter(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let token = tokens.at(index);
     let mut next = index;
     // From the bracket that closes.
@@ -184,7 +184,7 @@ fn is_filter(tokens: &Tokens<'_>, name: usize) -> bool {
 }
 
 /// `ancestor::node()`.
-fn axis(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn axis(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
     let target = tokens.at(index + 2);
     let is_axis = left.has(AXIS)
@@ -205,7 +205,7 @@ fn axis(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `count(/`, `name()=`, `string-length(//`.
-fn function(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn function(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let function = tokens.before(index, 1);
     let (argument, next) = (tokens.at(index + 1), tokens.at(index + 2));
     if !function.is(WORD) || function.has(CLAUSE) {
@@ -243,7 +243,7 @@ fn function(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `//user[name`, `'] | //*`.
-fn path(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn path(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let left = tokens.before(index, 1);
     let mut next = index;
     next += usize::from(tokens.at(index).is(b'|'));

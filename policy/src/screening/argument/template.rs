@@ -1,7 +1,7 @@
 //! Expressions for template engines and expression languages. A placeholder alone, `{{name}}`, is none.
 
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::{CODE_FUNCTION, CODE_NAME, COMMAND, LOOKUP, TEMPLATE, TEMPLATE_OBJECT};
 use super::tokens::{NUMBER, OR, Token, Tokens, WORD};
 
@@ -24,6 +24,11 @@ struct Open {
 const MAX_TOKENS: usize = 80;
 
 impl Template {
+    /// Whether an expression is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Looks at what begins with the token at `index`. To be called for each in turn.
     pub(super) fn look(
         &mut self,
@@ -38,12 +43,7 @@ impl Template {
         }
     }
 
-    fn inspect(
-        &mut self,
-        tokens: &Tokens<'_>,
-        index: usize,
-        token: Token,
-    ) -> Option<(&'static str, f32)> {
+    fn inspect(&mut self, tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
         let next = tokens.at(index + 1);
         match token.shape {
             b'{' if next.is_glued(b'{') || next.is_glued(b'%') => self.begin(index, token, true),
@@ -72,7 +72,11 @@ impl Template {
         if token.has(TEMPLATE) {
             return Some(dunder(tokens, index, token));
         }
-        let open = self.open.filter(|open| index - open.index < MAX_TOKENS)?;
+        let open = self.open?;
+        if index - open.index > MAX_TOKENS {
+            self.open = None;
+            return None;
+        }
         expression(tokens, index, token, open)
     }
 
@@ -84,12 +88,7 @@ impl Template {
 }
 
 /// What stands in an expression and in no placeholder.
-fn expression(
-    tokens: &Tokens<'_>,
-    index: usize,
-    token: Token,
-    open: Open,
-) -> Option<(&'static str, f32)> {
+fn expression(tokens: &Tokens<'_>, index: usize, token: Token, open: Open) -> Option<Found> {
     let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
     let is_value = |token: Token| token.is(NUMBER) || token.is_quote() || token.is(b'(');
     match token.shape {
@@ -165,14 +164,14 @@ fn statement(word: &[u8]) -> bool {
     )
 }
 
-fn arithmetic(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn arithmetic(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let is_sum = matches!(tokens.at(index).shape, b'*' | b'+' | b'-' | b'/')
         && tokens.at(index + 1).is(NUMBER);
     is_sum.then_some(("arithmetic", 0.7))
 }
 
 /// `${jndi:ldap://...}`, `${lower:j}`, `${::-j}`.
-fn lookup(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn lookup(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let name = tokens.at(index + 2);
     let next = tokens.at(index + 3);
     if tokens.word(name) == b"jndi" && next.is(b':') {
@@ -195,7 +194,7 @@ fn lookup(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `<#assign`, `[#assign`, `#set(`.
-fn directive(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn directive(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let next = tokens.at(index + 1);
     let is_velocity =
         tokens.before(index, 1).is(b'#') && !matches!(tokens.before(index, 2).shape, b'<' | b'[');
@@ -215,7 +214,7 @@ fn directive(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `{$smarty.version}`, `{php}`, `{system('id')}`, `{7*7}`.
-fn smarty(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn smarty(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let name = if tokens.at(index + 1).is(b'$') { index + 2 } else { index + 1 };
     let next = tokens.at(name + 1);
     let is_call = tokens.at(name).has(CODE_FUNCTION) && next.is_glued(b'(');
@@ -224,7 +223,7 @@ fn smarty(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
 }
 
 /// `__class__` and what else leads from an object to its world.
-fn dunder(tokens: &Tokens<'_>, index: usize, token: Token) -> (&'static str, f32) {
+fn dunder(tokens: &Tokens<'_>, index: usize, token: Token) -> Found {
     let left = tokens.before(index, 1);
     let next = tokens.at(index + 1);
     let is_chained = matches!(left.shape, b'.' | b'[' | b'|' | b'\'' | b'"')

@@ -1,56 +1,9 @@
-//! The words attacks are made of, and what they are known for. Most of them are harmless alone: `or`, `cat`, `from`.
+//! The words.
 
-/// What a word is known for, a bit each.
-pub(super) type Marks = u64;
+use super::marks::*;
 
-// SQL.
-pub(super) const LOGIC: Marks = 1;
-pub(super) const COMPARE: Marks = 1 << 1;
-pub(super) const UNION: Marks = 1 << 2;
-pub(super) const SELECT: Marks = 1 << 3;
-pub(super) const STATEMENT: Marks = 1 << 4;
-pub(super) const CLAUSE: Marks = 1 << 5;
-/// Functions with names that are nothing else.
-pub(super) const FUNCTION: Marks = 1 << 6;
-/// Functions with names that are words as well.
-pub(super) const PLAIN_FUNCTION: Marks = 1 << 7;
-/// Tables and procedures of the system.
-pub(super) const SYSTEM_NAME: Marks = 1 << 8;
-pub(super) const CONSTANT: Marks = 1 << 9;
-pub(super) const OBJECT: Marks = 1 << 10;
-// Commands.
-/// Names of programs that are hardly words.
-pub(super) const COMMAND: Marks = 1 << 11;
-/// Names of programs that are words as well.
-pub(super) const PLAIN_COMMAND: Marks = 1 << 12;
-// Scripts.
-pub(super) const TAG: Marks = 1 << 13;
-pub(super) const SCRIPT_SCHEME: Marks = 1 << 14;
-pub(super) const SCRIPT_FUNCTION: Marks = 1 << 15;
-pub(super) const SCRIPT_OBJECT: Marks = 1 << 16;
-pub(super) const CODE_FUNCTION: Marks = 1 << 17;
-pub(super) const CODE_NAME: Marks = 1 << 18;
-// Files and addresses.
-pub(super) const SECRET_FILE: Marks = 1 << 19;
-pub(super) const FOLDER: Marks = 1 << 20;
-pub(super) const FILE_SCHEME: Marks = 1 << 21;
-pub(super) const FORGED_SCHEME: Marks = 1 << 22;
-pub(super) const WEB_SCHEME: Marks = 1 << 23;
-pub(super) const LOCAL_HOST: Marks = 1 << 24;
-// The rest.
-pub(super) const TEMPLATE: Marks = 1 << 25;
-pub(super) const TEMPLATE_OBJECT: Marks = 1 << 26;
-pub(super) const LOOKUP: Marks = 1 << 27;
-pub(super) const MONGO: Marks = 1 << 28;
-pub(super) const AXIS: Marks = 1 << 29;
-pub(super) const HEADER: Marks = 1 << 30;
-pub(super) const DIRECTIVE: Marks = 1 << 31;
-pub(super) const EXTENSION: Marks = 1 << 32;
-pub(super) const CLASS_PATH: Marks = 1 << 33;
-pub(super) const ATTRIBUTE: Marks = 1 << 34;
-pub(super) const NEGATION: Marks = 1 << 35;
-
-const WORDS: [(Marks, &str); 36] = [
+/// Words, and what they are known for. A word may be in several lists.
+pub(super) const WORDS: [(Marks, &str); 36] = [
     (LOGIC, "or and xor div mod"),
     (NEGATION, "not binary distinct all"),
     (
@@ -168,7 +121,7 @@ const WORDS: [(Marks, &str); 36] = [
         instantiatefactory prototypecloneFactory prototypeclonefactory whileclosure unmarshaller getruntime \
         unsafe_deserialize classloader memberaccess dispatchfilter xwork2 multipartcontent ognlcontext ognl \
         getclass forname newinstance defineclass getengine getenginebyname currentthread inputstreamreader \
-        mlet javax_script methodinvoke fileoutputstream fileinputstream bufferedreader bufferedinputstream \
+        mlet o methodinvoke fileoutputstream fileinputstream bufferedreader bufferedinputstream \
         proc_open _server _get _post _request _cookie _session _files _env http_raw_post_data globals",
     ),
     (
@@ -219,7 +172,7 @@ const WORDS: [(Marks, &str); 36] = [
         MONGO,
         "ne gt gte lt lte nin in eq exists regex where or and not nor expr function jsonschema elemmatch all size mod \
         type text options comment slice inc set unset push pull rename accumulator lookup match group project \
-        regexmatch",
+        regexmatch db",
     ),
     (
         AXIS,
@@ -245,69 +198,16 @@ const WORDS: [(Marks, &str); 36] = [
     ),
 ];
 
-/// Words of this length or less are known; all others are not looked up.
-const LONGEST: usize = 26;
-const SLOTS: usize = 4096;
+/// `../../` in Base64, and the magic numbers of serialised Java objects.
+pub(super) const ENCODINGS: [&[u8]; 5] =
+    [b"li4vli4v", b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"];
 
-/// The words, found by a hash of their own.
-#[derive(Debug)]
-pub(super) struct Lexicon {
-    entries: Vec<(&'static [u8], Marks)>,
-    /// One more than the place of the entry.
-    slots: Vec<u16>,
-}
-
-impl Lexicon {
-    pub(super) fn new() -> Self {
-        let mut lexicon = Self { entries: Vec::new(), slots: vec![0; SLOTS] };
-        for (marks, words) in WORDS {
-            for word in words.split_ascii_whitespace() {
-                lexicon.add(word.as_bytes(), marks);
-            }
-        }
-        lexicon
-    }
-
-    fn add(&mut self, word: &'static [u8], marks: Marks) {
-        let mut slot = hash(word);
-        loop {
-            let place = self.slots.get(slot).copied().unwrap_or(0);
-            match usize::from(place).checked_sub(1).and_then(|place| self.entries.get_mut(place)) {
-                Some((known, known_marks)) if *known == word => {
-                    *known_marks |= marks;
-                    return;
-                }
-                Some(_) => slot = (slot + 1) % SLOTS,
-                None => break,
-            }
-        }
-        self.entries.push((word, marks));
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = u16::try_from(self.entries.len()).unwrap_or(0);
-        }
-    }
-
-    /// What the word, in lower case, is known for.
-    pub(super) fn marks(&self, word: &[u8]) -> Marks {
-        if word.len() > LONGEST {
-            return 0;
-        }
-        let mut slot = hash(word);
-        loop {
-            let place = usize::from(self.slots.get(slot).copied().unwrap_or(0));
-            match place.checked_sub(1).and_then(|place| self.entries.get(place)) {
-                Some((known, marks)) if *known == word => return *marks,
-                Some(_) => slot = (slot + 1) % SLOTS,
-                None => return 0,
-            }
-        }
-    }
-}
-
-/// FNV-1a. That its collisions can be had for the asking does no harm: the table is fixed and mostly empty.
-fn hash(word: &[u8]) -> usize {
-    let hash = word
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    usize::try_from((hash ^ (hash >> 15)) % 4096).unwrap_or(0)
-}
+/// How the names of events go on after `on`.
+pub(super) const EVENTS: &str = "abort activ after anim aux before begin blur bounce can cell change click close composition \
+    contex control copy cue cut dat dbl deact drag drop duration emptied end enter error exit fetch filter finish \
+    focus form fullscreen gamepad gesture got hash help input invalid key language layout lo lost mark media message \
+    mouse move mspointer net nomatch off online open orientation out overflow page paste pause play pointer popst \
+    popover popup progress property ratechange react read redo release rep reset resize result reverse row rtc \
+    scroll search security seek select show slot snap sound speech spin stalled start stop storage submit suspend \
+    sync text time toggle touch track transition undo unhandled unload update upgrade url user valid visib volume vr \
+    wait webkit wheel zoom";

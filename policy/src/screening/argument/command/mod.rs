@@ -1,7 +1,9 @@
 //! Commands for a shell: where one can begin, with the name of a program, however it is spelled.
 
+mod shell;
+
 use super::super::Kind;
-use super::findings::Findings;
+use super::findings::{Findings, Found};
 use super::lexicon::{COMMAND, FOLDER, PLAIN_COMMAND, WEB_SCHEME};
 use super::tokens::{AND, NUMBER, OR, Token, Tokens, WORD};
 
@@ -10,19 +12,22 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
     let found = match token.shape {
         b';' | b'|' | b'&' | OR | AND => separated(tokens, index, token),
         b'`' => quoted(tokens, index),
-        b'$' => substitution(tokens, index),
-        b'(' => function(tokens, index),
-        b'<' | b'>' => redirection(tokens, index),
-        b'/' => program(tokens, index),
-        WORD if index == 0 && tokens.is_first => {
-            alone(tokens, 0).or_else(|| named(tokens, index, token))
-        }
+        b'$' => shell::substitution(tokens, index),
+        b'(' => shell::function(tokens, index),
+        b'<' | b'>' => shell::redirection(tokens, index),
+        b'/' => shell::program(tokens, index),
         WORD if token.has(COMMAND) => named(tokens, index, token),
-        _ if index == 0 && tokens.is_first => alone(tokens, 0),
         _ => None,
     };
     if let Some((rule, score)) = found {
         findings.add(Kind::CommandInjection, rule, score, token, tokens.at(index + 1));
+    }
+}
+
+/// Looks at the text as a command line.
+pub(super) fn look_start(tokens: &Tokens<'_>, findings: &mut Findings) {
+    if let Some((rule, score)) = alone(tokens, 0).filter(|_| tokens.is_first) {
+        findings.add(Kind::CommandInjection, rule, score, tokens.at(0), tokens.at(1));
     }
 }
 
@@ -33,7 +38,7 @@ pub(super) fn look_line(tokens: &Tokens<'_>, index: usize, findings: &mut Findin
     }
 }
 
-fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let left = tokens.before(index, 1);
     // `&name=value` and `&#8222;` are no commands.
     let next = tokens.at(index + 1);
@@ -53,7 +58,7 @@ fn separated(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'stati
 }
 
 /// The program whose name begins at `index`, through quotation marks and paths.
-fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<(&'static str, f32)> {
+fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<Found> {
     let mut index = start;
     let mut has_path = false;
     let mut is_quoted = false;
@@ -135,7 +140,7 @@ fn is_argument(tokens: &Tokens<'_>, index: usize) -> bool {
 }
 
 /// `` `id` ``.
-fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let left = tokens.before(index, 1);
     let close = (1..16).find(|offset| tokens.at(index + offset).is(b'`'))?;
     let (rule, score) = command(tokens, index + 1, true)?;
@@ -152,103 +157,8 @@ fn quoted(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     }
 }
 
-/// `$(id)`, `${IFS}`, `$PATH`, `<(cat file)`.
-fn substitution(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let next = tokens.at(index + 1);
-    let inner = if next.is_glued(b'{') || next.is_glued(b'(') { index + 2 } else { index + 1 };
-    let word = tokens.word(tokens.at(inner));
-    if word == b"ifs" && !tokens.at(inner).spaced {
-        return Some(("shell_variable", 0.9));
-    }
-    let is_call = next.is_glued(b'(');
-    if is_call && !matches!(tokens.at(inner).shape, b'\'' | b'"' | b'.' | b'#' | b'<' | b'[') {
-        if let Some((_, score)) = command(tokens, inner, true) {
-            return Some(("substitution", score.max(0.6)));
-        }
-        let is_nested = matches!(tokens.at(inner).shape, b'$' | b'`' | b'(' | b'<');
-        return is_nested.then_some(("substitution", 0.6));
-    }
-    let is_variable = matches!(word, b"shell" | b"path" | b"home" | b"pwd" | b"bash" | b"hostname");
-    if next.is_glued(b'{') && is_variable && !tokens.at(inner + 1).is(WORD) {
-        let is_cut =
-            matches!(tokens.at(inner + 1).shape, b':' | b'#' | b'%' | b'/' | b'@' | b'^' | b',');
-        return Some(("shell_variable", if is_cut { 0.7 } else { 0.3 }));
-    }
-    // `$'\x69d'`, `$@`, `$$` and the like in words: `c$@at`.
-    let left = tokens.before(index, 1);
-    let is_empty = matches!(next.shape, b'@' | b'*' | b'$' | b'?')
-        && !next.spaced
-        && !tokens.at(index).spaced
-        && left.is(WORD);
-    let is_joined = tokens.at(index + 2).is_glued(WORD);
-    (is_empty && is_joined).then_some(("shell_variable", 0.6))
-}
-
-/// `() { :;};`.
-fn function(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let is_head = tokens.at(index + 1).is(b')') && tokens.at(index + 2).is(b'{');
-    let is_empty = tokens.at(index + 3).is(b':')
-        || tokens.at(index + 3).is_end()
-        || tokens.at(index + 3).is(b'_');
-    (is_head && is_empty && !tokens.before(index, 1).is_glued(WORD)).then_some(("shellshock", 0.9))
-}
-
-fn redirection(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    if !tokens.at(index + 1).is_glued(b'(') {
-        return None;
-    }
-    let (_, score) = command(tokens, index + 2, true)?;
-    Some(("substitution", score))
-}
-
-/// `/bin/sh`, `/dev/tcp/`, `/usr/bin/id`, `/etc/p?sswd`.
-fn program(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let folder = tokens.at(index + 1);
-    if !tokens.at(index + 2).is_glued(b'/') {
-        return globbed(tokens, index);
-    }
-    let name = tokens.at(index + 3);
-    match tokens.word(folder) {
-        b"bin" | b"sbin" if name.has(COMMAND | PLAIN_COMMAND) => {
-            let next = tokens.at(index + 4);
-            let is_end = next.is_end() || next.spaced || !matches!(next.shape, WORD | b'/' | b'.');
-            is_end.then_some(("program", 0.7))
-        }
-        b"dev" if matches!(tokens.word(name), b"tcp" | b"udp") => Some(("program", 0.9)),
-        _ => globbed(tokens, index),
-    }
-}
-
-/// `/etc/p[a]sswd`, `/?in/c?t`.
-fn globbed(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let left = tokens.before(index, 1);
-    if tokens.before(index, 1).is_glued(WORD) && !tokens.at(index).spaced && !left.is_end() {
-        return None;
-    }
-    let mut globs = 0;
-    let mut words = 0;
-    let mut separators = 1;
-    for offset in 1..16 {
-        let token = tokens.at(index + offset);
-        if token.spaced || token.is_end() {
-            break;
-        }
-        match token.shape {
-            b'?' | b'*' | b'[' => globs += 1,
-            b'/' => separators += 1,
-            WORD => words += 1,
-            b']' | b'-' | b'!' | b'^' | b'{' | b'}' | b',' => {}
-            _ => break,
-        }
-    }
-    let is_system =
-        tokens.at(index + 1).has(FOLDER) || matches!(tokens.at(index + 1).shape, b'?' | b'*');
-    (is_system && globs > 0 && words > 0 && separators > 1 && globs + words > 2)
-        .then_some(("glob", 0.6))
-}
-
 /// A whole command line, without anything before it.
-fn alone(tokens: &Tokens<'_>, start: usize) -> Option<(&'static str, f32)> {
+fn alone(tokens: &Tokens<'_>, start: usize) -> Option<Found> {
     let mut index = start;
     while matches!(tokens.at(index).shape, b'\'' | b'"' | b'@' | b')' | b'+' | b'.' | b'\\')
         && index < start + 4
@@ -310,7 +220,7 @@ fn is_typical(tokens: &Tokens<'_>, index: usize) -> bool {
 }
 
 /// The name of a program amid text: `... curl -o x http://...`.
-fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<(&'static str, f32)> {
+fn named(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let word = tokens.word(token);
     let next = tokens.at(index + 1);
     let is_cmdlet = word == b"invoke"

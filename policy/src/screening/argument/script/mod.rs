@@ -1,19 +1,13 @@
 //! Cross-site scripting: markup that runs scripts, and scripts that leave the string they are put into.
 
-use super::super::Kind;
-use super::findings::Findings;
-use super::lexicon::{SCRIPT_FUNCTION, SCRIPT_OBJECT, SCRIPT_SCHEME, TAG, WEB_SCHEME};
-use super::tokens::{COMMENT, DASHES, Token, Tokens, WORD};
+mod scheme;
 
-/// How the names of events go on after `on`.
-const EVENTS: &str = "abort activ after anim aux before begin blur bounce can cell change click close composition \
-    contex control copy cue cut dat dbl deact drag drop duration emptied end enter error exit fetch filter finish \
-    focus form fullscreen gamepad gesture got hash help input invalid key language layout lo lost mark media message \
-    mouse move mspointer net nomatch off online open orientation out overflow page paste pause play pointer popst \
-    popover popup progress property ratechange react read redo release rep reset resize result reverse row rtc \
-    scroll search security seek select show slot snap sound speech spin stalled start stop storage submit suspend \
-    sync syncrestored text time toggle touch track transition undo unhandled unload update upgrade url user \
-    valid visib volume vr wait webkit wheel zoom";
+pub(super) use scheme::is_hidden;
+
+use super::super::Kind;
+use super::findings::{Findings, Found};
+use super::lexicon::{EVENT, SCRIPT_FUNCTION, SCRIPT_OBJECT, SCRIPT_SCHEME, TAG};
+use super::tokens::{COMMENT, DASHES, Token, Tokens, WORD};
 
 /// Looks at the tokens as HTML and JavaScript.
 #[derive(Debug, Default)]
@@ -43,7 +37,7 @@ impl Script {
                 self.has_quote = true;
                 breakout(tokens, index)
             }
-            b':' => scheme(tokens, index),
+            b':' => scheme::scheme(tokens, index),
             WORD => self.word(tokens, index, token),
             _ => None,
         };
@@ -52,7 +46,7 @@ impl Script {
         }
     }
 
-    fn markup(&mut self, tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+    fn markup(&mut self, tokens: &Tokens<'_>, index: usize) -> Option<Found> {
         let mut name = index + 1;
         while matches!(tokens.at(name).shape, b'/' | b'<' | b'\\') && name < index + 5 {
             name += 1;
@@ -100,7 +94,7 @@ impl Script {
         }
     }
 
-    fn declaration(&mut self, tokens: &Tokens<'_>, at: usize) -> Option<(&'static str, f32)> {
+    fn declaration(&mut self, tokens: &Tokens<'_>, at: usize) -> Option<Found> {
         let word = tokens.at(at + 1);
         let is_close = !word.spaced;
         match tokens.word(word) {
@@ -120,12 +114,7 @@ impl Script {
         }
     }
 
-    fn word(
-        &mut self,
-        tokens: &Tokens<'_>,
-        index: usize,
-        token: Token,
-    ) -> Option<(&'static str, f32)> {
+    fn word(&mut self, tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
         let word = tokens.word(token);
         let next = tokens.at(index + 1);
         if next.is(b'=') {
@@ -220,12 +209,7 @@ impl Script {
     }
 
     /// `onerror=`, `style=`, `href=`.
-    fn attribute(
-        &mut self,
-        tokens: &Tokens<'_>,
-        index: usize,
-        word: &[u8],
-    ) -> Option<(&'static str, f32)> {
+    fn attribute(&mut self, tokens: &Tokens<'_>, index: usize, word: &[u8]) -> Option<Found> {
         let left = tokens.before(index, 1);
         let token = tokens.at(index);
         let is_separate = token.spaced
@@ -233,7 +217,7 @@ impl Script {
             || matches!(left.shape, b'/' | b'<' | b'>' | b';' | COMMENT)
             || left.is_end();
         if let Some(event) = word.strip_prefix(b"on") {
-            let is_event = event.len() >= 3 && is_event(event);
+            let is_event = token.has(EVENT) && event.len() >= 3;
             let is_marked = self.in_tag || self.has_markup || self.has_quote;
             return match () {
                 () if self.in_tag && event.len() >= 3 && (is_event || is_separate) => {
@@ -279,12 +263,8 @@ impl Script {
     }
 }
 
-fn is_event(event: &[u8]) -> bool {
-    EVENTS.split_ascii_whitespace().any(|prefix| event.starts_with(prefix.as_bytes()))
-}
-
 /// `alert(1)`, `eval(name)`.
-fn call(tokens: &Tokens<'_>, index: usize, left: Token) -> (&'static str, f32) {
+fn call(tokens: &Tokens<'_>, index: usize, left: Token) -> Found {
     let word = tokens.word(tokens.at(index));
     let is_rare = matches!(
         word,
@@ -335,7 +315,7 @@ fn call(tokens: &Tokens<'_>, index: usize, left: Token) -> (&'static str, f32) {
 }
 
 /// `"><`, `';alert`, `'-alert`.
-fn breakout(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
+fn breakout(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let mut next = index + 1;
     while matches!(
         tokens.at(next).shape,
@@ -353,78 +333,4 @@ fn breakout(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
     }
     let is_call = token.has(SCRIPT_FUNCTION) && matches!(tokens.at(next + 1).shape, b'(' | b'`');
     (is_call && next > index + 1).then_some(("breakout", 0.7))
-}
-
-/// `javascript:`, also with blanks and signs between its letters, as browsers skip them.
-fn scheme(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, f32)> {
-    let (left, next) = (tokens.before(index, 1), tokens.at(index + 1));
-    let opener = tokens.before(index, 2);
-    let is_opened =
-        matches!(opener.shape, b'=' | b'\'' | b'"' | b'`' | b'(' | b'[' | b'<' | b',' | b';')
-            || opener.is_quote();
-    let is_first = opener.is_end() && tokens.is_first;
-    if left.has(SCRIPT_SCHEME) {
-        let is_glued = !next.spaced && !next.is_end();
-        return match () {
-            () if is_glued || is_opened => Some(("scheme", 0.8)),
-            () => Some(("scheme", 0.2)),
-        };
-    }
-    if tokens.word(left) == b"data" && (is_opened || is_first || next.is_glued(WORD)) {
-        return data(tokens, index);
-    }
-    if left.is(WORD) && left.marks & WEB_SCHEME == 0 && is_split_scheme(tokens.bytes, left.end) {
-        return Some(("scheme", 0.8));
-    }
-    let is_entity =
-        tokens.word(left) == b"view" || tokens.word(left) == b"source" && opener.is(b'-');
-    (is_entity && next.is_glued(WORD) && is_opened).then_some(("scheme", 0.6))
-}
-
-/// `data:text/html,`.
-fn data(tokens: &Tokens<'_>, colon: usize) -> Option<(&'static str, f32)> {
-    let next = tokens.at(colon + 1);
-    let subtype = tokens.word(tokens.at(colon + 3));
-    let runs = match tokens.word(next) {
-        b"text" => {
-            matches!(subtype, b"html" | b"xml" | b"javascript" | b"vbscript" | b"ecmascript")
-        }
-        b"image" => subtype == b"svg",
-        b"application" => !matches!(subtype, b"pdf" | b"octet" | b"json" | b"zip"),
-        _ => next.is(b',') || next.is(b';'),
-    };
-    runs.then_some(("data_scheme", 0.7))
-}
-
-/// Whether a `<` was written so as not to be seen: `&#0060`, `&#x3c` without an end, `\x3c`. `&lt;` and `&#60;` are
-/// what careful programs write.
-pub(super) fn is_hidden(encoded: &[u8]) -> bool {
-    let lowered: Vec<u8> = encoded.iter().take(16).map(u8::to_ascii_lowercase).collect();
-    if lowered.starts_with(b"\\x3c")
-        || lowered.starts_with(b"\\u003c")
-        || lowered.starts_with(b"\\u{3c}")
-    {
-        return true;
-    }
-    let Some(digits) = lowered.strip_prefix(b"&#") else { return false };
-    let digits = digits.strip_prefix(b"x").unwrap_or(digits);
-    let length = digits.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    digits.starts_with(b"0") || digits.get(length) != Some(&b';')
-}
-
-/// Whether the bytes before `end` are `javascript` or `vbscript`, but for blanks and control characters.
-fn is_split_scheme(bytes: &[u8], end: u32) -> bool {
-    let end = usize::try_from(end).unwrap_or(0);
-    let before = bytes.get(..end).unwrap_or_default();
-    let mut letters = before
-        .iter()
-        .rev()
-        .take(48)
-        .filter(|byte| **byte > b' ' && **byte != 0x7f && **byte != b'\\');
-    // A cheap look first: all colons come here.
-    if !b"tpircs".iter().rev().rev().all(|letter| letters.next() == Some(letter)) {
-        return false;
-    }
-    let rest: [u8; 4] = std::array::from_fn(|_| letters.next().copied().unwrap_or(0));
-    rest == *b"avaj" || rest.starts_with(b"bv")
 }
