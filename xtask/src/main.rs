@@ -4,6 +4,7 @@ mod artifacts;
 mod bench;
 mod checks;
 mod clean;
+mod corpora;
 mod debian;
 mod demo;
 mod envoy;
@@ -59,6 +60,12 @@ enum Task {
     },
     /// Measure what the gate costs beside Envoy's own filters
     Bench(bench::Options),
+    /// Measure what the screens find in collections of attacks and of ordinary text
+    Corpora {
+        /// The folder with the collections; docs/detection.md names them
+        #[arg(long, env = "PORTCULLIS_CORPORA", value_name = "DIR")]
+        corpora: Option<PathBuf>,
+    },
     /// Check formatting, clippy and, where it is installed, cargo-deny
     Lint,
     /// Train the scam detector's model and write it into model/
@@ -77,6 +84,7 @@ impl Task {
             Self::Up(options) => up::up(workspace, &options),
             Self::Test { arguments } => checks::test(workspace, &arguments),
             Self::Bench(options) => bench::bench(workspace, &options),
+            Self::Corpora { corpora } => corpora::measure(workspace, corpora.as_deref()),
             Self::Lint => checks::lint(workspace),
             Self::Train { data } => train::train(workspace, data.as_deref()),
             Self::Clean => clean::clean(workspace),

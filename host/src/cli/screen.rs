@@ -1,6 +1,6 @@
 //! `portcullis screen`.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
 
 use portcullis_policy::screening::{Decision, Found, Profile, Screening};
@@ -78,7 +78,8 @@ impl Args {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = (&mut input as &mut dyn std::io::BufRead)
+            let read = input
+                .by_ref()
                 .take(MAXIMUM_LINE_BYTES)
                 .read_until(b'\n', &mut line)
                 .map_err(|error| Failure::runtime(format_args!("standard input: {error}")))?;

@@ -1,0 +1,36 @@
+//! `cargo xtask corpora`: what the screens find in collections of attacks and of ordinary text.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::error::BadInput;
+use crate::process;
+use crate::step::Step;
+use crate::workspace::Workspace;
+
+/// The tests of the policy that measure, and print a table for each file.
+const MEASURING: [&str; 4] = ["detection", "prompt_injection", "personal_data", "corpora"];
+
+pub(crate) fn measure(workspace: &Workspace, folder: Option<&Path>) -> Result<()> {
+    let Some(folder) = folder else {
+        let message = "expected the folder with the corpora: --corpora DIR or PORTCULLIS_CORPORA";
+        bail!(BadInput(message.to_owned()));
+    };
+    let folder = folder.canonicalize().map_err(|error| {
+        BadInput(format!("--corpora {}: expected a folder: {error}", folder.display()))
+    })?;
+    let step = Step::begin("corpora", "every row of every file (a few minutes)");
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "portcullis-policy", "--all-features"]);
+    for test in MEASURING {
+        command.args(["--test", test]);
+    }
+    command.arg("--target-dir").arg(workspace.target()).args(["--", "--nocapture"]);
+    command.env("PORTCULLIS_CORPORA", folder);
+    // What the tests sample, to be quick.
+    command.env("PORTCULLIS_ALL_ROWS", "1");
+    process::run(&mut command)?;
+    step.done("no figure is below what docs/detection.md promises");
+    Ok(())
+}
