@@ -2,6 +2,8 @@
 
 mod detection;
 mod personal;
+mod redaction;
 
 pub use detection::{Detection, Kind};
 pub use personal::PersonalData;
+pub use redaction::{Action, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};

@@ -1,6 +1,7 @@
 //! The words and prefixes that announce something, found in one pass.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
@@ -57,7 +58,7 @@ enum Sign {
 #[derive(Debug, Clone)]
 pub(super) struct Words {
     automaton: AhoCorasick,
-    signs: Vec<Sign>,
+    signs: Arc<[Sign]>,
 }
 
 impl Words {
@@ -83,7 +84,7 @@ impl Words {
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(patterns)?;
-        Ok(Self { automaton, signs })
+        Ok(Self { automaton, signs: signs.into() })
     }
 
     /// Everything that is announced in the text.
