@@ -138,10 +138,12 @@ fn is_clear(text: &[u8], range: &std::ops::Range<usize>) -> bool {
     if before(text, range.start) == b'.' && before(text, range.start - 1).is_ascii_digit() {
         return false;
     }
-    // Words may be written against it, in order to hide it; digests and identifiers have more digits.
+    // Words may be written against it, in order to hide it; digests and identifiers have more digits, and
+    // shorter numbers behind a letter are on all kinds of documents.
     let is_letter = |byte: u8| byte.is_ascii_alphabetic();
     let start = run_back(text, range.start, 16, is_letter);
     let end = run(text, range.end, 16, is_letter);
     let is_free = |byte: u8| !byte.is_ascii_alphanumeric();
-    is_free(before(text, start)) && is_free(at(text, end))
+    let is_glued = start < range.start || end > range.end;
+    is_free(before(text, start)) && is_free(at(text, end)) && (!is_glued || range.len() >= 15)
 }

@@ -17,7 +17,7 @@ struct Form {
 }
 
 /// Where two forms would do, the first is named.
-const FORMS: [Form; 34] = [
+const FORMS: [Form; 36] = [
     Form { rule: "cn_resident_id", digits: 18, own: &[&[18]], is_valid: chinese },
     Form {
         rule: "fr_nir",
@@ -55,6 +55,7 @@ const FORMS: [Form; 34] = [
     Form { rule: "ru_snils", digits: 11, own: &[&[3, 3, 3, 2]], is_valid: russian },
     Form { rule: "au_abn", digits: 11, own: &[&[2, 3, 3, 3]], is_valid: australian_business },
     Form { rule: "ar_cuit", digits: 11, own: &[&[2, 8, 1]], is_valid: argentine },
+    Form { rule: "kr_brn", digits: 10, own: &[&[3, 2, 5]], is_valid: korean_business },
     Form { rule: "uk_nhs", digits: 10, own: &[], is_valid: british_health },
     Form { rule: "se_personnummer", digits: 10, own: &[&[6, 4]], is_valid: swedish },
     Form { rule: "dk_cpr", digits: 10, own: &[], is_valid: danish },
@@ -64,6 +65,7 @@ const FORMS: [Form; 34] = [
     Form { rule: "us_npi", digits: 10, own: &[], is_valid: american_provider },
     Form { rule: "ca_sin", digits: 9, own: &[], is_valid: canadian },
     Form { rule: "au_tfn", digits: 9, own: &[], is_valid: australian_tax },
+    Form { rule: "au_acn", digits: 9, own: &[], is_valid: australian_company },
     Form { rule: "nl_bsn", digits: 9, own: &[], is_valid: dutch },
     Form { rule: "pt_nif", digits: 9, own: &[], is_valid: portuguese },
     Form { rule: "il_id", digits: 9, own: &[], is_valid: israeli },
@@ -85,8 +87,10 @@ pub(super) fn find(scan: &mut Scan<'_>) {
 fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)> {
     let mut number = Number::default();
     let mut best = None;
+    let mut has_plus = false;
     for next in index.. {
         let Some(group) = scan.numbers.free(next) else { break };
+        has_plus |= next > index && scan.numbers.gap(scan.text, next) == Some(b"+");
         if next > index && !scan.numbers.gap(scan.text, next).is_some_and(is_gap) {
             break;
         }
@@ -101,6 +105,7 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
         let form = FORMS.iter().find(|form| {
             form.digits == number.digits().len()
                 && (form.is_valid)(number.digits())
+                && (!has_plus || form.rule == "se_personnummer")
                 && ((form.own.contains(&number.sizes()) && !is_cut) || is_named(scan, &number))
         });
         if let Some(form) = form {
@@ -157,10 +162,9 @@ pub(super) fn find_ssn(scan: &mut Scan<'_>) {
             [3, 2, 4] if same_gaps(scan, index) && !is_in_chain(scan, index, next) => 0.9,
             [3, 2, 4] | [9] if is_named(scan) => 0.8,
             [5, 4] | [3, 6] | [3, 3, 3] if is_named(scan) => 0.6,
-            [1, ..] if is_named(scan) => 0.0,
             _ => continue,
         };
-        if certain == 0.0 || !stands_alone(scan.text, range.start, range.end) {
+        if !stands_alone(scan.text, range.start, range.end) {
             continue;
         }
         let digits = number.digits();
@@ -253,7 +257,9 @@ fn romanian(digits: &[u8]) -> bool {
 
 fn thai(digits: &[u8]) -> bool {
     let sum = weighted(digits, &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
-    digit(digits, 0) > 0 && (11 - sum % 11) % 10 == last(digits) && !is_monotone(digits)
+    digit(digits, 0) > 0
+        && (10..=96).contains(&part(digits, 1, 3))
+        && (11 - sum % 11) % 10 == last(digits)
 }
 
 fn indian(digits: &[u8]) -> bool {
@@ -335,7 +341,7 @@ fn baltic(digits: &[u8]) -> bool {
 }
 
 fn german(digits: &[u8]) -> bool {
-    mod_11_10(digits) && !is_monotone(digits)
+    digit(digits, 0) > 0 && mod_11_10(digits) && !is_monotone(digits)
 }
 
 fn russian(digits: &[u8]) -> bool {
@@ -363,9 +369,8 @@ fn danish(digits: &[u8]) -> bool {
 }
 
 fn czech(digits: &[u8]) -> bool {
-    let month = part(digits, 2, 4) % 50;
-    (is_date(month, part(digits, 4, 6)) || is_date(month.saturating_sub(20), part(digits, 4, 6)))
-        && value(digits).is_multiple_of(11)
+    // 50 is added to the months of women.
+    is_date(part(digits, 2, 4) % 50, part(digits, 4, 6)) && value(digits).is_multiple_of(11)
 }
 
 fn australian_health(digits: &[u8]) -> bool {
@@ -384,6 +389,16 @@ fn american_provider(digits: &[u8]) -> bool {
     let mut all = [8, 0, 8, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     all.iter_mut().skip(5).zip(digits).for_each(|(to, from)| *to = *from);
     matches!(digit(digits, 0), 1 | 2) && luhn(&all)
+}
+
+fn korean_business(digits: &[u8]) -> bool {
+    let sum = weighted(digits, &[1, 3, 7, 1, 3, 7, 1, 3, 5]) + digit(digits, 8) * 5 / 10;
+    digit(digits, 0) > 0 && (10 - sum % 10) % 10 == last(digits)
+}
+
+fn australian_company(digits: &[u8]) -> bool {
+    let sum = weighted(digits, &[8, 7, 6, 5, 4, 3, 2, 1]);
+    (10 - sum % 10) % 10 == last(digits) && !is_monotone(digits)
 }
 
 fn canadian(digits: &[u8]) -> bool {

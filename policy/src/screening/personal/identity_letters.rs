@@ -18,7 +18,7 @@ struct Form {
     needs_word: bool,
 }
 
-const FORMS: [Form; 20] = [
+const FORMS: [Form; 21] = [
     form("uk_nino", b"AA999999A", british),
     form("es_nie", b"A9999999A", spanish),
     form("es_nif", b"99999999A", spanish),
@@ -31,6 +31,7 @@ const FORMS: [Form; 20] = [
     form("cn_resident_id", b"99999999999999999A", chinese),
     form("fi_hetu", b"999999A999#", finnish),
     form("fr_nir", b"999999A99999999", corsican),
+    form("de_social_insurance", b"99999999A999", german_insurance),
     form("ie_pps", b"9999999A", irish),
     form("ie_pps", b"9999999AA", irish),
     form("cl_rut", b"99999999A", chilean),
@@ -333,4 +334,19 @@ fn german(number: &[u8]) -> bool {
     let is_one = number.iter().all(|byte| byte.is_ascii_digit() || is_letter(*byte));
     let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
     is_one && digits >= 4 && is_letter(at(number, 0))
+}
+
+fn german_insurance(number: &[u8]) -> bool {
+    // The letter counts as its two-digit place in the alphabet; the digits of each product are added up.
+    let ordinal = at(number, 8).wrapping_sub(b'A') + 1;
+    let mut digits = [0_u8; 12];
+    let tens = [b'0' + ordinal / 10, b'0' + ordinal % 10];
+    let all = number.iter().take(8).chain(&tens).chain(number.iter().skip(9).take(2));
+    digits.iter_mut().zip(all).for_each(|(to, from)| *to = from.wrapping_sub(b'0'));
+    let products = digits.iter().zip([2_u8, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1]);
+    let sum: u32 = products
+        .map(|(digit, weight)| u32::from(digit * weight))
+        .map(|product| product / 10 + product % 10)
+        .sum();
+    is_date(part(number, 4, 6), part(number, 2, 4)) && sum % 10 == part(number, 11, 12) as u32
 }

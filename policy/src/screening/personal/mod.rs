@@ -150,7 +150,12 @@ impl Scan<'_> {
         self.kinds.contains(&kind)
     }
 
-    fn report(&mut self, kind: Kind, rule: &'static str, range: Range<usize>, score: f32) {
+    fn report(&mut self, kind: Kind, rule: &'static str, mut range: Range<usize>, score: f32) {
+        // The `n` of `\n` in a text within a text is no part of what follows it.
+        let is_escape = b"nrtbf".contains(&bytes::at(self.text, range.start));
+        if is_escape && bytes::before(self.text, range.start) == b'\\' {
+            range.start += 1;
+        }
         if range.start < range.end && self.wants(kind) {
             self.found.push(Finding { kind, rule, range, score });
         }

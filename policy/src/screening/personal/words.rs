@@ -17,11 +17,13 @@ pub(super) enum Topic {
     Ssn,
     Version,
     Wallet,
+    /// Identity, where it is written in capitals.
+    Capitals,
 }
 
 const PHONE: &str = "phone phones telephone tel tele mobile mobil cell cellphone fax call called calling dial \
     sms whatsapp message messages answering voicemail hotline pager office desk contact reach ring \
-    landline extension gsm handy telefon telefone teléfono telefono telefonnummer rufnummer fon \
+    landline extension gsm handy telefon telefone teléfono telefono telefonnummer cep rufnummer fon \
     mobilnummer téléphone téléphoner portable móvil celular cellulare chiamare llamar llame appeler \
     puhelin puh telefoon bel numer komórka телефон Телефон тел Тел звоните номер 电话 電話 手机 手機 \
     携帯 전화 휴대폰 هاتف जवाल फ़ोन โทร טלפון";
@@ -30,12 +32,15 @@ const CARD: &str = "card cards cc visa mastercard maestro amex debit credit pan 
     kreditkarte kartennummer tarjeta carta cartão kort kaart карта карты 信用卡 卡号 カード";
 
 const IDENTITY: &str = "id identity identification national citizen citizenship passport licence license \
-    tax taxpayer tin nhs pesel aadhaar aadhar uidai pan nino insurance sin tfn abn acn medicare ssn social \
-    security ni nif nie dni cpf cnpj cuit rut nir insee bsn cpr personnummer fødselsnummer \
-    hetu henkilötunnus steuer steuernummer steueridentifikationsnummer identifikationsnummer ausweis \
-    personalausweis sozialversicherungsnummer codice fiscale egn cnp oib isikukood kimlik tckn snils inn \
-    rrn nric fin nin itin npi burgerservicenummer резидент ИНН СНИЛС 身份证 身分證 マイナンバー 주민등록번호 \
-    steuer-id steuerid idnr siret nhs-number";
+    tax taxpayer nhs pesel aadhaar aadhar uidai nino insurance medicare ssn social security voter vote dni cpf cnpj \
+    cuit insee bsn cpr pnr personnummer fødselsnummer hetu henkilötunnus steuer steuernummer \
+    steueridentifikationsnummer identifikationsnummer ausweis personalausweis sozialversicherungsnummer codice \
+    fiscale egn cnp oib isikukood kimlik tckn snils rrn nric itin npi burgerservicenummer \
+    ИНН СНИЛС 身份证 身分證 マイナンバー 주민등록번호 บัตรประชาชน steuer-id steuerid idnr siret";
+
+/// These are words of other meanings too (sin, without; nie, never), except in capitals.
+const IDENTITY_IN_CAPITALS: &str =
+    "TIN SIN NAS PAN NIE NIF RUT NIR TFN ABN ACN FIN INN SSN BRN FRN NIN TNIN NIC";
 
 const SSN: &str = "ssn ssns social security itin taxpayer";
 const VERSION: &str = "version versions v ver release section chapter clause oid build firmware";
@@ -67,6 +72,7 @@ impl Words {
             (PHONE, Topic::Phone),
             (CARD, Topic::Card),
             (IDENTITY, Topic::Identity),
+            (IDENTITY_IN_CAPITALS, Topic::Capitals),
             (SSN, Topic::Ssn),
             (VERSION, Topic::Version),
             (WALLET, Topic::Wallet),
@@ -94,8 +100,15 @@ impl Words {
             let range = found.range();
             match self.signs.get(found.pattern().as_usize()) {
                 Some(Sign::Topic(topic)) if stands_alone(text, &range) => {
-                    let short = (range.start as u32, range.end as u32);
-                    seen.topics.push((*topic, short.0, short.1));
+                    let is_lower = text.get(range.clone()).is_some_and(|word| {
+                        word.iter().any(u8::is_ascii_lowercase)
+                    });
+                    let topic = match topic {
+                        Topic::Capitals if is_lower => continue,
+                        Topic::Capitals => Topic::Identity,
+                        topic => *topic,
+                    };
+                    seen.topics.push((topic, range.start as u32, range.end as u32));
                 }
                 Some(Sign::Token(row)) => seen.tokens.push((*row, range)),
                 Some(Sign::Name(row)) => seen.names.push((*row, range)),
