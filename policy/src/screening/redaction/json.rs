@@ -1,0 +1,191 @@
+//! A JSON body that comes in pieces: strings are read as what they say, whatever escapes they are written with.
+
+use super::text::{Means, TextStream};
+
+/// Members' names beyond this length say nothing about their values.
+const MAXIMUM_NAME_BYTES: usize = 64;
+
+/// The longest number that can be personal.
+const MAXIMUM_NUMBER_BYTES: usize = 40;
+
+/// Copies JSON, but for what its strings and numbers have in them. It is not checked: what is not JSON is copied too.
+#[derive(Debug, Default)]
+pub(super) struct JsonStream {
+    state: State,
+    /// The last string, and the last that was a member's name.
+    string: String,
+    name: String,
+    is_refused: bool,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Between,
+    Number(String),
+    String {
+        text: Box<TextStream>,
+        /// An escape whose end has not come.
+        escape: String,
+        /// The first half of a surrogate pair.
+        high: Option<u32>,
+    },
+}
+
+impl JsonStream {
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
+        let mut released = String::with_capacity(piece.len());
+        // What a string says in this piece.
+        let mut said = String::new();
+        for character in piece.chars() {
+            self.take(character, &mut said, &mut released, means);
+        }
+        if let State::String { text, .. } = &mut self.state {
+            push_escaped(&mut released, &text.push(&said, means));
+            remember(&mut self.string, &said);
+        }
+        released
+    }
+
+    pub(super) fn finish(&mut self, means: Means<'_>) -> String {
+        let mut released = String::new();
+        match std::mem::take(&mut self.state) {
+            State::Between => {}
+            State::Number(number) => self.end_number(&number, &mut released, means),
+            State::String { mut text, .. } => {
+                push_escaped(&mut released, &text.finish(means));
+                self.is_refused |= text.is_refused();
+            }
+        }
+        released
+    }
+
+    fn take(&mut self, character: char, said: &mut String, out: &mut String, means: Means<'_>) {
+        match &mut self.state {
+            State::String { text, escape, high } => {
+                if !escape.is_empty() || character == '\\' {
+                    escape.push(character);
+                    let Some(unit) = unescape(escape) else { return };
+                    escape.clear();
+                    say(unit, high, said);
+                    return;
+                }
+                if character != '"' {
+                    say(character as u32, high, said);
+                    return;
+                }
+                if high.take().is_some() {
+                    said.push(char::REPLACEMENT_CHARACTER);
+                }
+                push_escaped(out, &text.push(said, means));
+                push_escaped(out, &text.finish(means));
+                out.push('"');
+                self.is_refused |= text.is_refused();
+                remember(&mut self.string, said);
+                said.clear();
+                self.state = State::Between;
+            }
+            State::Number(number) => {
+                if character.is_ascii_digit() || matches!(character, '.' | 'e' | 'E' | '+' | '-') {
+                    number.push(character);
+                    if number.len() > MAXIMUM_NUMBER_BYTES {
+                        out.push_str(&std::mem::take(number));
+                    }
+                    return;
+                }
+                let number = std::mem::take(number);
+                self.state = State::Between;
+                self.end_number(&number, out, means);
+                self.take(character, said, out, means);
+            }
+            State::Between => match character {
+                '"' => {
+                    out.push('"');
+                    self.string.clear();
+                    let context = format!("{}: ", self.name.replace(['_', '-'], " "));
+                    let text = Box::new(TextStream::after(&context));
+                    self.state = State::String { text, escape: String::new(), high: None };
+                }
+                '-' | '0'..='9' => self.state = State::Number(character.into()),
+                _ => {
+                    if character == ':' {
+                        self.name = std::mem::take(&mut self.string);
+                    }
+                    out.push(character);
+                }
+            },
+        }
+    }
+
+    fn end_number(&mut self, number: &str, out: &mut String, means: Means<'_>) {
+        let digits = number.bytes().filter(u8::is_ascii_digit).count();
+        let mut text = TextStream::after(&format!("{}: ", self.name.replace(['_', '-'], " ")));
+        let mut redacted = String::new();
+        if digits >= 7 {
+            redacted = text.push(number, means);
+            redacted.push_str(&text.finish(means));
+            self.is_refused |= text.is_refused();
+        }
+        if redacted.is_empty() || redacted == number {
+            out.push_str(number);
+        } else {
+            // What takes a number's place is not a number.
+            out.push('"');
+            push_escaped(out, &redacted);
+            out.push('"');
+        }
+    }
+}
+
+fn remember(string: &mut String, said: &str) {
+    let room = MAXIMUM_NAME_BYTES.saturating_sub(string.len());
+    string.push_str(said.get(..said.floor_char_boundary(room)).unwrap_or_default());
+}
+
+/// Adds a UTF-16 unit or a character.
+fn say(unit: u32, high: &mut Option<u32>, said: &mut String) {
+    let pair = high.take();
+    match (pair, unit) {
+        (Some(pair), 0xDC00..=0xDFFF) => {
+            let code = 0x1_0000 + ((pair - 0xD800) << 10) + (unit - 0xDC00);
+            said.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            return;
+        }
+        (Some(_), _) => said.push(char::REPLACEMENT_CHARACTER),
+        (None, _) => {}
+    }
+    match unit {
+        0xD800..=0xDBFF => *high = Some(unit),
+        _ => said.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
+    }
+}
+
+/// What an escape stands for, when it is complete.
+fn unescape(escape: &str) -> Option<u32> {
+    let mut characters = escape.chars().skip(1);
+    let code = match characters.next()? {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'u' => {
+            let hex = escape.get(2..)?;
+            let is_over = hex.len() >= 4 || !hex.chars().all(|c| c.is_ascii_hexdigit());
+            let value = u32::from_str_radix(hex, 16).unwrap_or(char::REPLACEMENT_CHARACTER as u32);
+            return is_over.then_some(value);
+        }
+        other => other,
+    };
+    Some(code as u32)
+}
+
+fn push_escaped(out: &mut String, text: &str) {
+    if let Ok(quoted) = serde_json::to_string(text) {
+        out.push_str(quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).unwrap_or_default());
+    }
+}

@@ -1,0 +1,203 @@
+//! One text that comes in pieces.
+
+use super::super::personal::PersonalData;
+use super::token::MAXIMUM_TOKEN_BYTES;
+use super::{Action, Kind, Owner, Redaction};
+
+/// Findings that are shorter than this are found as if the text had come in one piece; also what follows them and
+/// decides what they are.
+const WINDOW_BYTES: usize = 256;
+
+/// The longest word of which the beginning waits for its end: tokens of ours and of vendors. It is also the most that
+/// is ever held back.
+const MAXIMUM_HELD_BYTES: usize = 4096;
+
+/// How much of what was released is still looked at: words that say what a number is.
+const CONTEXT_BYTES: usize = 256;
+
+/// After so many letters and spaces nothing before them can still become anything.
+const PLAIN_BYTES: usize = 64;
+
+const _: () = assert!(MAXIMUM_TOKEN_BYTES < MAXIMUM_HELD_BYTES);
+
+/// What redacts, whose text it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) data: &'a PersonalData,
+    pub(super) redaction: &'a Redaction,
+    pub(super) owner: &'a Owner,
+}
+
+/// A text that comes in pieces and is released, redacted, in pieces.
+#[derive(Debug, Default)]
+pub(super) struct TextStream {
+    /// The end of what was released, as it was before.
+    context: String,
+    held: String,
+    inside: Inside,
+    /// Something was found for which the whole text would have been refused.
+    is_refused: bool,
+}
+
+/// What the text is in the middle of, that is too long to be held.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Inside {
+    #[default]
+    Nothing,
+    /// A private key: all is masked up to its END.
+    Key,
+    /// Something else: all is masked up to the end of the word.
+    Word,
+}
+
+impl TextStream {
+    /// A text before which, in another place, this was said: a member's name.
+    pub(super) fn after(context: &str) -> Self {
+        Self { context: context.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Takes a piece, releases what is certain.
+    pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
+        let mut released = String::new();
+        // Long pieces are taken in parts: what is held stays bounded.
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(MAXIMUM_HELD_BYTES));
+            rest = after;
+            self.held.push_str(part);
+            self.release(&mut released, means, false);
+        }
+        released
+    }
+
+    /// The text is at its end.
+    pub(super) fn finish(&mut self, means: Means<'_>) -> String {
+        let mut released = String::new();
+        self.release(&mut released, means, true);
+        released
+    }
+
+    fn release(&mut self, released: &mut String, means: Means<'_>, is_end: bool) {
+        self.leave_what_it_is_inside(released, is_end);
+        if self.inside != Inside::Nothing || self.held.is_empty() {
+            return;
+        }
+        let window = format!("{}{}", self.context, self.held);
+        let base = self.context.len();
+        let findings: Vec<_> = means
+            .data
+            .find(&window)
+            .into_iter()
+            .filter(|finding| finding.range.end > base)
+            .map(|mut finding| {
+                finding.range = finding.range.start.max(base) - base..finding.range.end - base;
+                finding
+            })
+            .collect();
+        let mut cut = if is_end { self.held.len() } else { self.certain() };
+        // What is cut goes into the next piece, unless it is too long to be held.
+        let straddling = findings.iter().find(|f| f.range.start < cut && f.range.end > cut);
+        let mut forced = None;
+        if let Some(finding) = straddling {
+            cut = finding.range.start;
+        }
+        if !is_end && let Some(last) = findings.last().filter(|last| last.range.start >= cut) {
+            let is_open = last.range.end + 8 >= self.held.len();
+            let waiting = self.held.len() - last.range.start;
+            if last.range.start == cut && is_open && waiting > MAXIMUM_HELD_BYTES / 2 {
+                forced = Some((last.kind, last.range.clone()));
+            }
+        }
+        let done: Vec<_> = findings.into_iter().filter(|f| f.range.end <= cut).collect();
+        self.is_refused |= means.redaction.refused(&done).is_some();
+        let text = self.held.get(..cut).unwrap_or_default();
+        released.push_str(&means.redaction.rewrite(text, &done, means.owner));
+        self.forget(cut);
+        if let Some((kind, range)) = forced {
+            self.begin_long(kind, range.len(), released, means);
+        }
+    }
+
+    /// Moves the beginning of what is held into the context.
+    fn forget(&mut self, length: usize) {
+        let (gone, held) = self.held.split_at_checked(length).unwrap_or((&self.held, ""));
+        self.context.push_str(gone);
+        self.held = held.to_owned();
+        let surplus = self.context.len().saturating_sub(CONTEXT_BYTES);
+        // Not in the middle of a word, which would look like another one.
+        let surplus = self.context.ceil_char_boundary(surplus);
+        let word = self.context.get(surplus..).and_then(|rest| rest.find(char::is_whitespace));
+        if surplus > 0 {
+            self.context = self.context.split_off(surplus + word.unwrap_or_default());
+        }
+    }
+
+    /// Up to where nothing that is still to come changes anything.
+    fn certain(&self) -> usize {
+        let bytes = self.held.as_bytes();
+        let is_plain = |byte: &u8| byte.is_ascii_alphabetic() || b" .,!?'\n".contains(byte);
+        let plain = bytes.iter().rev().take_while(|byte| is_plain(byte)).count();
+        let is_plain = plain >= PLAIN_BYTES || plain == bytes.len();
+        let limit = if is_plain { bytes.len() } else { bytes.len().saturating_sub(WINDOW_BYTES) };
+        let limit = self.held.floor_char_boundary(limit);
+        // Words stay whole; where all are plain, the last two wait: a number may begin with letters.
+        let text = self.held.get(..limit).unwrap_or_default();
+        let ends = text.bytes().enumerate().rev().filter(|(_, byte)| byte.is_ascii_whitespace());
+        let mut ends = ends.map(|(place, _)| place + 1);
+        let end = if is_plain { ends.nth(2) } else { ends.next() };
+        let floor = bytes.len().saturating_sub(MAXIMUM_HELD_BYTES);
+        let end = end.unwrap_or_default();
+        if end >= floor { end } else { self.held.floor_char_boundary(limit) }
+    }
+
+    /// Something is longer than what can be held: what is there of it is replaced, and the rest masked as it comes.
+    fn begin_long(&mut self, kind: Kind, length: usize, released: &mut String, means: Means<'_>) {
+        let value = self.held.get(..length).unwrap_or(&self.held).to_owned();
+        let Some(replacement) = means.redaction.replacement(kind, &value, means.owner) else {
+            // It stays: its beginning is released, and so will be the rest.
+            released.push_str(&value);
+            self.forget(value.len());
+            return;
+        };
+        self.is_refused |= means.redaction.action(kind) == Action::Refuse;
+        released.push_str(&replacement);
+        self.held = self.held.split_off(value.len());
+        self.context.clear();
+        self.inside = if kind == Kind::PrivateKey { Inside::Key } else { Inside::Word };
+        self.leave_what_it_is_inside(released, false);
+    }
+
+    fn leave_what_it_is_inside(&mut self, released: &mut String, is_end: bool) {
+        let end = match self.inside {
+            Inside::Nothing => return,
+            Inside::Word => self.held.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)),
+            Inside::Key => end_of_key(&self.held),
+        };
+        let length = match end {
+            Some(end) => {
+                self.inside = Inside::Nothing;
+                end
+            }
+            None if is_end || self.inside == Inside::Word => self.held.len(),
+            // The END may itself come in pieces.
+            None => self.held.floor_char_boundary(self.held.len().saturating_sub(64)),
+        };
+        let masked = self.held.get(..length).unwrap_or_default().chars();
+        released.extend(masked.map(|c| if c.is_whitespace() { c } else { '*' }));
+        self.held = self.held.split_off(length.min(self.held.len()));
+    }
+}
+
+/// Behind `END … PRIVATE KEY…-----`.
+fn end_of_key(text: &str) -> Option<usize> {
+    let start = text.find("END ")?;
+    let label = start + text.get(start..)?.find("PRIVATE KEY")?;
+    let rest = text.get(label..)?;
+    let end = rest.find("--")?;
+    let dashes = rest.get(end..)?.bytes().take_while(|byte| *byte == b'-').count();
+    Some(label + end + dashes)
+}
