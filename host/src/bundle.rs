@@ -106,13 +106,15 @@ impl Bundle {
 
     /// The names of the secrets that the document wants, each once, in order.
     pub fn secret_names(&self) -> Vec<String> {
-        let Document { identity, assertion, .. } = self.document();
+        let Document { identity, assertion, redaction, .. } = self.document();
         let pepper = identity.api_keys.iter().map(|keys| keys.pepper.env.as_str());
         let proofs = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
         let nonces = proofs.filter_map(|section| section.nonce_key.as_ref());
         let nonces = nonces.map(|key| key.env.as_str());
         let assertion = assertion.iter().map(|section| section.key.env.as_str());
+        let redaction = redaction.iter().map(|section| section.key.env.as_str());
         let names = self.key_set_secrets().chain(nonces).chain(pepper).chain(assertion);
+        let names = names.chain(redaction);
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 

@@ -12,7 +12,8 @@ use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit, Patience};
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
-use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
+use crate::problem::{Finding, PROBLEM_MEDIA_TYPE, Reason, Refusal, Reply, Stage};
+use crate::screening::{RewriteBody, unreadable_response};
 use crate::stages::{Identify, Inspect, Interruption, Question};
 use crate::trace::Trace;
 use crate::{CredentialKind, Principal};
@@ -85,6 +86,7 @@ pub struct Exchange {
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
+    rewriter: Option<Box<dyn RewriteBody>>,
     record: Record,
 }
 
@@ -104,6 +106,7 @@ impl Exchange {
             edits: Vec::new(),
             response_edits: Vec::new(),
             admission: Admission::default(),
+            rewriter: None,
             record: Record::new(now),
         }
     }
@@ -212,7 +215,9 @@ impl Exchange {
     /// What [`Self::response_head`] needs: reading a header section costs, and often nobody wants it.
     pub fn response_interest(&self) -> ResponseInterest {
         let Policy { stages, audit, limiter, .. } = &*self.policy;
-        if stages.contains(Stage::Output) || self.admission.wants_usage(self.limits(&self.policy)) {
+        if stages.contains(Stage::Output)
+            || self.rewrites_responses(&self.policy)
+            || self.admission.wants_usage(self.limits(&self.policy)) {
             return ResponseInterest::Head;
         }
         let is_recorded = stages.contains(Stage::Audit)
@@ -238,23 +243,56 @@ impl Exchange {
             let limits = self.limits(&policy);
             edits.extend(self.admission.fields(limits, self.begun));
             self.admission.response_head(limits, headers);
+            self.rewrite_response(headers, &mut edits);
         }
         edits
     }
 
+    /// Whether the bodies of responses are looked into on this route.
+    fn rewrites_responses(&self, policy: &Policy) -> bool {
+        let input = self.route(policy).and_then(|route| route.input.as_deref());
+        input.is_some_and(Inspect::looks_at_responses)
+    }
+
+    fn rewrite_response(&mut self, headers: &[Header<'_>], edits: &mut Vec<HeaderEdit>) {
+        let policy = Arc::clone(&self.policy);
+        let input = self.route(&policy).and_then(|route| route.input.as_deref());
+        self.rewriter = input.and_then(|input| input.response(headers, &self.principal));
+        if self.rewriter.is_none() {
+            return;
+        }
+        let removed = ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "etag"];
+        edits.extend(removed.map(|name| HeaderEdit::Remove(name.to_owned())));
+        let is_encoded = single(headers, "content-encoding")
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if is_encoded {
+            let reply = unreadable_response().into_reply(None);
+            edits.push(HeaderEdit::Set(":status".to_owned(), reply.status.to_string()));
+            edits.push(HeaderEdit::Remove("content-encoding".to_owned()));
+            let media_type = PROBLEM_MEDIA_TYPE.to_owned();
+            edits.push(HeaderEdit::Set("content-type".to_owned(), media_type));
+            self.record.status = Some(reply.status);
+        }
+    }
+
     /// Whether [`Self::response_body`] is to be called: asked after [`Self::response_head`], and again as the body comes.
     pub fn wants_response_body(&self) -> bool {
-        self.admission.wants_response_body()
+        self.rewriter.is_some() || self.admission.wants_response_body()
     }
 
-    /// A part of the response's body, in order. It is looked at and never changed.
-    pub fn response_body(&mut self, part: &[u8]) {
-        self.admission.response_body(part);
+    /// A part of the response's body, in order, and whether it is the last one. What goes on in its place, where it is not to go
+    /// on as it is: it may be less, as long as it is not known what follows, or nothing.
+    pub fn response_body(&mut self, part: &[u8], is_last: bool) -> Option<Vec<u8>> {
+        if self.admission.wants_response_body() {
+            self.admission.response_body(part);
+        }
+        self.rewriter.as_mut().map(|rewriter| rewriter.rewrite(part, is_last))
     }
 
-    /// A part of the response's body went by and could not be shown.
-    pub fn response_body_unseen(&mut self) {
+    /// A part of the response's body could not be shown. Whether it must not go on.
+    pub fn response_body_unseen(&mut self) -> bool {
         self.admission.response_body_unseen();
+        self.rewriter.is_some()
     }
 
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
@@ -464,7 +502,8 @@ impl Exchange {
         }
         let mut rewritten = None;
         if let Some(input) = route.and_then(|route| route.input.as_deref()) {
-            let inspected = input.check_body(self.content_type.as_deref(), body)?;
+            let inspected =
+                input.check_body(self.content_type.as_deref(), body, &self.principal)?;
             rewritten = inspected.rewritten;
             self.record.notes.extend(inspected.notes);
             let found = || match body.len() {
@@ -480,6 +519,10 @@ impl Exchange {
             edits.push(HeaderEdit::Set("content-length".to_owned(), length));
             let digests = ["content-digest", "repr-digest", "digest", "content-md5"];
             edits.extend(digests.map(|name| HeaderEdit::Remove(name.to_owned())));
+        }
+        if self.rewrites_responses(&policy) {
+            // What is compressed cannot be read.
+            edits.push(HeaderEdit::Set("accept-encoding".to_owned(), "identity".to_owned()));
         }
         if !self.record.notes.is_empty() {
             edits.push(HeaderEdit::Set(FINDINGS.to_owned(), self.record.notes.field()));

@@ -21,7 +21,7 @@ use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
-use crate::stages::{Identify, Inspect, Stages};
+use crate::stages::{Identify, InputSections, Inspect, Stages};
 use crate::trace::Trace;
 use crate::{Principal, Secret, Secrets};
 
@@ -100,7 +100,12 @@ impl Policy {
             }
             _ => None,
         };
-        let routes = routes(document, stages, identity.as_deref(), &roles)?;
+        let redaction_key = match stages.contains(Stage::Input) {
+            true => document.redaction_key(secrets)?,
+            false => None,
+        };
+        let redaction_key = redaction_key.as_ref();
+        let routes = routes(document, stages, identity.as_deref(), &roles, redaction_key)?;
         Ok(Self {
             stages,
             headers,
@@ -254,6 +259,7 @@ fn routes(
     stages: Stages,
     identity: Option<&dyn Identify>,
     roles: &Arc<Roles>,
+    redaction_key: Option<&Secret>,
 ) -> Result<Vec<CompiledRoute>, CompileError> {
     if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
         let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
@@ -262,7 +268,7 @@ fn routes(
     let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
     for (index, route) in document.routes.iter().enumerate() {
         let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, stages, identity, roles)?;
+        let compiled = compile_route(document, route, &field, stages, identity, roles, redaction_key)?;
         if routes.iter().any(|other| other.name == compiled.name) {
             let message = "expected a name that no other route has";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -286,6 +292,7 @@ fn compile_route(
     stages: Stages,
     identity: Option<&dyn Identify>,
     roles: &Arc<Roles>,
+    redaction_key: Option<&Secret>,
 ) -> Result<CompiledRoute, CompileError> {
     if route.name.is_empty() || route.name.len() > 64 {
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
@@ -331,8 +338,12 @@ fn compile_route(
         matcher,
         limits: stages.compile_limits(limits, &limits_field)?,
         max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
-        input: stages
-            .compile_input(&input, &section("input", route.input != Default::default()))?,
+        input: stages.compile_input(&InputSections {
+            input: &input,
+            field: &section("input", route.input != Default::default()),
+            output: &document.output,
+            redaction_key,
+        })?,
     })
 }
 

@@ -210,6 +210,8 @@ reasons! {
     PromptInjectionSuspected = "prompt-injection-suspected", Input, 422, "A text looks like an attack on the model";
     /// Personal data or a secret of a kind that may not be sent here.
     PersonalDataRefused = "personal-data-refused", Input, 422, "A text holds personal data or a secret that may not be sent here";
+    /// A response that is compressed although that was not asked for, where responses are screened.
+    ResponseUnreadable = "response-unreadable", Output, 502, "The response cannot be screened";
     /// The upstream could not be told who is calling.
     AssertionUnavailable = "assertion-unavailable", Assertion, 503, "The request could not be signed, try again";
 }

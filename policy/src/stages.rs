@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use crate::access::{Header, Target};
-use crate::document::{IdentitySection, InputSection, LimitRule, Requirement};
+use crate::document::{
+    IdentitySection, InputSection, LimitRule, OutputSection, Requirement,
+};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};
@@ -16,8 +18,8 @@ use crate::policy::CompileError;
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Refusal, Stage};
 use crate::remote::Refreshed;
-use crate::screening::Notes;
-use crate::{Environment, Secrets};
+use crate::screening::{Notes, RewriteBody};
+use crate::{Environment, Principal, Secret, Secrets};
 
 /// Which stages a policy runs: all of them, or those of one filter.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,7 @@ pub struct Stages {
 type IdentityCompiler =
     fn(&IdentitySection, bool, &dyn Secrets) -> Result<Box<dyn Identify>, CompileError>;
 type LimitsCompiler = fn(&[LimitRule], &str) -> Result<Vec<Limit>, CompileError>;
-type InputCompiler = fn(&InputSection, &str) -> Result<Box<dyn Inspect>, CompileError>;
+type InputCompiler = fn(&InputSections<'_>) -> Result<Box<dyn Inspect>, CompileError>;
 
 impl Stages {
     /// Every stage.
@@ -80,11 +82,20 @@ impl Stages {
 
     pub(crate) fn compile_input(
         self,
-        section: &InputSection,
-        field: &str,
+        sections: &InputSections<'_>,
     ) -> Result<Option<Box<dyn Inspect>>, CompileError> {
-        self.input.map(|compile| compile(section, field)).transpose()
+        self.input.map(|compile| compile(sections)).transpose()
     }
+}
+
+/// What the input stage of a route is compiled of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InputSections<'a> {
+    pub(crate) input: &'a InputSection,
+    /// Where it stands in the document.
+    pub(crate) field: &'a str,
+    pub(crate) output: &'a OutputSection,
+    pub(crate) redaction_key: Option<&'a Secret>,
 }
 
 /// What the identity stage is asked.
@@ -167,7 +178,22 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<Notes, Refusal>;
 
     /// The whole body, with its media type as the header section has it.
-    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<Inspected, Refusal>;
+    fn check_body(
+        &self,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+        principal: &Principal,
+    ) -> Result<Inspected, Refusal>;
+
+    /// Whether [`Self::response`] may answer something.
+    fn looks_at_responses(&self) -> bool;
+
+    /// What the body of a response goes through, given its header section; None where it goes by as it is.
+    fn response(
+        &self,
+        headers: &[Header<'_>],
+        principal: &Principal,
+    ) -> Option<Box<dyn RewriteBody>>;
 }
 
 /// What the input stage makes of a body that may go on.

@@ -106,10 +106,10 @@ const FILTERS: [Artifact; 4] = [
     Artifact { package: "gate", callbacks: Some(&RESPONSE_BODY) },
     Artifact { package: "jwt-auth", callbacks: Some(&[]) },
     Artifact { package: "rate-limit", callbacks: Some(&RESPONSE_BODY) },
-    Artifact { package: "sanitize", callbacks: Some(&[]) },
+    Artifact { package: "sanitize", callbacks: Some(&RESPONSE_BODY) },
 ];
 
-/// For limits by what a response reports. The others do not look at responses.
+/// For limits by what a response reports, and for what is taken out of responses. The others do not look at responses.
 const RESPONSE_BODY: [&str; 1] = ["proxy_on_response_body"];
 
 /// Stripped like jwt-auth, so that the difference is what jwt-auth does.

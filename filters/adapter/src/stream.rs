@@ -290,16 +290,20 @@ impl StreamState {
         }
     }
 
-    /// A part of the response, which is shown to who wants to see it and never held back.
-    fn on_response_body(&mut self, size: usize) {
+    /// A part of the response, which is shown to who wants to see it.
+    fn on_response_body(&mut self, size: usize, end_of_stream: bool) {
+        const BODY: BufferType = BufferType::HttpResponseBody;
         let Some(exchange) = &mut self.exchange else { return };
         if !exchange.wants_response_body() {
             return;
         }
-        match hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) {
-            Ok(part) => exchange.response_body(&part.unwrap_or_default()),
-            // What is not seen counts as the most that it can be.
-            Err(_) => exchange.response_body_unseen(),
+        let replacement = match hostcalls::get_buffer(BODY, 0, size) {
+            Ok(part) => exchange.response_body(&part.unwrap_or_default(), end_of_stream),
+            Err(_) => exchange.response_body_unseen().then(Vec::new),
+        };
+        if let Some(replacement) = replacement {
+            // Where it fails the SDK panics, and the proxy ends the response.
+            let _ = hostcalls::set_buffer(BODY, 0, size, &replacement);
         }
     }
 
@@ -344,8 +348,8 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
-        self.state.borrow_mut().on_response_body(size);
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.state.borrow_mut().on_response_body(size, end_of_stream);
         Action::Continue
     }
 

@@ -3,12 +3,13 @@
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
 
-use portcullis_policy::screening::{Decision, Found, Profile, Screening};
+use portcullis_policy::screening::{Decision, Found, Owner, Profile, Screening};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Failure;
 use crate::bundle::Bundle;
+use crate::secrets::SecretArgs;
 
 /// Say what a policy finds in texts, and what would come of it
 ///
@@ -33,6 +34,9 @@ pub struct Args {
     /// The route whose `input` section holds; without it, the document's own
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
+
+    #[command(flatten)]
+    secrets: SecretArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +70,10 @@ impl Args {
             let name = self.route.as_deref().unwrap_or_default();
             Failure::input(format_args!("--route: the policy has no route {name}"))
         })?;
-        let screening = Screening::compile(&section, "input").map_err(Failure::input)?;
+        let secrets = self.secrets.load()?;
+        let key = bundle.document().redaction_key(&secrets).map_err(Failure::input)?;
+        let screening =
+            Screening::compile(&section, key.as_ref(), "input").map_err(Failure::input)?;
         let profile = match self.profile {
             ProfileName::Prompt => Profile::Prompt,
             ProfileName::Argument => Profile::Argument,
@@ -122,7 +129,7 @@ fn gone(error: &std::io::Error) -> Result<(), Failure> {
 }
 
 fn answer(screening: &Screening, profile: Profile, id: &Value, text: &str) -> Value {
-    let (decision, findings) = match screening.screen(profile, text) {
+    let (decision, findings) = match screening.screen(profile, text, &Owner::nobody()) {
         Ok(screened) => {
             let findings = screened.found.iter().map(|found| finding(found, text)).collect();
             (screened.decision(), findings)

@@ -21,6 +21,9 @@ mod yaml;
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::CompileError;
+use crate::{Secret, Secrets};
+
 pub use access::{AccessSection, HeaderLimits, Networks};
 pub use authorisation::{
     AuthorisationSection, ClaimRule, Requirement, Role, RolesSection, TextMatch,
@@ -38,7 +41,7 @@ pub use limits::{
 pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
-pub use screening::{DataAction, Reaction, ScreeningSection};
+pub use screening::{Reaction, RedactionSection, ScreeningSection};
 pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
@@ -79,6 +82,9 @@ pub struct Document {
     /// What may be in a request's body. Routes may say otherwise.
     #[serde(default)]
     pub input: InputSection,
+    /// What personal data is replaced with, where it is hashed or tokenised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<RedactionSection>,
     /// The signed statement of identity for the upstream. Without it the upstream cannot tell the gate from
     /// anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +146,12 @@ impl Document {
             DocumentError::new(name, "", error.to_string()).at(error.line(), error.column())
         })?;
         Ok(document)
+    }
+
+    /// The key of the `redaction` section, where there is one.
+    pub fn redaction_key(&self, secrets: &dyn Secrets) -> Result<Option<Secret>, CompileError> {
+        let section = self.redaction.as_ref();
+        section.map(|section| CompileError::secret(secrets, &section.key, "redaction.key")).transpose()
     }
 
     /// The `input` section that holds on a route, or on those that say nothing of it; none if there is no such route.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::SecretSource;
-use crate::screening::Kind;
+use crate::screening::{Action, Kind};
 
 /// What texts are screened for, and what happens then.
 ///
@@ -28,10 +28,16 @@ pub struct ScreeningSection {
     pub prompt_injection: Option<Reaction>,
     /// Personal data and secrets, in prose and in arguments, by kind. What is not named is let through.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub personal_data: BTreeMap<Kind, DataAction>,
-    /// What `hash` and `tokenise` are keyed with: base64url, at least 32 bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<SecretSource>,
+    pub personal_data: BTreeMap<Kind, Action>,
+}
+
+/// The `redaction` section: what personal data is replaced with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RedactionSection {
+    /// What `hash` and `tokenise` are keyed with, in base64url, at least 32 bytes. With another key, tokens of before stay tokens.
+    pub key: SecretSource,
 }
 
 /// What happens to a request in which something was found.
@@ -44,24 +50,5 @@ pub enum Reaction {
     /// The request goes on. The audit record and the field `portcullis-findings` say what was found.
     Flag,
     /// The request is refused where it is certain enough, and goes on as with `flag` where it is not.
-    Refuse,
-}
-
-/// What happens to personal data and secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum DataAction {
-    /// It is not looked for.
-    Allow,
-    /// It goes on. The audit record and the field `portcullis-findings` say what was found.
-    Flag,
-    /// It is replaced by asterisks, as many as it has characters. Of a payment card the last four digits are left.
-    Mask,
-    /// It is replaced by a keyed hash: the same one for the same value.
-    Hash,
-    /// It is replaced by a token that stands for it, and is put back where a response to the same caller has the token.
-    Tokenise,
-    /// The request is refused.
     Refuse,
 }

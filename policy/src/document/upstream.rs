@@ -1,6 +1,10 @@
 //! The `assertion`, `output` and `audit` sections.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::screening::{Action, Kind};
 
 use super::SecretSource;
 
@@ -30,7 +34,11 @@ pub struct OutputSection {
     /// Header fields that are removed from responses. Default: those that tell what the upstream runs on.
     pub remove_headers: Vec<String>,
     /// Header fields that every response gets. Default: `x-content-type-options: nosniff` and `cache-control: no-store`.
-    pub set_headers: std::collections::BTreeMap<String, String>,
+    pub set_headers: BTreeMap<String, String>,
+    /// Personal data and secrets in responses that are text, JSON or streams of events, by kind. What is not named goes by. With
+    /// `refuse` the rest of the response is not sent. `tokenise` is for requests.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub personal_data: BTreeMap<Kind, Action>,
 }
 
 impl Default for OutputSection {
@@ -42,6 +50,7 @@ impl Default for OutputSection {
             set_headers: [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
+            personal_data: BTreeMap::new(),
         }
     }
 }

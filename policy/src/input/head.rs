@@ -83,7 +83,7 @@ mod tests {
 
     fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
         let section = InputSection { screening: Some(Default::default()), ..Default::default() };
-        let screening = Screening::compile(&section, "input").unwrap();
+        let screening = Screening::compile(&section, None, "input").unwrap();
         let headers: Vec<Header<'_>> =
             fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let mut notes = Notes::default();

@@ -13,12 +13,14 @@ use serde_json::Value;
 pub(crate) use json::{JsonLimits, Step, parse as parse_json};
 
 use crate::access::{Header, single};
-use crate::document::InputSection;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::screening::{Decision, Found, Kind, Noted, Notes, Profile, Screening};
-use crate::stages::{Inspect, Inspected};
+use crate::screening::{
+    Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening, RewriteBody, Screening,
+};
+use crate::stages::{InputSections, Inspect, Inspected};
+use crate::Principal;
 
 use json::{JsonError, Text};
 use media_type::{Kind as MediaKind, MediaType};
@@ -41,10 +43,12 @@ pub(crate) struct InputRules {
     json: JsonLimits,
     schema: Option<Schema>,
     screening: Screening,
+    responses: Option<ResponseScreening>,
 }
 
 impl InputRules {
-    pub(crate) fn compile(section: &InputSection, field: &str) -> Result<Self, CompileError> {
+    pub(crate) fn compile(sections: &InputSections<'_>) -> Result<Self, CompileError> {
+        let InputSections { input: section, field, output, redaction_key } = *sections;
         let default = || vec!["application/json".to_owned()];
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
@@ -73,21 +77,25 @@ impl InputRules {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
+        let screening = Screening::compile(section, redaction_key, field)?;
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
             json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
             schema,
-            screening: Screening::compile(section, field)?,
+            responses: ResponseScreening::compile(
+                &output.personal_data,
+                screening.data(),
+                redaction_key,
+                "output.personal_data",
+            )?,
+            screening,
         })
     }
 
     /// The same behind a pointer, for [`crate::Stages`].
-    pub(crate) fn boxed(
-        section: &InputSection,
-        field: &str,
-    ) -> Result<Box<dyn Inspect>, CompileError> {
-        Ok(Box::new(Self::compile(section, field)?))
+    pub(crate) fn boxed(sections: &InputSections<'_>) -> Result<Box<dyn Inspect>, CompileError> {
+        Ok(Box::new(Self::compile(sections)?))
     }
 
     fn too_large(&self) -> Refusal {
@@ -107,13 +115,13 @@ impl InputRules {
         )
     }
 
-    fn check_json(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_json(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         // A schema needs the value; everything else does without, which is much of the time.
         let value = match &self.schema {
             Some(schema) => Some((schema, self.parse(body)?)),
             None => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
-        let rewritten = json::rewrite(body, &mut |text| self.check_string(text, notes))?;
+        let rewritten = json::rewrite(body, &mut |text| strings.check(text))?;
         if let Some((schema, value)) = value {
             // What goes on is what must be of the form that the route takes.
             let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
@@ -127,7 +135,7 @@ impl InputRules {
     }
 
     /// Names and values must be what text may be, as if they stood in a JSON object.
-    fn check_form(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_form(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
             Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
                 .finding("", error.to_string())
@@ -135,35 +143,43 @@ impl InputRules {
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
-            self.check_string(Text { path: &[], is_name: true, text: name }, notes)?;
+            strings.check(Text { path: &[], is_name: true, text: name })?;
             let path = [Step::Member(name.into())];
             let value_text = Text { path: &path, is_name: false, text: value };
-            let answer = self.check_string(value_text, notes)?;
+            let answer = strings.check(value_text)?;
             is_rewritten |= answer.is_some();
             rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
         }
         Ok(is_rewritten.then(|| rewritten.finish().into_bytes()))
     }
 
-    fn check_text(&self, body: &[u8], notes: &mut Notes) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_text(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        let rewritten = self.check_string(Text { path: &[], is_name: false, text }, notes)?;
+        let rewritten = strings.check(Text { path: &[], is_name: false, text })?;
         Ok(rewritten.map(String::into_bytes))
     }
+}
 
-    /// One string of a body: what goes on in its place, if it is not to go on as it is.
-    fn check_string(&self, string: Text<'_>, notes: &mut Notes) -> Result<Option<String>, Refusal> {
-        let Text { path, is_name, text } = string;
+/// The strings of a body, as they are met.
+struct Strings<'a> {
+    screening: &'a Screening,
+    owner: &'a Owner,
+    notes: Notes,
+}
+
+impl Strings<'_> {
+    /// What goes on in a string's place, if it is not to go on as it is.
+    fn check(&mut self, Text { path, is_name, text }: Text<'_>) -> Result<Option<String>, Refusal> {
         let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
-        let screened = self.screening.screen(profile, text).map_err(|unfit| {
+        let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
             let detail = format!("Expected {}.", unfit.expected);
             Refusal::new(unfit.reason, detail).finding(pointer(path), unfit.expected)
         })?;
-        note(&screened.found, || pointer(path), notes)?;
+        note(&screened.found, || pointer(path), &mut self.notes)?;
         Ok(screened.rewritten)
     }
 }
@@ -247,7 +263,12 @@ impl Inspect for InputRules {
         Ok(notes)
     }
 
-    fn check_body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Result<Inspected, Refusal> {
+    fn check_body(
+        &self,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+        principal: &Principal,
+    ) -> Result<Inspected, Refusal> {
         if body.len() > self.max_body_bytes {
             return Err(self.too_large());
         }
@@ -260,13 +281,32 @@ impl Inspect for InputRules {
                 )),
             };
         }
-        let mut notes = Notes::default();
+        // Whose it is matters only where something is replaced.
+        let owner = self.screening.data().map_or_else(Owner::nobody, |_| Owner::from(principal));
+        let mut strings =
+            Strings { screening: &self.screening, owner: &owner, notes: Notes::default() };
         let rewritten = match self.media_type(content_type)?.kind {
-            MediaKind::Json => self.check_json(body, &mut notes)?,
-            MediaKind::Form => self.check_form(body, &mut notes)?,
-            MediaKind::Text => self.check_text(body, &mut notes)?,
+            MediaKind::Json => self.check_json(body, &mut strings)?,
+            MediaKind::Form => self.check_form(body, &mut strings)?,
+            MediaKind::Text => self.check_text(body, &mut strings)?,
         };
-        Ok(Inspected { rewritten, notes })
+        Ok(Inspected { rewritten, notes: strings.notes })
+    }
+
+    fn looks_at_responses(&self) -> bool {
+        self.responses.is_some()
+    }
+
+    fn response(
+        &self,
+        headers: &[Header<'_>],
+        principal: &Principal,
+    ) -> Option<Box<dyn RewriteBody>> {
+        let text = |name| single(headers, name).and_then(|value| std::str::from_utf8(value).ok());
+        let responses = self.responses.as_ref()?;
+        // A type that cannot be read, or is there twice, is taken for text.
+        let (content_type, encoding) = (text("content-type"), text("content-encoding"));
+        responses.of(content_type, encoding, Owner::from(principal))
     }
 }
 
@@ -280,7 +320,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::document::SchemaSource;
+    use crate::document::{InputSection, OutputSection, SchemaSource};
+
+    fn compile(section: &InputSection) -> Result<InputRules, CompileError> {
+        let output = OutputSection::default();
+        let field = "input";
+        InputRules::compile(&InputSections { input: section, field, output: &output, redaction_key: None })
+    }
 
     fn rules() -> InputRules {
         let section = InputSection {
@@ -291,7 +337,7 @@ mod tests {
             }))),
             ..Default::default()
         };
-        InputRules::compile(&section, "input").unwrap()
+        compile(&section).unwrap()
     }
 
     fn headers<'a>(fields: &[(&'a str, &'a str)]) -> Vec<Header<'a>> {
@@ -307,7 +353,7 @@ mod tests {
     }
 
     fn rewritten(body: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
-        let inspected = rules().check_body(Some(b"application/json"), body);
+        let inspected = rules().check_body(Some(b"application/json"), body, &Principal::anonymous());
         inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
     }
 
@@ -363,9 +409,9 @@ mod tests {
     #[test]
     fn findings_say_where() {
         let section = InputSection::default();
-        let rules = InputRules::compile(&section, "input").unwrap();
+        let rules = compile(&section).unwrap();
         let body = br#"{"a/b": [{"c": "x\u0000"}]}"#;
-        let refusal = rules.check_body(Some(b"application/json"), body).unwrap_err();
+        let refusal = rules.check_body(Some(b"application/json"), body, &Principal::anonymous()).unwrap_err();
         assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
         assert_eq!(refusal.findings[0].expected, "no U+0000, found at character 1");
     }
@@ -378,9 +424,9 @@ mod tests {
             json: Some(crate::document::JsonSection { max_values: 4, ..Default::default() }),
             ..Default::default()
         };
-        let rules = InputRules::compile(&section, "input").unwrap();
+        let rules = compile(&section).unwrap();
         let rewritten = |body: &[u8]| {
-            let inspected = rules.check_body(Some(form.as_bytes()), body);
+            let inspected = rules.check_body(Some(form.as_bytes()), body, &Principal::anonymous());
             inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
         };
         let body = |body: &[u8]| rewritten(body).map(drop);
@@ -400,10 +446,7 @@ mod tests {
     fn what_cannot_be_inspected_cannot_be_allowed() {
         let with = |types: &[&str], schema| {
             let content_types = Some(types.iter().map(|name| (*name).to_owned()).collect());
-            InputRules::compile(
-                &InputSection { content_types, schema, ..Default::default() },
-                "input",
-            )
+            compile(&InputSection { content_types, schema, ..Default::default() })
             .map(|_| ())
             .map_err(|error| error.field)
         };

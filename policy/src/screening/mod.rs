@@ -2,11 +2,13 @@
 
 mod argument;
 mod characters;
+mod data;
 mod detection;
 mod noted;
 mod personal;
 mod prose;
 mod redaction;
+mod response;
 mod rules;
 
 pub use argument::ArgumentScreen;
@@ -15,4 +17,5 @@ pub use detection::{Detection, Kind};
 pub(crate) use noted::{Noted, Notes};
 pub use personal::PersonalData;
 pub use redaction::{Action, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
+pub(crate) use response::{ResponseScreening, RewriteBody, unreadable as unreadable_response};
 pub use rules::{Decision, Found, Profile, Screened, Screening};

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use super::characters::{CharacterRules, Unfit};
 use super::prose::Prose;
-use super::{ArgumentScreen, Detection};
+use super::data::DataRules;
+use super::{ArgumentScreen, Detection, Owner};
+use crate::Secret;
 use crate::document::{InputSection, Reaction};
 use crate::input::Step;
 use crate::policy::CompileError;
@@ -17,6 +19,7 @@ pub struct Screening {
     prose: Prose,
     attacks: Reaction,
     prompt_injection: Reaction,
+    data: Option<DataRules>,
 }
 
 /// What a text is.
@@ -69,7 +72,13 @@ impl Screened {
 
 impl Screening {
     /// Compiles an `input` section; `field` is where it stands in the document.
-    pub fn compile(section: &InputSection, field: &str) -> Result<Self, CompileError> {
+    ///
+    /// `key` is what personal data is hashed and tokenised with.
+    pub fn compile(
+        section: &InputSection,
+        key: Option<&Secret>,
+        field: &str,
+    ) -> Result<Self, CompileError> {
         let characters = CharacterRules::compile(section.text.unwrap_or_default());
         let field = format!("{field}.screening");
         let Some(section) = &section.screening else {
@@ -79,6 +88,7 @@ impl Screening {
                 prose: Prose::compile(None, &field)?,
                 attacks: Reaction::Allow,
                 prompt_injection: Reaction::Allow,
+                data: None,
             });
         };
         Ok(Self {
@@ -86,6 +96,11 @@ impl Screening {
             prose: Prose::compile(section.prompts.as_deref(), &format!("{field}.prompts"))?,
             attacks: section.attacks.unwrap_or(Reaction::Refuse),
             prompt_injection: section.prompt_injection.unwrap_or(Reaction::Refuse),
+            data: DataRules::compile(
+                &section.personal_data,
+                key,
+                &format!("{field}.personal_data"),
+            )?,
         })
     }
 
@@ -95,7 +110,7 @@ impl Screening {
     }
 
     /// What comes of a text, if its characters are such as it may have.
-    pub fn screen(&self, profile: Profile, text: &str) -> Result<Screened, Unfit> {
+    pub fn screen(&self, profile: Profile, text: &str, owner: &Owner) -> Result<Screened, Unfit> {
         let characters = match profile {
             Profile::Name => &self.characters.for_names(),
             Profile::Prompt | Profile::Argument => &self.characters,
@@ -106,12 +121,29 @@ impl Screening {
             Profile::Argument | Profile::Name => self.attacks(left),
             Profile::Prompt => Vec::new(),
         };
+        let mut redacted = None;
+        if let Some(data) = &self.data {
+            let detections = data.find(left);
+            redacted = data.redact(left, &detections, owner);
+            // In a name nothing can be replaced.
+            let is_denied = |kind| data.is_refused(kind) || (redacted.is_some() && profile == Profile::Name);
+            let decide = |detection: Detection| Found {
+                decision: if is_denied(detection.kind) { Decision::Deny } else { Decision::Flag },
+                detection,
+            };
+            found.extend(detections.into_iter().map(decide));
+        }
         if let Some(stripped) = &stripped {
             for Found { detection, .. } in &mut found {
                 detection.range = place_in(text, stripped, &detection.range);
             }
         }
-        Ok(Screened { found, rewritten: stripped })
+        Ok(Screened { found, rewritten: redacted.or(stripped) })
+    }
+
+    /// What is done about personal data in requests.
+    pub(crate) fn data(&self) -> Option<&DataRules> {
+        self.data.as_ref()
     }
 
     /// The attacks on programs in a text, whatever characters it has.
@@ -167,7 +199,7 @@ mod tests {
 
     fn screening(section: ScreeningSection) -> Screening {
         let section = InputSection { screening: Some(section), ..InputSection::default() };
-        Screening::compile(&section, "input").unwrap()
+        Screening::compile(&section, None, "input").unwrap()
     }
 
     #[test]
@@ -176,7 +208,7 @@ mod tests {
         let plain = "é <script>alert(1)</script>";
         let hidden = plain.replace("cri", "c\u{200B}ri\u{FEFF}");
         let ends = |text: &str| {
-            let screened = screening.screen(Profile::Argument, text).unwrap();
+            let screened = screening.screen(Profile::Argument, text, &Owner::nobody()).unwrap();
             let found = screened.found.into_iter().find(|found| found.detection.kind == Kind::Xss);
             text.get(found.unwrap().detection.range).unwrap().to_owned()
         };
@@ -196,10 +228,12 @@ mod tests {
             (Some(Reaction::Allow), Decision::Allow),
         ] {
             let section = ScreeningSection { attacks: reaction, ..ScreeningSection::default() };
-            let screened = screening(section).screen(Profile::Argument, attack).unwrap();
+            let nobody = Owner::nobody();
+            let screened = screening(section).screen(Profile::Argument, attack, &nobody).unwrap();
             assert_eq!(screened.decision(), decision, "{reaction:?}");
         }
-        let prose = screening(ScreeningSection::default()).screen(Profile::Prompt, attack).unwrap();
+        let prose = screening(ScreeningSection::default());
+        let prose = prose.screen(Profile::Prompt, attack, &Owner::nobody()).unwrap();
         assert!(prose.found.iter().all(|found| !found.detection.kind.is_attack()));
     }
 }

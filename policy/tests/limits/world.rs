@@ -151,7 +151,7 @@ impl Worker {
         let edits = asked.exchange.response_head(&headers);
         for part in parts {
             if asked.exchange.wants_response_body() {
-                asked.exchange.response_body(part);
+                assert_eq!(asked.exchange.response_body(part, false), None);
             }
         }
         (edits, self.finish(asked))

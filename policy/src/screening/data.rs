@@ -1,0 +1,77 @@
+//! What a policy does about personal data and secrets.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::{Action, Detection, Kind, Owner, PersonalData, Redaction};
+use crate::Secret;
+use crate::policy::CompileError;
+use crate::secret::MINIMUM_SECRET_BYTES;
+
+/// What is looked for, and what is done about it.
+#[derive(Debug, Clone)]
+pub(crate) struct DataRules {
+    pub(super) finder: PersonalData,
+    pub(super) redaction: Redaction,
+    tokenises: bool,
+}
+
+impl DataRules {
+    /// None where nothing is to be looked for. `field` is where the actions stand in the document.
+    pub(crate) fn compile(
+        actions: &BTreeMap<Kind, Action>,
+        key: Option<&Secret>,
+        field: &str,
+    ) -> Result<Option<Self>, CompileError> {
+        let wanted = actions.iter().filter(|(_, action)| **action != Action::Allow);
+        let kinds: Vec<Kind> = wanted.clone().map(|(kind, _)| *kind).collect();
+        if kinds.is_empty() {
+            return Ok(None);
+        }
+        let needs_key = |action: &Action| matches!(action, Action::Hash | Action::Tokenise);
+        let keyed = actions.iter().find(|(_, action)| needs_key(action));
+        let key = match (key, keyed) {
+            (Some(key), _) => key.clone(),
+            (None, Some((kind, _))) => {
+                let message = "hash and tokenise need `redaction.key`";
+                return Err(CompileError::new(format!("{field}.{}", kind.as_str()), message));
+            }
+            // Nothing is made with it.
+            (None, None) => Secret::from_bytes(Zeroizing::new(vec![0; MINIMUM_SECRET_BYTES]))
+                .map_err(|error| CompileError::new(field, error.to_string()))?,
+        };
+        Ok(Some(Self {
+            finder: PersonalData::compile(&kinds, field)?,
+            redaction: Redaction::compile(actions, &key),
+            tokenises: actions.values().any(|action| *action == Action::Tokenise),
+        }))
+    }
+
+    /// For responses in which nothing is looked for, but tokens are put back.
+    pub(crate) fn for_tokens_alone(&self) -> Result<Self, CompileError> {
+        Ok(Self { finder: PersonalData::compile(&[], "")?, ..self.clone() })
+    }
+
+    /// Whether what was taken out comes back in responses.
+    pub(crate) fn tokenises(&self) -> bool {
+        self.tokenises
+    }
+
+    pub(super) fn find(&self, text: &str) -> Vec<Detection> {
+        self.finder.find(text)
+    }
+
+    pub(super) fn is_refused(&self, kind: Kind) -> bool {
+        self.redaction.action(kind) == Action::Refuse
+    }
+
+    /// Another text, where something in it is to be replaced.
+    pub(super) fn redact(&self, text: &str, found: &[Detection], owner: &Owner) -> Option<String> {
+        match self.redaction.apply(text, found, owner) {
+            Cow::Owned(redacted) => Some(redacted),
+            Cow::Borrowed(_) => None,
+        }
+    }
+}

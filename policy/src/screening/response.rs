@@ -1,0 +1,142 @@
+//! What of a response goes on, in place of what the upstream sent.
+
+use std::collections::BTreeMap;
+
+use super::data::DataRules;
+use super::{Action, Kind, Owner, StreamKind, StreamRedactor, StreamSettings};
+use crate::Secret;
+use crate::policy::CompileError;
+use crate::problem::{Reason, Refusal};
+
+/// What is done about personal data and secrets in responses.
+#[derive(Debug)]
+pub(crate) struct ResponseScreening(DataRules);
+
+/// A body on its way: parts of it go in, what may go on comes out.
+pub(crate) trait RewriteBody: std::fmt::Debug + Send {
+    /// The next part; `is_last` where there is no other.
+    fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8>;
+}
+
+impl ResponseScreening {
+    /// None where responses go by as they are: nothing is looked for in them, and no request has left tokens that come back.
+    pub(crate) fn compile(
+        actions: &BTreeMap<Kind, Action>,
+        requests: Option<&DataRules>,
+        key: Option<&Secret>,
+        field: &str,
+    ) -> Result<Option<Self>, CompileError> {
+        let tokens = || requests.filter(|requests| requests.tokenises());
+        let rules = match DataRules::compile(actions, key, field)? {
+            Some(rules) => Some(rules),
+            // Tokens are put back, and nothing is looked for.
+            None => tokens().map(DataRules::for_tokens_alone).transpose()?,
+        };
+        Ok(rules.map(Self))
+    }
+
+    /// For a body with these header fields. None where it goes by as it is: it is no text.
+    pub(crate) fn of(
+        &self,
+        content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        owner: Owner,
+    ) -> Option<Box<dyn RewriteBody>> {
+        if !is_text(content_type) {
+            return None;
+        }
+        if content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Some(Box::new(Withheld));
+        }
+        let kind = StreamKind::of(content_type.unwrap_or_default());
+        let DataRules { finder, redaction, .. } = &self.0;
+        let settings = StreamSettings::default();
+        Some(Box::new(StreamRedactor::new(kind, finder, redaction, &owner, &settings)))
+    }
+}
+
+impl RewriteBody for StreamRedactor {
+    fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8> {
+        if self.is_refused() {
+            return Vec::new();
+        }
+        let mut rewritten = self.push(part);
+        if is_last {
+            rewritten.extend(self.finish());
+        }
+        rewritten
+    }
+}
+
+/// A text that cannot be read, and so cannot go on.
+#[derive(Debug)]
+struct Withheld;
+
+impl RewriteBody for Withheld {
+    fn rewrite(&mut self, _: &[u8], is_last: bool) -> Vec<u8> {
+        match is_last {
+            true => unreadable().into_reply(None).body,
+            false => Vec::new(),
+        }
+    }
+}
+
+/// In place of a response that cannot be read.
+pub(crate) fn unreadable() -> Refusal {
+    Refusal::new(Reason::ResponseUnreadable, "The service answered in a form that cannot be screened.")
+}
+
+/// Whether people or programs read it as text. Without a type, browsers guess.
+fn is_text(content_type: Option<&str>) -> bool {
+    let Some(content_type) = content_type else { return true };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, subtype) = essence.split_once('/').unwrap_or((&essence, ""));
+    let names = ["json", "xml", "javascript", "ecmascript", "ndjson", "x-ndjson", "jsonl", "yaml", "problem+json"];
+    kind == "text"
+        || names.contains(&subtype)
+        || subtype.ends_with("+json")
+        || subtype.ends_with("+xml")
+        || subtype.ends_with("+yaml")
+        || subtype == "x-www-form-urlencoded"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screening() -> ResponseScreening {
+        let actions = BTreeMap::from([(Kind::EmailAddress, Action::Mask)]);
+        ResponseScreening::compile(&actions, None, None, "output.personal_data").unwrap().unwrap()
+    }
+
+    fn sent(content_type: &str, encoding: Option<&str>, parts: &[&str]) -> Option<String> {
+        let mut rewriter = screening().of(Some(content_type), encoding, Owner::nobody())?;
+        let last = parts.len() - 1;
+        let parts = parts.iter().enumerate();
+        let sent: Vec<u8> = parts
+            .flat_map(|(index, part)| rewriter.rewrite(part.as_bytes(), index == last))
+            .collect();
+        Some(String::from_utf8(sent).unwrap())
+    }
+
+    #[test]
+    fn addresses_are_masked_across_parts() {
+        let parts = ["{\"text\": \"write to alice@exa", "mple.com", " today\"}"];
+        let sent = sent("application/json", None, &parts).unwrap();
+        assert_eq!(sent, "{\"text\": \"write to *****@*******.*** today\"}");
+    }
+
+    #[test]
+    fn what_is_no_text_goes_by() {
+        assert_eq!(sent("image/png", None, &["alice@example.com"]), None);
+        for kind in ["text/html; charset=utf-8", "application/problem+json", "application/xml"] {
+            assert!(!sent(kind, None, &["alice@example.com"]).unwrap().contains("alice"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not() {
+        let sent = sent("application/json", Some("gzip"), &["\u{1f}", "alice@example.com"]).unwrap();
+        assert!(sent.contains("response-unreadable") && !sent.contains("alice"), "{sent}");
+    }
+}
