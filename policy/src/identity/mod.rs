@@ -7,6 +7,7 @@ mod claim;
 mod claims;
 mod confirmation;
 mod dpop;
+mod json;
 mod jwk;
 mod jwt;
 mod keys;

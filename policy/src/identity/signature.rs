@@ -56,7 +56,16 @@ impl KeySet {
             signing_input: token.signed.as_bytes(),
             signature: &token.signature,
         };
-        self.verify_signature(&signature, environment).map_err(|error| match error {
+        self.verify_jws(&signature, environment)
+    }
+
+    /// [`Self::verify_signature`], with what the client is told.
+    pub(super) fn verify_jws(
+        &self,
+        signature: &JwsSignature<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        self.verify_signature(signature, environment).map_err(|error| match error {
             SignatureError::KeyUnknown => {
                 Refusal::new(Reason::TokenKeyUnknown, "Get a new token from your issuer.")
             }

@@ -9,7 +9,7 @@ mod text;
 
 use serde_json::Value;
 
-pub(crate) use json::{JsonLimits, parse as parse_json};
+pub(crate) use json::{JsonError, JsonLimits, parse as parse_json};
 
 use crate::access::{Header, single};
 use crate::document::InputSection;
