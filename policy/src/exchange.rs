@@ -227,11 +227,11 @@ impl Exchange {
         if self.policy.stages.contains(Stage::Output) {
             edits = self.policy.output.edits(headers);
         }
-        edits.extend(self.response_edits.iter().cloned());
+        edits.extend_from_slice(&self.response_edits);
         if self.record.refused.is_none() {
             let policy = Arc::clone(&self.policy);
             let limits = self.limits(&policy);
-            edits.extend(self.admission.fields(limits, self.begun));
+            self.admission.fields(limits, self.begun, &mut edits);
             self.admission.response_head(limits, headers);
         }
         edits
@@ -330,7 +330,8 @@ impl Exchange {
 
         if stages.contains(Stage::Limits) {
             let limits = &route.limits;
-            let by_address = limits.iter().any(|limit| limit.goes_by_address(&self.principal));
+            let by_address =
+                limits.iter().any(|limit| limit.goes_by_address(&self.principal, head.headers));
             let caller = Caller {
                 principal: &self.principal,
                 claims: self.claims.as_deref(),
@@ -400,7 +401,7 @@ impl Exchange {
         }
         if let Some(identity) = &policy.identity {
             self.identify(identity.as_ref(), head, target, route, environment)?;
-            self.edits.extend(identity.hide(head.headers, target));
+            add(&mut self.edits, identity.hide(head.headers, target));
         }
         if target.rewritten {
             self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
@@ -437,7 +438,7 @@ impl Exchange {
         if let Some(caller) = caller {
             self.principal = caller.principal;
             self.claims = caller.claims;
-            self.edits.extend(caller.edits);
+            add(&mut self.edits, caller.edits);
             self.response_edits = caller.response_edits;
         }
         Ok(())
@@ -541,6 +542,15 @@ impl Exchange {
                 self.record.stripped.push((*name).to_owned());
             }
         }
+    }
+}
+
+/// Without a copy where there were none before, as there mostly are not.
+fn add(edits: &mut Vec<HeaderEdit>, more: Vec<HeaderEdit>) {
+    if edits.is_empty() {
+        *edits = more;
+    } else {
+        edits.extend(more);
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Verified {
     pub(super) issuer: usize,
     pub(super) principal: Arc<RenderedPrincipal>,
     /// The `kid` of the key that verified it, whether the token named it or not.
-    pub(super) key_id: Option<String>,
+    pub(super) key_id: Option<Arc<str>>,
     pub(super) confirmation: Option<Confirmation>,
     /// Header fields for the upstream.
     pub(super) edits: Vec<HeaderEdit>,
@@ -272,7 +272,7 @@ impl IssuerRules {
             .into());
         }
         let (keys, generation) = self.keys_for(token, question, environment)?;
-        keys.verify_jws(&token.signature(), environment)?;
+        let key = keys.verify_jws(&token.signature(), environment)?;
         let (principal, validity) = self.claims.check(&token.claims, question.now.seconds())?;
         let mut edits = self.claims.header_edits(&token.claims)?;
         if let Some(name) = &self.payload_header {
@@ -281,7 +281,7 @@ impl IssuerRules {
         Ok(Verified {
             issuer: index,
             principal: Arc::new(principal.into()),
-            key_id: keys.find(token.key_id()).and_then(|key| key.id.clone()),
+            key_id: key.id.clone(),
             confirmation: Confirmation::read(&token.claims)?,
             edits,
             validity,

@@ -221,8 +221,9 @@ fn all_limits_hold_and_the_tightest_is_told() {
     let alice = principal("alice", "acme");
     let now = environment.now();
     let admission = gate.admit(by(&alice), &mut environment).unwrap();
-    let fields: Vec<String> =
-        admission.fields(&gate.limits, now).iter().map(|edit| format!("{edit:?}")).collect();
+    let mut edits = Vec::new();
+    admission.fields(&gate.limits, now, &mut edits);
+    let fields: Vec<String> = edits.iter().map(|edit| format!("{edit:?}")).collect();
     let policy = r#""wide";q=10;w=60, "narrow";q=2;w=60, "daily";q=500;w=86400"#;
     assert_eq!(fields[0], format!("Set(\"ratelimit-policy\", {policy:?})"));
     assert_eq!(fields[1], format!("Set(\"ratelimit\", {:?})", r#""narrow";r=1;t=0"#));
@@ -248,7 +249,9 @@ fn what_is_not_enforced_counts_and_is_noted() {
     let first = gate.admit(by(&alice), &mut environment).unwrap();
     assert!(first.shadowed().is_empty());
     let now = environment.now();
-    assert!(!format!("{:?}", first.fields(&gate.limits, now)).contains("shadow"));
+    let mut edits = Vec::new();
+    first.fields(&gate.limits, now, &mut edits);
+    assert!(!format!("{edits:?}").contains("shadow"));
     let second = gate.admit(by(&alice), &mut environment).unwrap();
     assert_eq!(second.shadowed(), ["shadow"]);
     assert!(gate.admits(by(&alice), &mut environment));
