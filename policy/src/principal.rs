@@ -220,14 +220,19 @@ impl Principal {
 /// Text as an sf-string where it is ASCII, else as an RFC 9651 display string.
 fn push_text(field: &mut String, name: &str, text: &str) {
     field.push_str(name);
-    if !text.bytes().all(is_string_byte) {
+    let (mut is_string, mut has_escapes) = (true, false);
+    for byte in text.bytes() {
+        is_string &= is_string_byte(byte);
+        has_escapes |= byte == b'"' || byte == b'\\';
+    }
+    if !is_string {
         let _ = ItemSerializer::with_buffer(field).bare_item(RefBareItem::DisplayString(text));
         return;
     }
     field.push('"');
-    if text.contains(ESCAPED) {
+    if has_escapes {
         for character in text.chars() {
-            field.extend(ESCAPED.contains(&character).then_some('\\'));
+            field.extend(matches!(character, '"' | '\\').then_some('\\'));
             field.push(character);
         }
     } else {
@@ -235,9 +240,6 @@ fn push_text(field: &mut String, name: &str, text: &str) {
     }
     field.push('"');
 }
-
-/// What is escaped in sf-strings.
-const ESCAPED: [char; 2] = ['"', '\\'];
 
 /// RFC 9651 §3.3.3: visible ASCII and the space.
 fn is_string_byte(byte: u8) -> bool {
@@ -372,7 +374,7 @@ mod tests {
             let texts = texts.into_iter().flatten().chain(&principal.roles).chain(&principal.scopes);
             let is_usual = texts
                 .chain([&principal.subject])
-                .all(|text| text.bytes().all(is_string_byte) && !text.contains(ESCAPED));
+                .all(|text| text.bytes().all(is_string_byte) && !text.contains(['"', '\\']));
             prop_assert_eq!(Principal::from_usual_field(&field).is_some(), is_usual);
             if is_usual {
                 prop_assert_eq!((field.len(), field.capacity()), (principal.usual_field_length(), field.len()));

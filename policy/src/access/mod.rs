@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 pub use headers::{Header, is_reserved};
 pub(crate) use headers::{HeaderRules, has_meaning, is_token, single};
-pub(crate) use path::Target;
+pub(crate) use path::{Target, split_at_first};
 
 use crate::document::AccessSection;
 use crate::policy::CompileError;

@@ -77,15 +77,16 @@ fn push_name(text: &mut String, limit: &Limit) {
 fn push_parameter(text: &mut String, name: &str, value: u64) {
     text.push_str(name);
     let mut digits = [0; 20];
-    let (mut rest, mut length) = (value, 0);
+    let (mut rest, mut begin) = (value, digits.len());
     for digit in digits.iter_mut().rev() {
         *digit = b'0' | (rest % 10) as u8;
-        (rest, length) = (rest / 10, length + 1);
+        (rest, begin) = (rest / 10, begin.saturating_sub(1));
         if rest == 0 {
             break;
         }
     }
-    text.extend(digits.iter().rev().take(length).rev().map(|digit| char::from(*digit)));
+    let digits = digits.get(begin..).and_then(|digits| std::str::from_utf8(digits).ok());
+    text.push_str(digits.unwrap_or_default());
 }
 
 /// The refusal of a request that one limit has too little for.
