@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Header, Target, single};
+use crate::access::{Header, RequestId, Target, single};
 use crate::audit::Record;
 use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
@@ -308,7 +308,7 @@ impl Exchange {
         // A request that has waited comes a second time.
         self.edits.clear();
         environment.note(Trace::begin);
-        self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
+        self.record.request_id = single(head.headers, "x-request-id").and_then(RequestId::read);
         self.is_grpc = single(head.headers, "content-type").is_some_and(is_grpc);
 
         if stages.contains(Stage::Access) {
@@ -552,15 +552,4 @@ fn add(edits: &mut Vec<HeaderEdit>, more: Vec<HeaderEdit>) {
     } else {
         edits.extend(more);
     }
-}
-
-/// A request id as proxies make it (RFC 9562); anything else a client may have put there is not repeated.
-fn uuid(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    let is_uuid = text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    is_uuid.then(|| text.to_ascii_lowercase())
 }

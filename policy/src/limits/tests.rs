@@ -210,6 +210,28 @@ fn plans_have_what_they_have() {
     assert_eq!(count(Some("a plan that nobody knows")), 0, "the same as none");
 }
 
+/// To find out the address costs: it is asked for where it counts, and for who lacks what else counts.
+#[test]
+fn the_address_is_asked_for_where_it_is_needed() {
+    let alice = principal("alice", "acme");
+    let anonymous = Principal::anonymous();
+    let field: &[Header<'_>] = &[("x-a", b"1")];
+    for (key, by_alice, by_anybody, by_anybody_with_field) in [
+        (json!("principal"), false, true, true),
+        (json!("address"), true, true, true),
+        (json!("route"), false, false, false),
+        (json!({"header": "x-a"}), false, true, false),
+        (json!([{"header": "x-a"}, "tenant"]), false, true, true),
+        (json!([{"header": "x-a"}, {"header": "x-b"}]), false, true, true),
+    ] {
+        let gate = Gate::new(json!([{"name": "a", "key": key, "requests": 1, "per_seconds": 1}]));
+        let asks = |principal, headers| gate.limits[0].goes_by_address(principal, headers);
+        assert_eq!(asks(&alice, &[]), by_alice, "{key}");
+        assert_eq!(asks(&anonymous, &[]), by_anybody, "{key}");
+        assert_eq!(asks(&anonymous, field), by_anybody_with_field, "{key}");
+    }
+}
+
 #[test]
 fn all_limits_hold_and_the_tightest_is_told() {
     let gate = Gate::new(json!([
