@@ -166,8 +166,8 @@ impl Principal {
         Self::from_usual_field(value).or_else(|| Self::from_dictionary(value))
     }
 
-    /// The field as [`Self::to_field`] writes it where nothing has to be escaped, which is nearly always, and each filter of a
-    /// chain reads it for each request. None where it is another dictionary, or none.
+    /// The field as [`Self::to_field`] writes it where nothing has to be escaped, which is nearly always: each filter of a chain
+    /// reads it for each request. None where it is another dictionary, or none.
     fn from_usual_field(value: &str) -> Option<Self> {
         let mut rest = value;
         let subject = take_text(&mut rest, "sub=")?;

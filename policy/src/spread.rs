@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by keys that are spread evenly and that nobody can choose, such as digests under a secret: to hash them once more would
-/// only cost.
+/// A map by keys that are spread evenly and that nobody can choose, such as digests under a secret: to hash them once more
+/// would only cost.
 pub(crate) type SpreadMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 
 /// Takes a number for its own hash.

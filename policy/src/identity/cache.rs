@@ -37,8 +37,8 @@ struct Slot {
     verified: Arc<Verified>,
 }
 
-/// Whose tokens make room for each other: one issuer's callers of one tenant. A digest under the same key as tokens: whose fell upon
-/// another's would share their room with them, and nothing else.
+/// Whose tokens make room for each other: one issuer's callers of one tenant. A digest under the same key as that of tokens:
+/// holders whose digests were the same would share their room, and nothing else.
 type Holder = u64;
 
 /// How many of the slots each holder has.

@@ -1,7 +1,7 @@
 //! The JSON of tokens (RFC 8259): one reading, bounded, and nothing copied.
 //!
-//! As strict as [`crate::input`] is with bodies, and told apart by the same errors. But most of what a token says is looked at
-//! once and thrown away: so texts stay where they are, in the decoded part of the token, unless there are escapes in them.
+//! As strict as [`crate::input`] is with bodies, and with the same errors. But most of what a token says is looked at once and
+//! thrown away: so texts stay where they are, in the decoded part of the token, unless there are escapes in them.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};

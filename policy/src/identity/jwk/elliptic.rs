@@ -141,8 +141,8 @@ impl EllipticSignature {
     }
 }
 
-/// Two INTEGERs in a SEQUENCE (X.690 §8.3, §8.9), of two positive numbers of the same length. By hand: a library of all of DER is
-/// much code for what comes to 72 bytes.
+/// Two INTEGERs in a SEQUENCE (X.690 §8.3, §8.9), of two positive numbers of the same length. By hand: a library of all of
+/// DER is much code for what comes to 72 bytes.
 fn der(numbers: &[u8]) -> Vec<u8> {
     const INTEGER: u8 = 2;
     const SEQUENCE: u8 = 0x30;
