@@ -545,7 +545,7 @@ impl Exchange {
     }
 }
 
-/// Without a copy where there were none before, as there mostly are not.
+/// Adds edits, without a copy where there were none before, as there mostly were not.
 fn add(edits: &mut Vec<HeaderEdit>, more: Vec<HeaderEdit>) {
     if edits.is_empty() {
         *edits = more;
