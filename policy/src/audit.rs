@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::access::Target;
+use crate::access::{RequestId, Target};
 use crate::document::{AuditLevel, AuditSection};
 use crate::environment::{Environment, Timestamp};
 use crate::problem::{Finding, Reason};
@@ -26,7 +26,7 @@ pub(crate) struct Record {
     pub(crate) begun: Timestamp,
     /// What was asked for, once it has been read.
     pub(crate) target: Option<Target>,
-    pub(crate) request_id: Option<String>,
+    pub(crate) request_id: Option<RequestId>,
     pub(crate) body_bytes: Option<usize>,
     /// Whether the request was let through. A request may also end undecided: the client went away, or the proxy
     /// refused it while its body was coming.

@@ -28,7 +28,10 @@ impl ByteSet {
 
     /// Whether all bytes are in the set.
     pub(crate) fn holds_all(&self, bytes: &[u8]) -> bool {
-        bytes.iter().all(|byte| self.0.get(usize::from(*byte)).is_some_and(|is_in| *is_in))
+        let is_in = |byte: &u8| self.0.get(usize::from(*byte)).is_some_and(|is_in| *is_in);
+        // Without a branch for each byte: nearly always all are.
+        let mut chunks = bytes.chunks(64);
+        chunks.all(|chunk| chunk.iter().fold(true, |all, byte| all & is_in(byte)))
     }
 }
 
@@ -44,5 +47,14 @@ mod tests {
             assert_eq!(SET.holds_all(&[b'a', byte]), is_in, "{byte}");
         }
         assert!(SET.holds_all(b""));
+        for length in [63, 64, 65, 200] {
+            let mut bytes = vec![b'a'; length];
+            assert!(SET.holds_all(&bytes));
+            for place in 0..length {
+                bytes[place] = b'.';
+                assert!(!SET.holds_all(&bytes), "{place} of {length}");
+                bytes[place] = b'a';
+            }
+        }
     }
 }

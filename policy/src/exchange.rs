@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Header, Target, single};
+use crate::access::{Header, RequestId, Target, single};
 use crate::audit::Record;
 use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
@@ -237,11 +237,11 @@ impl Exchange {
         if self.policy.stages.contains(Stage::Output) {
             edits = self.policy.output.edits(headers);
         }
-        edits.extend(self.response_edits.iter().cloned());
+        edits.extend_from_slice(&self.response_edits);
         if self.record.refused.is_none() {
             let policy = Arc::clone(&self.policy);
             let limits = self.limits(&policy);
-            edits.extend(self.admission.fields(limits, self.begun));
+            self.admission.fields(limits, self.begun, &mut edits);
             self.admission.response_head(limits, headers);
             self.rewrite_response(headers, &mut edits);
         }
@@ -351,7 +351,7 @@ impl Exchange {
         // A request that has waited comes a second time.
         self.edits.clear();
         environment.note(Trace::begin);
-        self.record.request_id = single(head.headers, "x-request-id").and_then(uuid);
+        self.record.request_id = single(head.headers, "x-request-id").and_then(RequestId::read);
         self.is_grpc = single(head.headers, "content-type").is_some_and(is_grpc);
 
         if stages.contains(Stage::Access) {
@@ -373,7 +373,8 @@ impl Exchange {
 
         if stages.contains(Stage::Limits) {
             let limits = &route.limits;
-            let by_address = limits.iter().any(|limit| limit.goes_by_address(&self.principal));
+            let by_address =
+                limits.iter().any(|limit| limit.goes_by_address(&self.principal, head.headers));
             let caller = Caller {
                 principal: &self.principal,
                 claims: self.claims.as_deref(),
@@ -443,7 +444,7 @@ impl Exchange {
         }
         if let Some(identity) = &policy.identity {
             self.identify(identity.as_ref(), head, target, route, environment)?;
-            self.edits.extend(identity.hide(head.headers, target));
+            add(&mut self.edits, identity.hide(head.headers, target));
         }
         if target.rewritten {
             self.edits.push(HeaderEdit::Set(":path".to_owned(), target.path_and_query()));
@@ -480,7 +481,7 @@ impl Exchange {
         if let Some(caller) = caller {
             self.principal = caller.principal;
             self.claims = caller.claims;
-            self.edits.extend(caller.edits);
+            add(&mut self.edits, caller.edits);
             self.response_edits = caller.response_edits;
         }
         Ok(())
@@ -609,13 +610,11 @@ impl Exchange {
     }
 }
 
-/// A request id as proxies make it (RFC 9562); anything else a client may have put there is not repeated.
-fn uuid(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    let is_uuid = text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    is_uuid.then(|| text.to_ascii_lowercase())
+/// Adds edits, without a copy where there were none before, as there mostly were not.
+fn add(edits: &mut Vec<HeaderEdit>, more: Vec<HeaderEdit>) {
+    if edits.is_empty() {
+        *edits = more;
+    } else {
+        edits.extend(more);
+    }
 }

@@ -50,6 +50,8 @@ mod remote;
 #[cfg(feature = "engine")]
 pub mod screening;
 #[cfg(feature = "engine")]
+mod spread;
+#[cfg(feature = "engine")]
 mod stages;
 #[cfg(all(test, feature = "engine"))]
 mod testing;

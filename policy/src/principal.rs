@@ -3,7 +3,7 @@
 #[cfg(feature = "engine")]
 use std::sync::OnceLock;
 
-use sfv::{BareItem, DictSerializer, Dictionary, Item, ListEntry, Parser, RefBareItem};
+use sfv::{BareItem, Dictionary, Item, ItemSerializer, ListEntry, Parser, RefBareItem};
 
 /// How a caller proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,35 +111,79 @@ impl Principal {
 
     /// The value of the `Portcullis-Principal` field.
     pub fn to_field(&self) -> String {
-        let mut dictionary = DictSerializer::new();
-        let texts = [
-            ("sub", Some(self.subject.as_str())),
-            ("iss", self.issuer.as_deref()),
-            ("tenant", self.tenant.as_deref()),
-            ("plan", self.plan.as_deref()),
-        ];
+        let mut field = String::with_capacity(self.usual_field_length());
+        push_text(&mut field, "sub=", &self.subject);
+        let texts =
+            [(", iss=", &self.issuer), (", tenant=", &self.tenant), (", plan=", &self.plan)];
         for (name, text) in texts {
             if let Some(text) = text {
-                let _ = dictionary.bare_item(sfv::key_ref(name), text_item(text));
+                push_text(&mut field, name, text);
             }
         }
-        for (name, texts) in [("roles", &self.roles), ("scopes", &self.scopes)] {
-            let mut list = dictionary.inner_list(sfv::key_ref(name));
-            for text in texts {
-                let _ = list.bare_item(text_item(text));
+        for (name, texts) in [(", roles=(", &self.roles), (", scopes=(", &self.scopes)] {
+            field.push_str(name);
+            for (index, text) in texts.iter().enumerate() {
+                push_text(&mut field, if index == 0 { "" } else { " " }, text);
             }
-            let _ = list.finish();
+            field.push(')');
         }
         if let Some(id) = &self.credential_id {
-            let _ = dictionary.bare_item(sfv::key_ref("id"), text_item(id));
+            push_text(&mut field, ", id=", id);
         }
-        let _ = dictionary.bare_item(sfv::key_ref("via"), sfv::token_ref(self.via.as_str()));
-        dictionary.finish().unwrap_or_default()
+        field.push_str(", via=");
+        field.push_str(self.via.as_str());
+        field
+    }
+
+    /// Where nothing has to be escaped: callers are remembered with their field, so it has just the room that it needs.
+    fn usual_field_length(&self) -> usize {
+        const QUOTES: usize = "\"\"".len();
+        let optional = |name: &str, text: &Option<String>| {
+            text.as_ref().map_or(0, |text| text.len().saturating_add(name.len() + QUOTES))
+        };
+        let list = |texts: &[String]| {
+            let lengths = texts.iter().map(|text| text.len().saturating_add(QUOTES + " ".len()));
+            lengths.fold(0, usize::saturating_add).saturating_sub(usize::from(!texts.is_empty()))
+        };
+        [
+            "sub=, roles=(), scopes=(), via=".len() + QUOTES,
+            self.subject.len(),
+            optional(", iss=", &self.issuer),
+            optional(", tenant=", &self.tenant),
+            optional(", plan=", &self.plan),
+            list(&self.roles),
+            list(&self.scopes),
+            optional(", id=", &self.credential_id),
+            self.via.as_str().len(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
     }
 
     /// Reads the value of a `Portcullis-Principal` field. Trust it only when its signature was verified
     /// (see [`crate::assertion`]).
     pub fn from_field(value: &str) -> Option<Self> {
+        Self::from_usual_field(value).or_else(|| Self::from_dictionary(value))
+    }
+
+    /// The field as [`Self::to_field`] writes it where nothing has to be escaped, which is nearly always: each filter of a chain
+    /// reads it for each request. None where it is another dictionary, or none.
+    fn from_usual_field(value: &str) -> Option<Self> {
+        let mut rest = value;
+        let subject = take_text(&mut rest, "sub=")?;
+        // Not there, or there and not usual: then what follows is not what is expected.
+        let mut optional = |name: &str| take_text(&mut rest, name);
+        let (issuer, tenant, plan) =
+            (optional(", iss="), optional(", tenant="), optional(", plan="));
+        let roles = take_list(&mut rest, ", roles=(")?;
+        let scopes = take_list(&mut rest, ", scopes=(")?;
+        let credential_id = take_text(&mut rest, ", id=");
+        let via = CredentialKind::from_name(rest.strip_prefix(", via=")?)?;
+        Some(Self { issuer, subject, tenant, plan, roles, scopes, via, credential_id })
+    }
+
+    /// Any RFC 9651 dictionary.
+    fn from_dictionary(value: &str) -> Option<Self> {
         let members: Dictionary = Parser::new(value).parse().ok()?;
         let text = |name: &str| match members.get(name)? {
             ListEntry::Item(item) => item_text(item),
@@ -174,11 +218,53 @@ impl Principal {
 }
 
 /// Text as an sf-string where it is ASCII, else as an RFC 9651 display string.
-fn text_item(text: &str) -> RefBareItem<'_> {
-    match sfv::StringRef::from_str(text) {
-        Ok(string) => string.into(),
-        Err(_) => RefBareItem::DisplayString(text),
+fn push_text(field: &mut String, name: &str, text: &str) {
+    field.push_str(name);
+    let (mut is_string, mut has_escapes) = (true, false);
+    for byte in text.bytes() {
+        is_string &= is_string_byte(byte);
+        has_escapes |= byte == b'"' || byte == b'\\';
     }
+    if !is_string {
+        let _ = ItemSerializer::with_buffer(field).bare_item(RefBareItem::DisplayString(text));
+        return;
+    }
+    field.push('"');
+    if has_escapes {
+        for character in text.chars() {
+            field.extend(matches!(character, '"' | '\\').then_some('\\'));
+            field.push(character);
+        }
+    } else {
+        field.push_str(text);
+    }
+    field.push('"');
+}
+
+/// RFC 9651 §3.3.3: visible ASCII and the space.
+fn is_string_byte(byte: u8) -> bool {
+    (0x20..0x7f).contains(&byte)
+}
+
+/// Takes `name` and an sf-string without escapes from the beginning of `rest`, or nothing.
+fn take_text(rest: &mut &str, name: &str) -> Option<String> {
+    let (text, after) = rest.strip_prefix(name)?.strip_prefix('"')?.split_once('"')?;
+    let is_usual = text.bytes().all(|byte| is_string_byte(byte) && byte != b'\\');
+    is_usual.then(|| {
+        *rest = after;
+        text.to_owned()
+    })
+}
+
+/// Likewise, a list of them.
+fn take_list(rest: &mut &str, name: &str) -> Option<Vec<String>> {
+    *rest = rest.strip_prefix(name)?;
+    let mut texts = Vec::new();
+    while !rest.starts_with(')') {
+        texts.push(take_text(rest, if texts.is_empty() { "" } else { " " })?);
+    }
+    *rest = rest.strip_prefix(')')?;
+    Some(texts)
 }
 
 fn item_text(item: &Item) -> Option<String> {
@@ -228,7 +314,88 @@ mod tests {
         }
     }
 
+    /// As the library would write it.
+    fn by_the_library(principal: &Principal) -> String {
+        let text = |text| match sfv::StringRef::from_str(text) {
+            Ok(string) => RefBareItem::from(string),
+            Err(_) => RefBareItem::DisplayString(text),
+        };
+        let mut dictionary = sfv::DictSerializer::new();
+        for (name, value) in [
+            ("sub", Some(&principal.subject)),
+            ("iss", principal.issuer.as_ref()),
+            ("tenant", principal.tenant.as_ref()),
+            ("plan", principal.plan.as_ref()),
+        ] {
+            if let Some(value) = value {
+                let _ = dictionary.bare_item(sfv::key_ref(name), text(value));
+            }
+        }
+        for (name, texts) in [("roles", &principal.roles), ("scopes", &principal.scopes)] {
+            let mut list = dictionary.inner_list(sfv::key_ref(name));
+            for value in texts {
+                let _ = list.bare_item(text(value));
+            }
+            let _ = list.finish();
+        }
+        if let Some(id) = &principal.credential_id {
+            let _ = dictionary.bare_item(sfv::key_ref("id"), text(id));
+        }
+        let via = sfv::token_ref(principal.via.as_str());
+        let _ = dictionary.bare_item(sfv::key_ref("via"), via);
+        dictionary.finish().unwrap()
+    }
+
+    /// Texts that mean something to who reads the field.
+    fn any_text() -> impl Strategy<Value = String> {
+        let hostile = r#"(a|"|\\|, iss=|"\)| |=|\(|é|%|\x00|, via=jwt){0,4}"#;
+        prop_oneof!["[a-z]{0,3}", hostile, ".{0,4}"]
+    }
+
     proptest! {
+        #[test]
+        fn the_field_is_as_the_library_writes_it_and_reads_it(
+            subject in any_text(),
+            issuer in proptest::option::of(any_text()),
+            tenant in proptest::option::of(any_text()),
+            plan in proptest::option::of(any_text()),
+            roles in proptest::collection::vec(any_text(), 0..3),
+            scopes in proptest::collection::vec(any_text(), 0..3),
+            credential_id in proptest::option::of(any_text()),
+        ) {
+            let via = CredentialKind::ApiKey;
+            let principal =
+                Principal { issuer, subject, tenant, plan, roles, scopes, via, credential_id };
+            let field = principal.to_field();
+            prop_assert_eq!(&field, &by_the_library(&principal));
+            prop_assert_eq!(Principal::from_dictionary(&field), Some(principal.clone()));
+            prop_assert_eq!(Principal::from_field(&field), Some(principal.clone()));
+            let texts = [&principal.issuer, &principal.tenant, &principal.plan, &principal.credential_id];
+            let texts = texts.into_iter().flatten().chain(&principal.roles).chain(&principal.scopes);
+            let is_usual = texts
+                .chain([&principal.subject])
+                .all(|text| text.bytes().all(is_string_byte) && !text.contains(['"', '\\']));
+            prop_assert_eq!(Principal::from_usual_field(&field).is_some(), is_usual);
+            if is_usual {
+                prop_assert_eq!((field.len(), field.capacity()), (principal.usual_field_length(), field.len()));
+            }
+        }
+
+        /// What is nearly a field is read as the library reads it, if at all.
+        #[test]
+        fn nothing_else_is_taken_for_a_field(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "sub=\"a\"", "sub=", "\"b\"", ", ", ",", "iss=\"i\"", ", iss=\"i\"", ", roles=(",
+                ")", ", roles=()", ", scopes=()", ", scopes=(\"s\" \"t\")", ", scopes=(\"s\"  \"t\")",
+                ", via=jwt", "via=jwt", ", id=\"1\"", ";q=1", " ", ", sub=\"c\"", "\t", "\\",
+            ]), 0..8),
+        ) {
+            let field = parts.concat();
+            if let Some(read) = Principal::from_usual_field(&field) {
+                prop_assert_eq!(Principal::from_dictionary(&field), Some(read));
+            }
+        }
+
         /// Whatever a subject holds — quotes, control characters, other scripts — it arrives as it was and
         /// cannot become another member.
         #[test]

@@ -5,6 +5,7 @@
 
 mod headers;
 mod path;
+mod request_id;
 
 use std::net::IpAddr;
 
@@ -12,7 +13,8 @@ use ipnet::IpNet;
 
 pub use headers::{Header, is_reserved};
 pub(crate) use headers::{HeaderRules, has_meaning, is_token, single};
-pub(crate) use path::Target;
+pub(crate) use path::{Target, split_at_first};
+pub(crate) use request_id::RequestId;
 
 use crate::document::AccessSection;
 use crate::policy::CompileError;

@@ -4,6 +4,8 @@
 //! `/public/../admin` is `/admin` to every route, everywhere, and to the upstream. The rules are Envoy's
 //! `normalize_path`, `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
 
+use std::borrow::Cow;
+
 use super::headers::{Header, single};
 use crate::byte_set::ByteSet;
 use crate::problem::{Reason, Refusal};
@@ -11,8 +13,8 @@ use crate::problem::{Reason, Refusal};
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The method.
-    pub(crate) method: String,
+    /// The method: most requests' is one of those that everybody knows.
+    pub(crate) method: Cow<'static, str>,
     /// The path, normalised.
     pub(crate) path: String,
     /// The query without its question mark.
@@ -50,7 +52,7 @@ impl Target {
                 .finding(":path", expected)
         };
         let sent = text(":path").unwrap_or_default();
-        let (raw_path, query) = match sent.split_once('?') {
+        let (raw_path, query) = match split_at_first(sent, b'?') {
             Some((path, query)) => (path, Some(query)),
             None => (sent, None),
         };
@@ -61,7 +63,7 @@ impl Target {
         let authority = text(":authority").or_else(|| text("host")).unwrap_or_default();
         let rewritten = path != raw_path;
         Ok(Self {
-            method: text(":method").unwrap_or_default().to_owned(),
+            method: method(text(":method").unwrap_or_default()),
             path,
             query: query.map(str::to_owned),
             host: host(authority)?,
@@ -105,13 +107,32 @@ fn host(authority: &str) -> Result<String, Refusal> {
             Refusal::new(Reason::HeaderInvalid, detail).finding("host", "host or host:port")
         );
     }
+    let last = |wanted: u8| authority.bytes().rposition(|byte| byte == wanted);
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
     // In [2001:db8::1]:8443 the port comes after the bracket, in 2001:db8::1 there is none.
-    let host = match (authority.rfind(']'), authority.rsplit_once(':')) {
-        (Some(bracket), _) => authority.get(..=bracket).unwrap_or(authority),
-        (None, Some((host, port))) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+    let host = match (last(b']'), last(b':')) {
+        (Some(bracket), _) => authority.get(..=bracket),
+        (None, Some(colon)) if authority.get(colon..).is_some_and(is_port) => {
+            authority.get(..colon)
+        }
+        _ => None,
     };
-    Ok(host.to_ascii_lowercase())
+    Ok(host.unwrap_or(authority).to_ascii_lowercase())
+}
+
+/// A method without a copy of it, where it is one of those that are known (RFC 9110 §9.3).
+fn method(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    match KNOWN.into_iter().find(|known| *known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
+    }
+}
+
+/// What comes before and after the first of this ASCII character. For short texts, where `split_once` is much code.
+pub(crate) fn split_at_first(text: &str, character: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|byte| byte == character)?;
+    Some((text.get(..place)?, text.get(place.saturating_add(1)..)?))
 }
 
 /// RFC 3986 §6.2.2: unreserved characters unescaped, dot segments removed; and slashes merged.
@@ -244,7 +265,10 @@ mod tests {
     #[test]
     fn hosts_are_compared_without_case_and_port() {
         for (authority, expected) in [
-            ("A.example:443", "a.example"),
+            ("a", "a"),
+            ("a:", "a"),
+            ("a:8x", "a:8x"),
+            ("a:1:2", "a:1"),
             ("[2001:DB8::1]:1", "[2001:db8::1]"),
             ("a", "a"),
             ("", ""),

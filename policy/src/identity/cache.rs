@@ -7,14 +7,14 @@
 //! Only tokens that were verified come in, so nobody without one can fill this. Who has many cannot push out others': where there
 //! is no room, the tenant that has the most makes it.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::jwt::Verified;
 use crate::Environment;
+use crate::spread::SpreadMap;
 
 /// How many places are looked at for one that has not been used lately.
 const MAXIMUM_SCAN: usize = 256;
@@ -24,9 +24,8 @@ pub(super) struct TokenCache {
     capacity: usize,
     key: Option<[u8; 16]>,
     slots: Vec<Slot>,
-    places: HashMap<u128, usize, BuildHasherDefault<Identity>>,
-    /// How many of the slots each tenant has.
-    holdings: HashMap<Holder, usize>,
+    places: SpreadMap<u128, usize>,
+    holdings: Holdings,
     /// Where the search for a place goes on (the CLOCK algorithm, Corbató 1968).
     hand: usize,
 }
@@ -38,8 +37,18 @@ struct Slot {
     verified: Arc<Verified>,
 }
 
-/// Whose tokens make room for each other: one issuer's callers of one tenant.
-type Holder = (usize, Option<String>);
+/// Whose tokens make room for each other: one issuer's callers of one tenant. A digest under the same key as that of tokens:
+/// holders whose digests were the same would share their room, and nothing else.
+type Holder = u64;
+
+/// How many of the slots each holder has.
+#[derive(Default)]
+struct Holdings {
+    counts: SpreadMap<Holder, usize>,
+    /// How many holders have how many slots, so that the most is known without looking at all of them.
+    holders: Vec<usize>,
+    most: usize,
+}
 
 impl TokenCache {
     pub(super) fn new(capacity: usize) -> Self {
@@ -47,8 +56,8 @@ impl TokenCache {
             capacity,
             key: None,
             slots: Vec::new(),
-            places: HashMap::default(),
-            holdings: HashMap::new(),
+            places: SpreadMap::default(),
+            holdings: Holdings::default(),
             hand: 0,
         }
     }
@@ -84,19 +93,19 @@ impl TokenCache {
 
     /// Remembers a token that was just verified.
     pub(super) fn remember(&mut self, digest: u128, verified: Arc<Verified>) {
-        let holder = (verified.issuer, verified.principal.tenant.clone());
+        let holder = self.holder(&verified);
         let slot = Slot { digest, holder, used: false, verified };
         if let Some(place) = self.places.get(&digest) {
             let place = *place;
             return self.put(place, slot);
         }
         if self.slots.len() < self.capacity {
-            *self.holdings.entry(slot.holder.clone()).or_default() += 1;
+            self.holdings.add(holder);
             self.places.insert(digest, self.slots.len());
             self.slots.push(slot);
             return;
         }
-        if let Some(place) = self.victim(&slot.holder) {
+        if let Some(place) = self.victim(holder) {
             self.put(place, slot);
         }
     }
@@ -108,40 +117,44 @@ impl TokenCache {
             return;
         }
         let gone = self.slots.swap_remove(place);
-        self.let_go(&gone.holder);
+        self.holdings.take(gone.holder);
         if let Some(moved) = self.slots.get(place) {
             self.places.insert(moved.digest, place);
         }
     }
 
-    fn put(&mut self, place: usize, fresh: Slot) {
-        let Some(slot) = self.slots.get_mut(place) else { return };
-        *self.holdings.entry(fresh.holder.clone()).or_default() += 1;
-        self.places.insert(fresh.digest, place);
-        let old = std::mem::replace(slot, fresh);
-        if self.slots.get(place).is_some_and(|slot| slot.digest != old.digest) {
-            self.places.remove(&old.digest);
+    fn holder(&self, verified: &Verified) -> Holder {
+        let mut hasher = SipHasher24::new_with_key(&self.key.unwrap_or_default());
+        hasher.write_u64(verified.issuer as u64);
+        if let Some(tenant) = &verified.principal.tenant {
+            hasher.write_u8(1);
+            hasher.write(tenant.as_bytes());
         }
-        self.let_go(&old.holder);
+        hasher.finish128().h1
     }
 
-    fn let_go(&mut self, holder: &Holder) {
-        if let Some(count) = self.holdings.get_mut(holder) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.holdings.remove(holder);
-            }
+    fn put(&mut self, place: usize, fresh: Slot) {
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let (digest, holder) = (fresh.digest, fresh.holder);
+        let old = std::mem::replace(slot, fresh);
+        if old.digest != digest {
+            self.places.remove(&old.digest);
+            self.places.insert(digest, place);
+        }
+        if old.holder != holder {
+            self.holdings.add(holder);
+            self.holdings.take(old.holder);
         }
     }
 
     /// A slot of the holder that has the most, if possible one that has not been used since the hand last came by.
-    fn victim(&mut self, newcomer: &Holder) -> Option<usize> {
-        let most = self.holdings.values().copied().max()?;
-        let own = self.holdings.get(newcomer).copied().unwrap_or(0);
-        let gives_room = |holder: &Holder, holdings: &HashMap<Holder, usize>| match own == most {
+    fn victim(&mut self, newcomer: Holder) -> Option<usize> {
+        let most = self.holdings.most;
+        let own = self.holdings.of(newcomer);
+        let gives_room = |holder: Holder, holdings: &Holdings| match own == most {
             // Nobody has more: one's own make room for one's own.
             true => holder == newcomer,
-            false => holdings.get(holder) == Some(&most),
+            false => holdings.of(holder) == most,
         };
         let mut fallback = None;
         let mut seen = 0;
@@ -149,7 +162,7 @@ impl TokenCache {
             let place = self.hand;
             self.hand = (self.hand + 1) % self.slots.len();
             let Some(slot) = self.slots.get_mut(place) else { continue };
-            if !gives_room(&slot.holder, &self.holdings) {
+            if !gives_room(slot.holder, &self.holdings) {
                 continue;
             }
             if !std::mem::replace(&mut slot.used, false) {
@@ -165,28 +178,52 @@ impl TokenCache {
     }
 }
 
-impl std::fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TokenCache({} of {})", self.slots.len(), self.capacity)
+impl Holdings {
+    fn of(&self, holder: Holder) -> usize {
+        self.counts.get(&holder).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, holder: Holder) {
+        let count = self.counts.entry(holder).or_default();
+        let before = *count;
+        *count = before.saturating_add(1);
+        let after = *count;
+        self.moved(before, after);
+        self.most = self.most.max(after);
+    }
+
+    fn take(&mut self, holder: Holder) {
+        let Some(count) = self.counts.get_mut(&holder) else { return };
+        let before = *count;
+        *count = before.saturating_sub(1);
+        let after = *count;
+        if after == 0 {
+            self.counts.remove(&holder);
+        }
+        self.moved(before, after);
+        // Whoever had the most still has the most, or one less.
+        if before == self.most && self.holders.get(before) == Some(&0) {
+            self.most = after;
+        }
+    }
+
+    /// One holder has so many now.
+    fn moved(&mut self, before: usize, after: usize) {
+        if self.holders.len() <= after {
+            self.holders.resize(after.saturating_add(1), 0);
+        }
+        if let Some(holders) = self.holders.get_mut(before) {
+            *holders = holders.saturating_sub(1);
+        }
+        if let Some(holders) = self.holders.get_mut(after) {
+            *holders = holders.saturating_add(1);
+        }
     }
 }
 
-/// Digests are as good as random already.
-#[derive(Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `write_u128` is called.
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u128(&mut self, digest: u128) {
-        self.0 = (digest ^ (digest >> 64)) as u64;
+impl std::fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenCache({} of {})", self.slots.len(), self.capacity)
     }
 }
 
@@ -234,7 +271,7 @@ mod tests {
         assert!((0..4).all(|digest| cache.find(digest).is_some()));
         assert_eq!(cache.slots.len(), 8);
         assert_eq!(cache.places.len(), 8);
-        assert_eq!(cache.holdings.values().sum::<usize>(), 8);
+        assert_eq!(cache.holdings.counts.values().sum::<usize>(), 8);
         // A third one comes to its share, at the cost of who has most.
         cache.remember(20_000, verified("initech"));
         assert!(cache.find(20_000).is_some());
@@ -269,11 +306,13 @@ mod tests {
                 for (digest, place) in &cache.places {
                     proptest::prop_assert_eq!(cache.slots[*place].digest, *digest);
                 }
-                for (holder, count) in &cache.holdings {
+                for (holder, count) in &cache.holdings.counts {
                     let found = cache.slots.iter().filter(|slot| slot.holder == *holder).count();
                     proptest::prop_assert_eq!(found, *count);
                 }
-                proptest::prop_assert_eq!(cache.holdings.values().sum::<usize>(), cache.slots.len());
+                let counts = || cache.holdings.counts.values().copied();
+                proptest::prop_assert_eq!(counts().sum::<usize>(), cache.slots.len());
+                proptest::prop_assert_eq!(counts().max().unwrap_or(0), cache.holdings.most);
             }
         }
     }

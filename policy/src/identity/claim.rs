@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::json::{Json, Members};
 use crate::document::{ClaimRule, TextMatch};
 use crate::policy::CompileError;
 
-/// A token's claims.
+/// A token's claims, as they are kept.
 pub(crate) type Claims = Map<String, Value>;
 
 /// Where a claim is: its name, or a JSON pointer (RFC 6901) to one inside of another.
@@ -47,6 +48,17 @@ impl ClaimPath {
             _ => None,
         })?;
         (!found.is_null()).then_some(found)
+    }
+
+    /// The same in a token that is being read.
+    pub(super) fn find_in<'a>(&self, claims: &'a Members<'_>) -> Option<&'a Json<'a>> {
+        let (first, rest) = self.steps.split_first()?;
+        let found = rest.iter().try_fold(claims.get(first)?, |value, step| match value {
+            Json::Object(members) => members.get(step),
+            Json::Array(items) => items.get(index(step)?),
+            _ => None,
+        })?;
+        (!matches!(found, Json::Null)).then_some(found)
     }
 }
 
@@ -102,17 +114,27 @@ impl ClaimCondition {
     /// Whether the claim is there and all conditions hold. An absent claim satisfies nothing, `none_of` neither: who leaves it
     /// out must not be better off.
     pub(crate) fn holds(&self, claims: &Claims) -> bool {
-        let Some(found) = self.path.find(claims) else { return false };
-        let held = match found {
-            Value::Array(items) => items.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        let any =
-            self.any_of.as_ref().is_none_or(|any| any.iter().any(|value| held.contains(value)));
-        let all =
-            self.all_of.as_ref().is_none_or(|all| all.iter().all(|value| held.contains(value)));
-        let none =
-            self.none_of.as_ref().is_none_or(|none| !none.iter().any(|value| held.contains(value)));
+        match self.path.find(claims) {
+            None => false,
+            Some(Value::Array(items)) => self.holds_of(items),
+            Some(one) => self.holds_of(std::slice::from_ref(one)),
+        }
+    }
+
+    /// The same in a token that is being read.
+    pub(super) fn holds_in(&self, claims: &Members<'_>) -> bool {
+        match self.path.find_in(claims) {
+            None => false,
+            Some(Json::Array(items)) => self.holds_of(items),
+            Some(one) => self.holds_of(std::slice::from_ref(one)),
+        }
+    }
+
+    fn holds_of<T: PartialEq<Value>>(&self, held: &[T]) -> bool {
+        let is_held = |value: &Value| held.iter().any(|item| item == value);
+        let any = self.any_of.as_ref().is_none_or(|any| any.iter().any(is_held));
+        let all = self.all_of.as_ref().is_none_or(|all| all.iter().all(is_held));
+        let none = self.none_of.as_ref().is_none_or(|none| !none.iter().any(is_held));
         any && all && none
     }
 }
@@ -151,7 +173,12 @@ mod tests {
     }
 
     fn find(path: &str) -> Option<Value> {
-        ClaimPath::compile(path, "claim").unwrap().find(&claims()).cloned()
+        let (path, claims) = (ClaimPath::compile(path, "claim").unwrap(), claims());
+        let found = path.find(&claims).cloned();
+        let text = Value::Object(claims).to_string();
+        let members = Members::of(&text);
+        assert_eq!(path.find_in(&members).map(Json::to_value), found, "as it is read");
+        found
     }
 
     #[test]
@@ -178,7 +205,11 @@ mod tests {
 
     fn holds(rule: Value) -> bool {
         let rule: ClaimRule = serde_json::from_value(rule).unwrap();
-        ClaimCondition::compile_all(&[rule], "claims").unwrap()[0].holds(&claims())
+        let condition = &ClaimCondition::compile_all(&[rule], "claims").unwrap()[0];
+        let held = condition.holds(&claims());
+        let text = Value::Object(claims()).to_string();
+        assert_eq!(condition.holds_in(&Members::of(&text)), held, "as it is read");
+        held
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The claims of a token whose signature is good (RFC 7519 §4).
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde_json::Value;
 
-use super::claim::{ClaimCondition, ClaimPath, Claims};
+use super::claim::{ClaimCondition, ClaimPath};
+use super::json::{Json, Members};
 use super::token::malformed;
 use crate::document::{ClaimHeader, Issuer, TextMatch};
 use crate::exchange::HeaderEdit;
@@ -112,7 +112,7 @@ impl ClaimRules {
     /// `exp` is refused: it would be good for ever.
     pub(super) fn check(
         &self,
-        claims: &Claims,
+        claims: &Members<'_>,
         now: u64,
     ) -> Result<(Principal, Validity), Refusal> {
         for name in ["iss", "sub", "jti", "nonce", "kid"] {
@@ -120,7 +120,7 @@ impl ClaimRules {
                 return Err(malformed(&format!("a string as claim {name}")));
             }
         }
-        if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
+        if claims.text("iss") != Some(self.issuer.as_str()) {
             return Err(Refusal::new(
                 Reason::TokenIssuerUnknown,
                 "Get a token from an issuer that is accepted here.",
@@ -130,7 +130,7 @@ impl ClaimRules {
         let validity = self.validity(claims)?;
         validity.check(now, self.leeway_seconds)?;
         let principal = self.principal(claims)?;
-        if let Some(missing) = self.required.iter().find(|condition| !condition.holds(claims)) {
+        if let Some(missing) = self.required.iter().find(|condition| !condition.holds_in(claims)) {
             let detail = "Ask your issuer for a token with the claims that this service needs.";
             let expected = format!("the claim {} as this service needs it", missing.path.as_str());
             return Err(
@@ -141,9 +141,11 @@ impl ClaimRules {
     }
 
     /// The header fields that are made of claims.
-    pub(super) fn header_edits(&self, claims: &Claims) -> Result<Vec<HeaderEdit>, Refusal> {
-        let found =
-            self.headers.iter().filter_map(|(path, name)| Some((path, name, path.find(claims)?)));
+    pub(super) fn header_edits(&self, claims: &Members<'_>) -> Result<Vec<HeaderEdit>, Refusal> {
+        let found = self
+            .headers
+            .iter()
+            .filter_map(|(path, name)| Some((path, name, path.find_in(claims)?)));
         found
             .map(|(path, name, value)| match field_value(value) {
                 Some(text) => Ok(HeaderEdit::Set(name.clone(), text)),
@@ -160,15 +162,15 @@ impl ClaimRules {
         self.headers.iter().map(|(_, name)| name.as_str())
     }
 
-    fn check_audience(&self, claims: &Claims) -> Result<(), Refusal> {
+    fn check_audience(&self, claims: &Members<'_>) -> Result<(), Refusal> {
         let accepted = |audience: &str| self.audiences.iter().any(|known| known == audience);
         let matches = match claims.get("aud") {
-            Some(Value::String(audience)) => accepted(audience),
-            Some(Value::Array(audiences)) => {
-                if !audiences.iter().all(Value::is_string) {
+            Some(Json::Text(audience)) => accepted(audience),
+            Some(Json::Array(audiences)) => {
+                if !audiences.iter().all(Json::is_string) {
                     return Err(malformed("a string or strings as claim aud"));
                 }
-                audiences.iter().filter_map(Value::as_str).any(accepted)
+                audiences.iter().filter_map(Json::as_str).any(accepted)
             }
             None => false,
             Some(_) => return Err(malformed("a string or strings as claim aud")),
@@ -180,7 +182,7 @@ impl ClaimRules {
         Err(Refusal::new(Reason::TokenAudienceMismatch, detail))
     }
 
-    fn validity(&self, claims: &Claims) -> Result<Validity, Refusal> {
+    fn validity(&self, claims: &Members<'_>) -> Result<Validity, Refusal> {
         let expires = time(claims, "exp")?.ok_or_else(|| malformed("a claim exp"))?;
         let issued = time(claims, "iat")?;
         let not_before = time(claims, "nbf")?.unwrap_or(0);
@@ -196,10 +198,10 @@ impl ClaimRules {
         Ok(Validity { expires, begins: not_before.max(issued.unwrap_or(0)) })
     }
 
-    fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
-        let text = |value: Option<&Value>, name: &str| match value {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
+    fn principal(&self, claims: &Members<'_>) -> Result<Principal, Refusal> {
+        let text = |value: Option<&Json<'_>>, name: &str| match value {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text.as_ref().to_owned())),
             Some(_) => Err(malformed(&format!("a string as claim {name}"))),
         };
         let subject = text(claims.get("sub"), "sub")?.filter(|subject| !subject.is_empty());
@@ -209,7 +211,7 @@ impl ClaimRules {
             let detail = "Get a token for a subject that is accepted here.";
             return Err(Refusal::new(Reason::TokenSubjectDenied, detail));
         }
-        let tenant = text(self.tenant.find(claims), self.tenant.as_str())?;
+        let tenant = text(self.tenant.find_in(claims), self.tenant.as_str())?;
         if let (Some(tenant), Some(tenants)) = (&tenant, &self.tenants)
             && !tenants.contains(tenant)
         {
@@ -265,17 +267,15 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 const ESCAPED_IN_ARRAYS: &AsciiSet = &ESCAPED.add(b',');
 
 /// A claim as the value of a field: nothing in it can end the field or begin another.
-fn field_value(value: &Value) -> Option<String> {
-    let scalar = |value: &Value, escaped: &'static AsciiSet| match value {
-        Value::String(text) => {
-            Some(with_blanks_kept(utf8_percent_encode(text, escaped).to_string()))
-        }
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn field_value(value: &Json<'_>) -> Option<String> {
+    let scalar = |value: &Json<'_>, escaped: &'static AsciiSet| match value {
+        Json::Text(text) => Some(with_blanks_kept(utf8_percent_encode(text, escaped).to_string())),
+        Json::Number(number) => Some(number.to_string()),
+        Json::Bool(flag) => Some(flag.to_string()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     };
     let text = match value {
-        Value::Array(items) => {
+        Json::Array(items) => {
             let items = items.iter().map(|item| scalar(item, ESCAPED_IN_ARRAYS));
             items.collect::<Option<Vec<_>>>()?.join(",")
         }
@@ -298,7 +298,7 @@ fn with_blanks_kept(text: String) -> String {
 }
 
 /// A NumericDate (RFC 7519 §2) in whole seconds.
-fn time(claims: &Claims, name: &str) -> Result<Option<u64>, Refusal> {
+fn time(claims: &Members<'_>, name: &str) -> Result<Option<u64>, Refusal> {
     match claims.get(name) {
         None => Ok(None),
         Some(value) => match value.as_u64().filter(|seconds| *seconds <= MAXIMUM_TIME) {
@@ -312,12 +312,12 @@ fn time(claims: &Claims, name: &str) -> Result<Option<u64>, Refusal> {
 const MAXIMUM_TIME: u64 = 253_402_300_799;
 
 /// An array of strings or a space-separated string, sorted and without duplicates.
-fn words(claims: &Claims, path: &ClaimPath) -> Result<Vec<String>, Refusal> {
+fn words(claims: &Members<'_>, path: &ClaimPath) -> Result<Vec<String>, Refusal> {
     let expected = || malformed(&format!("strings as claim {}", path.as_str()));
-    let mut words: Vec<String> = match path.find(claims) {
-        None => Vec::new(),
-        Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
-        Some(Value::Array(items)) => items
+    let mut words: Vec<String> = match path.find_in(claims) {
+        None => return Ok(Vec::new()),
+        Some(Json::Text(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+        Some(Json::Array(items)) => items
             .iter()
             .map(|item| item.as_str().map(str::to_owned).ok_or_else(expected))
             .collect::<Result<_, _>>()?,
@@ -330,7 +330,7 @@ fn words(claims: &Claims, path: &ClaimPath) -> Result<Vec<String>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::*;
 
@@ -358,14 +358,18 @@ mod tests {
         for (name, value) in change.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        let claims: Claims = claims
+        let claims: Map<String, Value> = claims
             .as_object()
             .unwrap()
             .clone()
             .into_iter()
             .filter(|(_, v)| *v != json!("absent"))
             .collect();
-        rules.check(&claims, NOW).map(|(principal, _)| principal).map_err(|refusal| refusal.reason)
+        let claims = Value::Object(claims).to_string();
+        rules
+            .check(&Members::of(&claims), NOW)
+            .map(|(principal, _)| principal)
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -482,7 +486,10 @@ mod tests {
             (json!([["a"]]), None),
             (json!("a".repeat(MAXIMUM_FIELD_BYTES + 1)), None),
         ] {
-            assert_eq!(field_value(&value).as_deref(), expected, "{value}");
+            let text = json!({ "a": value }).to_string();
+            let members = Members::of(&text);
+            let written = field_value(members.get("a").unwrap());
+            assert_eq!(written.as_deref(), expected, "{value}");
         }
         for name in [
             "host",

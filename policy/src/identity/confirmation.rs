@@ -2,9 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
 
-use super::claim::Claims;
+use super::json::{Json, Members};
 use super::token::malformed;
 use crate::document::TokenBinding;
 use crate::problem::{Reason, Refusal};
@@ -23,10 +22,10 @@ pub(super) struct Confirmation {
 
 impl Confirmation {
     /// Reads the claim. A way of confirming that is not known here cannot be checked, so the token is refused.
-    pub(super) fn read(claims: &Claims) -> Result<Option<Self>, Refusal> {
+    pub(super) fn read(claims: &Members<'_>) -> Result<Option<Self>, Refusal> {
         let members = match claims.get("cnf") {
             None => return Ok(None),
-            Some(Value::Object(members)) => members,
+            Some(Json::Object(members)) => members,
             Some(_) => return Err(malformed("an object as claim cnf")),
         };
         let digest = |name: &str| match members.get(name) {
@@ -66,13 +65,13 @@ impl Confirmation {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn read(cnf: Value) -> Result<Option<Confirmation>, Reason> {
-        let claims = json!({ "cnf": cnf });
-        Confirmation::read(claims.as_object().unwrap()).map_err(|refusal| refusal.reason)
+        let claims = json!({ "cnf": cnf }).to_string();
+        Confirmation::read(&Members::of(&claims)).map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -81,7 +80,7 @@ mod tests {
         let bound = read(json!({"x5t#S256": digest})).unwrap().unwrap();
         assert_eq!(bound, Confirmation { certificate: Some([7; 32]), key: None });
         assert!(read(json!({"x5t#S256": digest, "jkt": digest})).unwrap().is_some());
-        assert_eq!(Confirmation::read(&Claims::new()).unwrap(), None);
+        assert_eq!(Confirmation::read(&Members::default()).unwrap(), None);
         for cnf in [
             json!(null),
             json!("a"),

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
-
 use super::cache::TokenCache;
 use super::claim::Claims;
 use super::claims::{ClaimRules, Validity, header_name};
@@ -12,7 +10,7 @@ use super::dpop::DpopRules;
 use super::jwk::KeySet;
 use super::keys::KeySource;
 use super::source::Source;
-use super::token::Token;
+use super::token::{Buffer, Jws, is_media_type};
 use crate::document::{Issuer, JwtSection, TokenBinding};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
@@ -60,7 +58,7 @@ pub(super) struct Verified {
     pub(super) issuer: usize,
     pub(super) principal: Arc<RenderedPrincipal>,
     /// The `kid` of the key that verified it, whether the token named it or not.
-    pub(super) key_id: Option<String>,
+    pub(super) key_id: Option<Arc<str>>,
     pub(super) confirmation: Option<Confirmation>,
     /// Header fields for the upstream.
     pub(super) edits: Vec<HeaderEdit>,
@@ -134,8 +132,9 @@ impl JwtRules {
         {
             return Ok(verified);
         }
-        let token = Token::parse(text)?;
-        let issuer = token.claims.get("iss").and_then(Value::as_str);
+        let mut buffer = Buffer::default();
+        let token = Jws::parse(text, &mut buffer)?;
+        let issuer = token.claims.text("iss");
         let issuers = self.issuers.iter().enumerate();
         let known =
             issuers.into_iter().find(|(_, rules)| issuer == Some(rules.claims.issuer.as_str()));
@@ -144,8 +143,8 @@ impl JwtRules {
             return Err(Refusal::new(Reason::TokenIssuerUnknown, detail).into());
         };
         environment.note(|trace| trace.issuer(index));
-        let mut verified = rules.verify(index, token, question, environment)?;
-        verified.claims = verified.claims.filter(|_| self.keeps_claims);
+        let mut verified = rules.verify(index, &token, question, environment)?;
+        verified.claims = self.keeps_claims.then(|| Arc::new(token.claims.to_map()));
         let verified = Arc::new(verified);
         if let Some(digest) = digest {
             self.with_remembered(|cache| cache.remember(digest, Arc::clone(&verified)));
@@ -258,12 +257,12 @@ impl IssuerRules {
     fn verify(
         &self,
         index: usize,
-        token: Token<'_>,
+        token: &Jws<'_>,
         question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<Verified, Interruption> {
         let token_type = token.token_type();
-        if !self.token_types.contains(&token_type) {
+        if !self.token_types.iter().any(|known| is_media_type(token_type, known)) {
             let expected = format!("typ {}", self.token_types.join(" or "));
             return Err(Refusal::new(
                 Reason::TokenUnsupported,
@@ -272,8 +271,8 @@ impl IssuerRules {
             .finding("authorization", expected)
             .into());
         }
-        let (keys, generation) = self.keys_for(&token, question, environment)?;
-        keys.verify(&token, environment)?;
+        let (keys, generation) = self.keys_for(token, question, environment)?;
+        let key = keys.verify_jws(&token.signature(), environment)?;
         let (principal, validity) = self.claims.check(&token.claims, question.now.seconds())?;
         let mut edits = self.claims.header_edits(&token.claims)?;
         if let Some(name) = &self.payload_header {
@@ -282,12 +281,12 @@ impl IssuerRules {
         Ok(Verified {
             issuer: index,
             principal: Arc::new(principal.into()),
-            key_id: keys.find(token.key_id()).and_then(|key| key.id.clone()),
+            key_id: key.id.clone(),
             confirmation: Confirmation::read(&token.claims)?,
             edits,
             validity,
             generation,
-            claims: Some(Arc::new(token.claims)),
+            claims: None,
         })
     }
 
@@ -295,7 +294,7 @@ impl IssuerRules {
     /// the issuer was asked.
     fn keys_for(
         &self,
-        token: &Token<'_>,
+        token: &Jws<'_>,
         question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<(Arc<KeySet>, u64), Interruption> {

@@ -7,6 +7,8 @@ mod claim;
 mod claims;
 mod confirmation;
 mod dpop;
+mod few;
+mod json;
 mod jwk;
 mod jwt;
 mod keys;
@@ -40,6 +42,7 @@ use crate::{Environment, Secrets};
 use challenge::challenge;
 use confirmation::Confirmation;
 use dpop::{DpopRules, Proved};
+use few::Few;
 use jwt::Verified;
 use requirement::Provider;
 use revocation::RevocationRules;
@@ -88,16 +91,18 @@ impl IdentityRules {
     }
 
     /// All credentials of a request. What stands where both kinds may is told apart by how API keys begin.
-    fn presented<'a>(&'a self, question: &'a Question<'_>) -> Result<Vec<Presented<'a>>, Refusal> {
+    fn presented<'a>(&'a self, question: &'a Question<'_>) -> Result<Few<Presented<'a>>, Refusal> {
         let Question { headers, target, .. } = *question;
-        let mut presented = Vec::new();
+        let mut presented = Few::new();
         if let Some(jwt) = &self.jwt {
             for source in &jwt.sources {
                 let found = source.find(headers, target, jwt.dpop().is_some())?;
                 let found = found.filter(|found| {
                     !(self.takes_keys_at(source) && ApiKeyRules::is_key(&found.text))
                 });
-                presented.extend(found.map(|found| Presented::Token(jwt, found)));
+                if let Some(found) = found {
+                    presented.push(Presented::Token(jwt, found));
+                }
             }
         }
         if let Some(keys) = &self.api_keys {
@@ -106,7 +111,9 @@ impl IdentityRules {
                 let found = found.filter(|found| {
                     !self.takes_tokens_at(source) || ApiKeyRules::is_key(&found.text)
                 });
-                presented.extend(found.map(|found| Presented::ApiKey(keys, found)));
+                if let Some(found) = found {
+                    presented.push(Presented::ApiKey(keys, found));
+                }
             }
         }
         self.check_all_read(headers, &presented)?;
@@ -118,7 +125,7 @@ impl IdentityRules {
     fn check_all_read(
         &self,
         headers: &[Header<'_>],
-        presented: &[Presented<'_>],
+        presented: &Few<Presented<'_>>,
     ) -> Result<(), Refusal> {
         for source in self.sources() {
             let Some(name) = source.header() else { continue };
@@ -231,9 +238,9 @@ impl IdentityRules {
             };
             return Err(Refusal::new(Reason::CredentialConflict, detail).into());
         }
-        let mut callers = Vec::with_capacity(presented.len());
+        let mut callers = Few::new();
         let mut proofs = Vec::new();
-        for presented in &presented {
+        for presented in presented.iter() {
             callers.push(self.identify_one(presented, question, environment, &mut proofs)?);
         }
         let caller = question.required.choose(callers, || self.missing())?;

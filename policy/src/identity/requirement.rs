@@ -1,5 +1,6 @@
 //! Which credentials a route wants, and who is calling where there are several.
 
+use super::few::Few;
 use crate::document::Requirement;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -78,7 +79,7 @@ impl Required {
     /// Who is calling, of those that the presented credentials name.
     pub(super) fn choose(
         &self,
-        mut callers: Vec<(Provider, Caller)>,
+        mut callers: Few<(Provider, Caller)>,
         missing: impl Fn() -> Refusal,
     ) -> Result<Option<Caller>, Refusal> {
         match self {
@@ -93,7 +94,7 @@ impl Required {
 
     fn choose_all(
         wanted: &[Provider],
-        callers: Vec<(Provider, Caller)>,
+        callers: Few<(Provider, Caller)>,
         missing: impl Fn() -> Refusal,
     ) -> Result<Caller, Refusal> {
         // Not with the first one's alone: it may name none, and the others two.

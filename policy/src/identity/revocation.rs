@@ -95,7 +95,7 @@ impl Denied {
         let principal = &verified.principal;
         self.subjects.contains(&principal.subject)
             || principal.credential_id.as_ref().is_some_and(|jti| self.tokens.contains(jti))
-            || verified.key_id.as_ref().is_some_and(|kid| self.keys.contains(kid))
+            || verified.key_id.as_deref().is_some_and(|kid| self.keys.contains(kid))
     }
 }
 

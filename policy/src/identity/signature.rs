@@ -56,7 +56,16 @@ impl KeySet {
             signing_input: token.signed.as_bytes(),
             signature: &token.signature,
         };
-        self.verify_signature(&signature, environment).map_err(|error| match error {
+        self.verify_jws(&signature, environment).map(|_| ())
+    }
+
+    /// The key that has made a signature, or what the client is told.
+    pub(super) fn verify_jws(
+        &self,
+        signature: &JwsSignature<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<&Key, Refusal> {
+        self.signed_by(signature, environment).map_err(|error| match error {
             SignatureError::KeyUnknown => {
                 Refusal::new(Reason::TokenKeyUnknown, "Get a new token from your issuer.")
             }
@@ -84,8 +93,16 @@ impl KeySet {
         signature: &JwsSignature<'_>,
         environment: &mut dyn Environment,
     ) -> Result<(), SignatureError> {
+        self.signed_by(signature, environment).map(|_| ())
+    }
+
+    fn signed_by(
+        &self,
+        signature: &JwsSignature<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<&Key, SignatureError> {
         let key = self.find(signature.key_id).ok_or(SignatureError::KeyUnknown)?;
-        key.verify_signature(signature, environment)
+        key.verify_signature(signature, environment).map(|()| key)
     }
 }
 

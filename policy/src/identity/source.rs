@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::access::{Header, Target, is_token};
+use crate::access::{Header, Target, is_token, split_at_first};
 use crate::byte_set::ByteSet;
 use crate::document::CredentialSource;
 use crate::exchange::HeaderEdit;
@@ -167,7 +167,7 @@ impl Source {
                     None => (false, text),
                     Some(prefix) => {
                         let (scheme, text) =
-                            text.split_once(' ').ok_or_else(|| self.malformed())?;
+                            split_at_first(text, b' ').ok_or_else(|| self.malformed())?;
                         let is_dpop =
                             takes_dpop && self.takes_dpop() && scheme.eq_ignore_ascii_case(DPOP);
                         if !is_dpop && !scheme.eq_ignore_ascii_case(prefix) {

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::input::{JsonLimits, parse_json};
+use super::json::{Json, Members};
+use super::signature::JwsSignature;
+use crate::input::JsonLimits;
 use crate::problem::{Reason, Refusal};
 
 /// The longest token that is looked at.
@@ -41,32 +43,11 @@ impl<'a> Token<'a> {
     }
 
     fn read(text: &'a str, takes_key: bool) -> Result<Self, Refusal> {
-        if text.len() > MAXIMUM_TOKEN_BYTES {
-            return Err(malformed("a token of at most 16384 bytes"));
-        }
-        let (signed, signature) = text.rsplit_once('.').ok_or_else(not_compact)?;
-        let (header, claims) = signed.split_once('.').ok_or_else(not_compact)?;
-        if claims.contains('.') {
-            return Err(not_compact());
-        }
-        let header = object(header, "header")?;
-        check_header(&header, takes_key)?;
-        let signature = decode(signature).ok_or_else(|| malformed("a signature in base64url"))?;
-        if signature.is_empty() {
-            return Err(malformed("a signature that is not empty"));
-        }
-        Ok(Self { text, signed, header, claims: object(claims, "claims")?, signature })
-    }
-
-    /// What kind of token it says it is: `typ` in lower case and without `application/` (RFC 7515 §4.1.9); `jwt` where it
-    /// does not say.
-    pub(super) fn token_type(&self) -> String {
-        media_type(self.header.get("typ").and_then(Value::as_str).unwrap_or("jwt"))
-    }
-
-    /// The claims as they were signed, base64url.
-    pub(super) fn payload(&self) -> &'a str {
-        self.signed.split_once('.').map_or("", |(_, payload)| payload)
+        let mut buffer = Buffer::default();
+        let Jws { header, claims, signature, .. } = Jws::read(text, takes_key, &mut buffer)?;
+        let (header, claims) = (header.to_map(), claims.to_map());
+        let signed = text.rsplit_once('.').map_or("", |(signed, _)| signed);
+        Ok(Self { text, signed, header, claims, signature: signature.to_vec() })
     }
 
     /// The `alg` header parameter.
@@ -80,14 +61,92 @@ impl<'a> Token<'a> {
     }
 }
 
-/// A type without what may be left out of it.
-pub(super) fn media_type(name: &str) -> String {
-    let name = name.to_ascii_lowercase();
-    name.strip_prefix("application/").unwrap_or(&name).to_owned()
+/// The same, as it stands in the text and in a [`Buffer`]: for who looks at it once.
+#[derive(Debug)]
+pub(super) struct Jws<'a> {
+    /// What the signature is over.
+    pub(super) signed: &'a str,
+    pub(super) header: Members<'a>,
+    pub(super) claims: Members<'a>,
+    pub(super) signature: &'a [u8],
 }
 
+/// Where the parts of a token are decoded.
+#[derive(Debug, Default)]
+pub(super) struct Buffer(Vec<u8>);
+
+impl<'a> Jws<'a> {
+    pub(super) fn parse(text: &'a str, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
+        Self::read(text, false, buffer)
+    }
+
+    fn read(text: &'a str, takes_key: bool, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
+        if text.len() > MAXIMUM_TOKEN_BYTES {
+            return Err(malformed("a token of at most 16384 bytes"));
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or_else(not_compact)?;
+        let (header, claims) = signed.split_once('.').ok_or_else(not_compact)?;
+        if claims.contains('.') {
+            return Err(not_compact());
+        }
+        // Decoded, a text is shorter.
+        buffer.0.resize(text.len(), 0);
+        let (header, rest) = decoded(header, &mut buffer.0, "header")?;
+        let header = object(header, "header")?;
+        check_header(&header, takes_key)?;
+        let (signature, rest) =
+            decode(signature, rest).ok_or_else(|| malformed("a signature in base64url"))?;
+        if signature.is_empty() {
+            return Err(malformed("a signature that is not empty"));
+        }
+        let (claims, _) = decoded(claims, rest, "claims")?;
+        Ok(Self { signed, header, claims: object(claims, "claims")?, signature })
+    }
+
+    /// The signature, and what it says of itself.
+    pub(super) fn signature(&self) -> JwsSignature<'_> {
+        JwsSignature {
+            key_id: self.key_id(),
+            algorithm: self.header.text("alg").unwrap_or_default(),
+            signing_input: self.signed.as_bytes(),
+            signature: self.signature,
+        }
+    }
+
+    /// What kind of token it says it is, `jwt` where it does not say; to be compared by [`is_media_type`].
+    pub(super) fn token_type(&self) -> &str {
+        self.header.text("typ").unwrap_or("jwt")
+    }
+
+    /// The claims as they were signed, base64url.
+    pub(super) fn payload(&self) -> &'a str {
+        self.signed.split_once('.').map_or("", |(_, payload)| payload)
+    }
+
+    /// The `kid` header parameter.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.header.text("kid")
+    }
+}
+
+/// A type without what may be left out of it (RFC 7515 §4.1.9), in lower case.
+pub(super) fn media_type(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix(APPLICATION).unwrap_or(&name).to_owned()
+}
+
+/// Whether a type is `known`, which is as [`media_type`] has it.
+pub(super) fn is_media_type(name: &str, known: &str) -> bool {
+    let rest = name.split_at_checked(APPLICATION.len());
+    let rest = rest.filter(|(begins, _)| begins.eq_ignore_ascii_case(APPLICATION));
+    rest.map_or(name, |(_, rest)| rest).eq_ignore_ascii_case(known)
+}
+
+/// What may be left out.
+const APPLICATION: &str = "application/";
+
 /// RFC 7515 §4.1 and RFC 8725 §3: what the header may say.
-fn check_header(header: &Map<String, Value>, takes_key: bool) -> Result<(), Refusal> {
+fn check_header(header: &Members<'_>, takes_key: bool) -> Result<(), Refusal> {
     let unsupported = |expected: &str| {
         Err(Refusal::new(Reason::TokenUnsupported, "Use a plain signed token.")
             .finding("authorization", expected))
@@ -100,23 +159,22 @@ fn check_header(header: &Map<String, Value>, takes_key: bool) -> Result<(), Refu
     if header.get("alg").is_none() {
         return Err(malformed("an alg header parameter"));
     }
-    if header.get("kid").and_then(Value::as_str).is_some_and(|kid| kid.len() > 256) {
+    if header.text("kid").is_some_and(|kid| kid.len() > 256) {
         return Err(malformed("a kid of at most 256 bytes"));
     }
     // Extensions that must be understood are not (RFC 7515 §4.1.11); what is signed is the text as it stands (RFC 7797); a
     // nested or encrypted token is not what the signature says; keys are never taken from a token (RFC 8725 §3.10).
     for name in ["crit", "b64", "enc", "zip", "jwk", "salt"] {
-        if header.contains_key(name) && !(takes_key && name == "jwk") {
+        if header.get(name).is_some() && !(takes_key && name == "jwk") {
             return unsupported(&format!("no header parameter {name}"));
         }
     }
-    if header.get("cty").and_then(Value::as_str).is_some_and(|cty| cty.eq_ignore_ascii_case("jwt"))
-    {
+    if header.text("cty").is_some_and(|cty| cty.eq_ignore_ascii_case("jwt")) {
         return unsupported("no nested token");
     }
     let chain_is_well_formed = match header.get("x5c") {
         None => true,
-        Some(Value::Array(chain)) => chain.iter().all(Value::is_string),
+        Some(Json::Array(chain)) => chain.iter().all(Json::is_string),
         Some(_) => false,
     };
     if !chain_is_well_formed {
@@ -125,19 +183,28 @@ fn check_header(header: &Map<String, Value>, takes_key: bool) -> Result<(), Refu
     Ok(())
 }
 
-fn object(encoded: &str, part: &str) -> Result<Map<String, Value>, Refusal> {
-    let bytes = decode(encoded).ok_or_else(|| malformed(&format!("a {part} in base64url")))?;
-    match parse_json(&bytes, LIMITS) {
-        Ok(Value::Object(members)) => Ok(members),
+fn object<'a>(bytes: &'a [u8], part: &str) -> Result<Members<'a>, Refusal> {
+    match Json::read(bytes, LIMITS) {
+        Ok(Json::Object(members)) => Ok(members),
         Ok(_) => Err(malformed(&format!("a JSON object as {part}"))),
         Err(error) => Err(malformed(&format!("a {part} with {error}"))),
     }
 }
 
+fn decoded<'a>(
+    encoded: &str,
+    to: &'a mut [u8],
+    part: &str,
+) -> Result<(&'a [u8], &'a mut [u8]), Refusal> {
+    decode(encoded, to).ok_or_else(|| malformed(&format!("a {part} in base64url")))
+}
+
 /// RFC 7515 §2: base64url without padding; also without stray bits at the end, which would let one token be
-/// written in several ways.
-fn decode(encoded: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(encoded).ok()
+/// written in several ways. Answers what was decoded, and the rest of the room for it.
+fn decode<'a>(encoded: &str, to: &'a mut [u8]) -> Option<(&'a [u8], &'a mut [u8])> {
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, to).ok()?;
+    let (decoded, rest) = to.split_at_mut_checked(length)?;
+    Some((decoded, rest))
 }
 
 fn not_compact() -> Refusal {
@@ -195,8 +262,46 @@ mod tests {
             assert_eq!(reason(&text), Reason::TokenMalformed, "{text:.60}");
         }
         // "eyJ9" with a stray last bit is another spelling of the same bytes.
-        assert!(decode("QQ").is_some() && decode("QR").is_none());
-        assert!(decode("Q+").is_none() && decode("Q/").is_none() && decode("QQ==").is_none());
+        let decodes = |text| decode(text, &mut [0; 16]).is_some();
+        assert!(decodes("QQ") && !decodes("QR"));
+        assert!(!decodes("Q+") && !decodes("Q/") && !decodes("QQ=="));
+    }
+
+    #[test]
+    fn types_are_compared_without_case_and_what_may_be_left_out() {
+        for (name, known, is_it) in [
+            ("JWT", "jwt", true),
+            ("application/at+JWT", "at+jwt", true),
+            ("Application/JWT", "jwt", true),
+            ("application/application/jwt", "jwt", false),
+            ("application/", "", true),
+            ("application", "jwt", false),
+            ("applicatioñ/jwt", "jwt", false),
+            ("jwt ", "jwt", false),
+        ] {
+            assert_eq!(is_media_type(name, known), is_it, "{name}");
+            assert_eq!(media_type(name) == known, is_it, "{name}");
+        }
+    }
+
+    /// Parts of every length modulo four, beside each other in one buffer.
+    #[test]
+    fn the_room_for_what_is_decoded_is_enough() {
+        for (blanks, length) in (0..8).zip([1, 2, 3, 4, 5, 62, 63, 64]) {
+            let header = format!("{}{{\"alg\":\"ES256\"}}", " ".repeat(blanks));
+            let claims = format!("{{\"a\":\"{}\"}}", "b".repeat(length));
+            let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+            let signature = vec![7; length];
+            let text = format!(
+                "{}.{}.{}",
+                encode(header.as_bytes()),
+                encode(claims.as_bytes()),
+                encode(&signature)
+            );
+            let token = Token::parse(&text).unwrap();
+            assert_eq!(token.claims["a"].as_str().unwrap().len(), length);
+            assert_eq!(token.signature, signature);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod schema;
 
 use serde_json::Value;
 
-pub(crate) use json::{JsonLimits, Step, parse as parse_json};
+pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::access::{Header, single};
 use crate::form::Form;
@@ -22,7 +22,7 @@ use crate::screening::{
 use crate::stages::{InputSections, Inspect, Inspected};
 use crate::Principal;
 
-use json::{JsonError, Text};
+use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
 use schema::Schema;
 

@@ -109,12 +109,9 @@ impl Admission {
             .iter()
             .map(|limit| (limiter.key(limit, &seed, caller), limit.is_enforced(caller)))
             .collect();
-        self.take(limiter, limits, Phase::Head, has_body, &[], environment)?;
-        if has_body {
-            Ok(())
-        } else {
-            self.take(limiter, limits, Phase::Body, has_body, &[], environment)
-        }
+        // Without a body to come, everything is taken now.
+        self.taken.reserve_exact(limits.len());
+        self.take(limiter, limits, Phase::Head, has_body, &[], environment)
     }
 
     /// Whether what a request takes is known only with its body.
@@ -211,8 +208,8 @@ impl Admission {
 
     fn refusal(&self, limits: &[Limit], standing: Standing, now: Option<Timestamp>) -> Refusal {
         let refusal = fields::refusal(limits, self.plan.as_deref(), &standing);
-        let edits = self.fields_of(limits, Some(standing), now);
-        edits.into_iter().fold(refusal, |refusal, (name, value)| refusal.header(name, value))
+        let edits = self.fields_of(limits, Some(standing), now).into_iter().flatten();
+        edits.fold(refusal, |refusal, (name, value)| refusal.header(name, value))
     }
 
     fn undo(&mut self, limiter: &Limiter, limits: &[Limit], environment: &mut dyn Environment) {
@@ -233,10 +230,11 @@ impl Admission {
         &self.shadowed
     }
 
-    /// The RateLimit fields of a response to a request that was let through.
-    pub(crate) fn fields(&self, limits: &[Limit], now: Timestamp) -> Vec<HeaderEdit> {
-        let fields = self.fields_of(limits, self.standing, Some(now));
-        fields.into_iter().map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)).collect()
+    /// Adds the RateLimit fields of a response to a request that was let through.
+    pub(crate) fn fields(&self, limits: &[Limit], now: Timestamp, edits: &mut Vec<HeaderEdit>) {
+        let Some(fields) = self.fields_of(limits, self.standing, Some(now)) else { return };
+        edits.reserve_exact(fields.len());
+        edits.extend(fields.map(|(name, value)| HeaderEdit::Set(name.to_owned(), value)));
     }
 
     fn fields_of(
@@ -244,16 +242,12 @@ impl Admission {
         limits: &[Limit],
         standing: Option<Standing>,
         now: Option<Timestamp>,
-    ) -> Vec<(&'static str, String)> {
-        let Some(standing) = standing else { return Vec::new() };
+    ) -> Option<[(&'static str, String); 2]> {
+        let standing = standing?;
+        let state = fields::state(limits.get(standing.limit)?, &standing);
         let enforced = limits.iter().zip(&self.keys).filter(|(_, (_, is_enforced))| *is_enforced);
         let enforced = enforced.map(|(limit, _)| (limit, limit.meter(self.plan.as_deref())));
-        let policy = fields::policy(enforced, now);
-        let state = limits.get(standing.limit).map(|limit| fields::state(limit, &standing));
-        [("ratelimit-policy", Some(policy)), ("ratelimit", state)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        Some([("ratelimit-policy", fields::policy(enforced, now)), ("ratelimit", state)])
     }
 
     /// What is asked of the upstream: where its response says what the request has taken, it must not be compressed.
@@ -317,9 +311,14 @@ impl Admission {
         ending: Ending,
         environment: &mut dyn Environment,
     ) {
-        // As in every filter that sees to no limits.
-        if self.taken.is_empty() {
-            return;
+        // As in every filter that sees to no limits, and where requests have been counted and nothing else.
+        let is_settled = |share: &Share| {
+            let is_place = matches!(share.taken, Taken::Slot(..));
+            let cost = limits.get(share.limit).map(|limit| &limit.cost);
+            !is_place && cost.is_none_or(|cost| cost.response_value().is_none())
+        };
+        if self.taken.iter().all(is_settled) {
+            return self.taken.clear();
         }
         let Some(now) = Limiter::now(environment) else { return };
         for share in std::mem::take(&mut self.taken) {

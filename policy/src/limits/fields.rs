@@ -15,13 +15,19 @@ pub(super) struct Standing {
     pub(super) cost: u64,
 }
 
-/// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10 §3): all limits.
+/// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10 §3): all limits. Every response has it, so it is put together
+/// without the machinery of `format!`.
 pub(super) fn policy<'a>(
     limits: impl Iterator<Item = (&'a Limit, &'a Meter)>,
     now: Option<Timestamp>,
 ) -> String {
-    let items = limits.map(|(limit, meter)| {
-        let mut item = format!("\"{}\";q={}", limit.name(), meter.quota);
+    let mut text = String::with_capacity(USUAL_LENGTH);
+    for (limit, meter) in limits {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        push_name(&mut text, limit);
+        push_parameter(&mut text, ";q=", meter.quota);
         let window = match (&meter.count, meter.window) {
             (_, Some(seconds)) => Some(u64::from(seconds)),
             (Count::Quota(_, calendar), None) => {
@@ -31,28 +37,56 @@ pub(super) fn policy<'a>(
             _ => None,
         };
         if let Some(seconds) = window {
-            item.push_str(&format!(";w={seconds}"));
+            push_parameter(&mut text, ";w=", seconds);
         }
         let unit = match meter.count {
             Count::Concurrency(_) => Some("concurrent-requests"),
             _ => limit.cost.unit(),
         };
         if let Some(unit) = unit {
-            item.push_str(&format!(";qu=\"{unit}\""));
+            text.push_str(";qu=\"");
+            text.push_str(unit);
+            text.push('"');
         }
-        item
-    });
-    items.collect::<Vec<_>>().join(", ")
+    }
+    text
 }
 
 /// `RateLimit` (§4): one of them.
 pub(super) fn state(limit: &Limit, standing: &Standing) -> String {
     let Decision { remaining, wait, .. } = standing.decision;
-    let name = limit.name();
-    match wait.map(seconds_up) {
-        Some(reset) => format!("\"{name}\";r={remaining};t={reset}"),
-        None => format!("\"{name}\";r={remaining}"),
+    let mut text = String::with_capacity(USUAL_LENGTH);
+    push_name(&mut text, limit);
+    push_parameter(&mut text, ";r=", remaining);
+    if let Some(reset) = wait.map(seconds_up) {
+        push_parameter(&mut text, ";t=", reset);
     }
+    text
+}
+
+/// How long a field is, mostly: room for one limit.
+const USUAL_LENGTH: usize = 64;
+
+/// A limit's name has nothing in it that would have to be escaped.
+fn push_name(text: &mut String, limit: &Limit) {
+    text.push('"');
+    text.push_str(limit.name());
+    text.push('"');
+}
+
+fn push_parameter(text: &mut String, name: &str, value: u64) {
+    text.push_str(name);
+    let mut digits = [0; 20];
+    let (mut rest, mut begin) = (value, digits.len());
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | (rest % 10) as u8;
+        (rest, begin) = (rest / 10, begin.saturating_sub(1));
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(begin..).and_then(|digits| std::str::from_utf8(digits).ok());
+    text.push_str(digits.unwrap_or_default());
 }
 
 /// The refusal of a request that one limit has too little for.
@@ -156,5 +190,19 @@ pub(super) fn note(
             trace.failed(field, format!("{rule}: {left}"), change);
         }
         None => trace.failed(field, format!("{rule}: the store does not answer"), "try again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 7, 10, 99, 100, 12_345_678_901_234_567, u64::MAX - 1, u64::MAX] {
+            let mut text = String::new();
+            push_parameter(&mut text, ";q=", number);
+            assert_eq!(text, format!(";q={number}"));
+        }
     }
 }

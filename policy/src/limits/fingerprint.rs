@@ -1,6 +1,6 @@
 //! What stands for a key in the table.
 
-use std::hash::Hasher as _;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::table::State;
 use super::{Caller, NANOSECONDS, bucket, concurrency, penalty, quota};
-use crate::access::single;
+use crate::access::{Header, single};
 use crate::document::{KeyPart, Subnet};
 use crate::environment::Timestamp;
 use crate::identity::ClaimPath;
@@ -27,8 +27,14 @@ pub(super) enum Kind {
 
 /// 120 bits of a digest of the key, after a byte for what the entry is. The digest is SipHash-2-4 under a secret of this machine: a
 /// pseudo-random function, so that keys of which one falls upon another cannot be made up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint([u8; 16]);
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
 
 /// In the first byte, beside the kind.
 const PROVEN: u8 = 0x80;
@@ -158,11 +164,12 @@ impl Key {
     }
 
     /// Whether a caller's address is part of the key, or stands in for what the caller lacks.
-    pub(super) fn goes_by_address(&self, principal: &Principal) -> bool {
+    pub(super) fn goes_by_address(&self, principal: &Principal, headers: &[Header<'_>]) -> bool {
         let is_anonymous = principal.via == CredentialKind::Anonymous;
         self.parts.iter().any(|part| match part {
             Part::Address(_) => true,
             Part::Route => false,
+            Part::Header(name) => is_anonymous && single(headers, name).is_none(),
             _ => is_anonymous,
         })
     }

@@ -4,12 +4,11 @@
 //! tenth of a second and as [`Bucket`] lets it, and hands them out without touching shared state. It also remembers for how
 //! long an entry was empty. What it has not used it gives back within two seconds.
 
-use std::collections::HashMap;
-
 use super::bucket::{Bucket, LEASE};
 use super::table::Place;
 use super::{Decision, Fingerprint, NANOSECONDS};
 use crate::environment::Timestamp;
+use crate::spread::SpreadMap;
 
 /// The most keys of which one worker remembers something.
 const MAXIMUM_KEYS: usize = 1024;
@@ -71,7 +70,7 @@ pub(super) enum Answer {
 /// What one worker remembers.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    known: HashMap<Fingerprint, Known>,
+    known: SpreadMap<Fingerprint, Known>,
     latest: Timestamp,
     swept: Timestamp,
 }

@@ -15,6 +15,7 @@ use super::service::SharedFingerprint;
 use super::table::Region;
 use super::{Caller, MAXIMUM_SECONDS};
 use crate::Principal;
+use crate::access::Header;
 use crate::document::{Allowance, Cost, LimitRule, Period};
 use crate::policy::CompileError;
 
@@ -57,8 +58,8 @@ const MAXIMUM_PLANS: usize = 100;
 
 impl Limit {
     /// Whether it has to be known where a caller's requests come from.
-    pub(crate) fn goes_by_address(&self, principal: &Principal) -> bool {
-        self.key.goes_by_address(principal)
+    pub(crate) fn goes_by_address(&self, principal: &Principal, headers: &[Header<'_>]) -> bool {
+        self.key.goes_by_address(principal, headers)
     }
 
     /// Compiles a list.

@@ -1,6 +1,5 @@
 //! What all limits of a policy share: the table, and what this worker knows of it.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::bucket::Bucket;
@@ -16,6 +15,7 @@ use super::{Caller, Decision, NANOSECONDS};
 use crate::document::{LimitsTable, PenaltySection};
 use crate::environment::{Environment, Timestamp};
 use crate::policy::CompileError;
+use crate::spread::SpreadMap;
 
 /// The limits of a policy, as one worker has them.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Worker {
     seed: Option<Seed>,
     leases: Leases,
     /// The sources that were not shut out when they were looked up, and until when that is believed.
-    at_large: HashMap<Fingerprint, Timestamp>,
+    at_large: SpreadMap<Fingerprint, Timestamp>,
 }
 
 /// Where the machine's secret is.

@@ -210,6 +210,28 @@ fn plans_have_what_they_have() {
     assert_eq!(count(Some("a plan that nobody knows")), 0, "the same as none");
 }
 
+/// To find out the address costs: it is asked for where it counts, and for who lacks what else counts.
+#[test]
+fn the_address_is_asked_for_where_it_is_needed() {
+    let alice = principal("alice", "acme");
+    let anonymous = Principal::anonymous();
+    let field: &[Header<'_>] = &[("x-a", b"1")];
+    for (key, by_alice, by_anybody, by_anybody_with_field) in [
+        (json!("principal"), false, true, true),
+        (json!("address"), true, true, true),
+        (json!("route"), false, false, false),
+        (json!({"header": "x-a"}), false, true, false),
+        (json!([{"header": "x-a"}, "tenant"]), false, true, true),
+        (json!([{"header": "x-a"}, {"header": "x-b"}]), false, true, true),
+    ] {
+        let gate = Gate::new(json!([{"name": "a", "key": key, "requests": 1, "per_seconds": 1}]));
+        let asks = |principal, headers| gate.limits[0].goes_by_address(principal, headers);
+        assert_eq!(asks(&alice, &[]), by_alice, "{key}");
+        assert_eq!(asks(&anonymous, &[]), by_anybody, "{key}");
+        assert_eq!(asks(&anonymous, field), by_anybody_with_field, "{key}");
+    }
+}
+
 #[test]
 fn all_limits_hold_and_the_tightest_is_told() {
     let gate = Gate::new(json!([
@@ -221,8 +243,9 @@ fn all_limits_hold_and_the_tightest_is_told() {
     let alice = principal("alice", "acme");
     let now = environment.now();
     let admission = gate.admit(by(&alice), &mut environment).unwrap();
-    let fields: Vec<String> =
-        admission.fields(&gate.limits, now).iter().map(|edit| format!("{edit:?}")).collect();
+    let mut edits = Vec::new();
+    admission.fields(&gate.limits, now, &mut edits);
+    let fields: Vec<String> = edits.iter().map(|edit| format!("{edit:?}")).collect();
     let policy = r#""wide";q=10;w=60, "narrow";q=2;w=60, "daily";q=500;w=86400"#;
     assert_eq!(fields[0], format!("Set(\"ratelimit-policy\", {policy:?})"));
     assert_eq!(fields[1], format!("Set(\"ratelimit\", {:?})", r#""narrow";r=1;t=0"#));
@@ -248,7 +271,9 @@ fn what_is_not_enforced_counts_and_is_noted() {
     let first = gate.admit(by(&alice), &mut environment).unwrap();
     assert!(first.shadowed().is_empty());
     let now = environment.now();
-    assert!(!format!("{:?}", first.fields(&gate.limits, now)).contains("shadow"));
+    let mut edits = Vec::new();
+    first.fields(&gate.limits, now, &mut edits);
+    assert!(!format!("{edits:?}").contains("shadow"));
     let second = gate.admit(by(&alice), &mut environment).unwrap();
     assert_eq!(second.shadowed(), ["shadow"]);
     assert!(gate.admits(by(&alice), &mut environment));

@@ -134,11 +134,40 @@ impl EllipticSignature {
     /// As an ECDSA-Sig-Value (RFC 3279 §2.2.3) in DER, which is what hosts take.
     pub(in crate::identity) fn to_der(&self) -> Vec<u8> {
         match self {
-            Self::P256(signature) => signature.to_der().as_bytes().to_vec(),
-            Self::P384(signature) => signature.to_der().as_bytes().to_vec(),
-            Self::P521(signature) => signature.to_der().as_bytes().to_vec(),
+            Self::P256(signature) => der(&signature.to_bytes()),
+            Self::P384(signature) => der(&signature.to_bytes()),
+            Self::P521(signature) => der(&signature.to_bytes()),
         }
     }
+}
+
+/// Two INTEGERs in a SEQUENCE (X.690 §8.3, §8.9), of two positive numbers of the same length. By hand: a library of all of
+/// DER is much code for what comes to 72 bytes.
+fn der(numbers: &[u8]) -> Vec<u8> {
+    const INTEGER: u8 = 2;
+    const SEQUENCE: u8 = 0x30;
+    const LONG: u8 = 0x81;
+    let (first, second) = numbers.split_at(numbers.len() / 2);
+    let integers = [first, second].map(|number| {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        let digits = number.get(zeros..).unwrap_or_default();
+        // Else it would be negative.
+        let sign: &[u8] = if digits.first().is_none_or(|byte| *byte >= 0x80) { &[0] } else { &[] };
+        (sign, digits)
+    });
+    // At most 66 bytes of digits: each length is one byte.
+    let length = |(sign, digits): &(&[u8], &[u8])| sign.len().saturating_add(digits.len()) as u8;
+    let total = integers.iter().fold(0_u8, |sum, integer| sum.saturating_add(2 + length(integer)));
+    let mut der = Vec::with_capacity(usize::from(total).saturating_add(3));
+    der.push(SEQUENCE);
+    der.extend((total >= 0x80).then_some(LONG));
+    der.push(total);
+    for (sign, digits) in &integers {
+        der.extend_from_slice(&[INTEGER, length(&(sign, digits))]);
+        der.extend_from_slice(sign);
+        der.extend_from_slice(digits);
+    }
+    der
 }
 
 /// An Ed25519 key.
@@ -177,6 +206,30 @@ fn is_canonical([first, middle @ .., last]: &[u8; 32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signatures_are_as_the_library_writes_them() {
+        let of = |bytes: &[u8]| [bytes, bytes].concat();
+        let mut small = [0; 32];
+        small[31] = 1;
+        let mut high = [0; 32];
+        high[5] = 0x80;
+        let mut low = [0xff; 32];
+        low[0] = 0x7f;
+        for number in [small, high, low, [0x80; 32], [1; 32]] {
+            for numbers in [of(&number), [number, small].concat(), [small, number].concat()] {
+                let signature = p256::ecdsa::Signature::from_slice(&numbers).unwrap();
+                let by_hand = EllipticSignature::P256(signature).to_der();
+                assert_eq!(by_hand, signature.to_der().as_bytes(), "{numbers:?}");
+            }
+        }
+        let long = p384::ecdsa::Signature::from_slice(&of(&[0x80; 48])).unwrap();
+        assert_eq!(EllipticSignature::P384(long).to_der(), long.to_der().as_bytes());
+        let mut number = [0xff; 66];
+        (number[0], number[1]) = (1, 0);
+        let longest = p521::ecdsa::Signature::from_slice(&of(&number)).unwrap();
+        assert_eq!(EllipticSignature::P521(longest).to_der(), longest.to_der().as_bytes());
+    }
 
     #[test]
     fn weak_edwards_points_are_no_keys() {

@@ -1,5 +1,7 @@
 //! One key, and what it may be used for.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use super::symmetric::SymmetricKey;
 /// A key that verifies signatures.
 #[derive(Clone)]
 pub struct Key {
-    pub(in crate::identity) id: Option<String>,
+    pub(in crate::identity) id: Option<Arc<str>>,
     pub(in crate::identity) material: Material,
     /// What signatures by it may be made with: one algorithm but for RSA keys that name none.
     pub(in crate::identity) algorithms: Vec<Algorithm>,

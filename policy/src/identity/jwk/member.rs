@@ -1,5 +1,7 @@
 //! One JSON Web Key, read (RFC 7517 §4).
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -70,7 +72,7 @@ impl Jwk<'_> {
         if !self.is_for_signatures()? {
             return Err(Unusable::Encryption);
         }
-        let id = self.text("kid")?.map(str::to_owned);
+        let id = self.text("kid")?.map(Arc::from);
         let declared = match self.text("alg")? {
             None => None,
             Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
