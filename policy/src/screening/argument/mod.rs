@@ -22,6 +22,9 @@ mod sql;
 mod template;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Detection, Kind};
 use decode::View;
 use findings::Findings;
@@ -208,5 +211,5 @@ fn may_hold_anything(bytes: &[u8]) -> bool {
     !bytes.iter().all(is_harmless)
         || bytes.contains(&b' ')
         || bytes.windows(2).any(|pair| pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
-        || [&b"li4vli4v"[..], b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"].into_iter().any(begins)
+        || [&b"li4vli4v"[..], b"ro0ab", b"kztaau", b"cs7qaf", b"aced0005"].into_iter().any(begins)
 }

@@ -38,13 +38,11 @@ impl Sql<'_, '_> {
         let is_hex = argument.is(NUMBER) && self.tokens.word(argument).starts_with(b"0x");
         let is_info = matches!(word, b"version" | b"database" | b"user") && argument.is(b')');
         let is_inside = left.is(b'(') && self.tokens.before(index, 2).is(WORD) && !left.spaced;
-        let is_listed = is_info && is_inside
-            || is_info
-                && (left.is(b',')
-                    || ends.is(b',')
-                    || left.is(b'=')
-                    || left.has(SELECT)
-                    || left.is(b'@'));
+        let is_listed = is_info
+            && (is_inside
+                || matches!(left.shape, b',' | b'=' | b'@')
+                || ends.is(b',')
+                || left.has(SELECT));
         let is_compared = is_info
             && self.comparison(self.call_end(index + 1)).is_some()
             && self.tokens.is_first

@@ -54,8 +54,9 @@ impl Sql<'_, '_> {
                 }
             }
             b"drop" | b"create" | b"alter" | b"truncate" => {
-                has_object && (is_stacked || !self.tokens.at(index + 3).is(WORD) || word == b"drop")
-                    || has_object && self.tokens.at(index + 3).has(CLAUSE | STATEMENT)
+                let after = self.tokens.at(index + 3);
+                let is_over = !after.is(WORD) || after.has(CLAUSE | STATEMENT);
+                has_object && (is_stacked || is_over || word == b"drop")
                     || self.tokens.is_word(index + 3, "identified")
                     || self.tokens.is_word(index + 3, "add")
             }
