@@ -4,7 +4,7 @@ use super::super::Kind;
 use super::findings::Findings;
 use super::host::{Place, place};
 use super::lexicon::{FILE_SCHEME, FORGED_SCHEME, LOCAL_HOST, WEB_SCHEME};
-use super::tokens::{Token, Tokens, WORD};
+use super::tokens::{NUMBER, Token, Tokens, WORD};
 
 /// The longest name of a host.
 const MAX_HOST: usize = 255;
@@ -29,6 +29,9 @@ pub(super) fn look_colon(tokens: &Tokens<'_>, index: usize, token: Token, findin
         )
     {
         findings.add(Kind::Ssrf, "scheme", if name == b"php" { 0.1 } else { 0.7 }, scheme, next);
+    }
+    if name == b"jar" && next.has(WEB_SCHEME) && is_glued {
+        findings.add(Kind::Ssrf, "scheme", 0.7, scheme, next);
     }
     if scheme.has(FILE_SCHEME) && (slashes >= 2 || slashes == 1 && name == b"file") {
         findings.add(Kind::FileInclusion, "scheme", 0.7, scheme, next);
@@ -55,6 +58,11 @@ pub(super) fn look_start(tokens: &Tokens<'_>, findings: &mut Findings) {
         look_host(tokens, 2, tokens.at(0), findings);
         return;
     }
+    // `\\host\share`: Windows logs in there.
+    if tokens.are(0, b"\\\\") && tokens.at(2).is_glued(WORD) | tokens.at(2).is_glued(NUMBER) {
+        findings.add(Kind::Ssrf, "network_share", 0.5, tokens.at(0), tokens.at(2));
+        return;
+    }
     let first = tokens.at(0);
     let end = (0..12)
         .find(|offset| tokens.at(*offset).is(b'/') || tokens.at(*offset).spaced && *offset > 0);
@@ -77,36 +85,21 @@ fn is_local_suffix(tokens: &Tokens<'_>, end: usize) -> bool {
 fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Findings) {
     let start = usize::try_from(tokens.at(index).start).unwrap_or(usize::MAX);
     let rest = tokens.bytes.get(start..).unwrap_or_default();
-    let is_host = |byte: &u8| {
-        !matches!(
-            byte,
-            b'/' | b'\\'
-                | b'?'
-                | b'#'
-                | b' '
-                | b'"'
-                | b'\''
-                | b'<'
-                | b'>'
-                | b'`'
-                | b','
-                | b')'
-                | b'&'
-                | b'}'
-        )
+    let ends = |(at, byte): &(usize, &u8)| match byte {
+        // `http://one#@two`: parsers differ about which of them is the host.
+        b'#' | b'?' | b'\\' => rest.get(at + 1) != Some(&b'@'),
+        b'/' | b' ' | b'"' | b'\'' | b'<' | b'>' | b'`' | b',' | b')' | b'&' | b'}' => true,
+        _ => false,
     };
-    let authority_length = rest.iter().take(MAX_HOST).take_while(|byte| is_host(byte)).count();
-    let authority = rest.get(..authority_length).unwrap_or_default();
+    let length = rest.iter().take(MAX_HOST).enumerate().take_while(|place| !ends(place)).count();
+    let authority = rest.get(..length).unwrap_or_default();
     // Parsers differ about two at signs: whatever stands on either side may be the host.
     let mut parts = authority.split(|byte| *byte == b'@');
-    let host = parts.next_back().unwrap_or_default();
-    let first_part = if authority.len() > host.len() {
-        authority.split(|byte| *byte == b'@').next()
-    } else {
-        None
+    let host = |part: &[u8]| {
+        place(part.split(|byte| matches!(byte, b'#' | b'?' | b'\\')).next().unwrap_or(part))
     };
-    let found =
-        [Some(host), first_part].into_iter().flatten().map(place).max().unwrap_or(Place::Elsewhere);
+    let first_part = parts.next().map(host);
+    let found = first_part.max(parts.next_back().map(host)).unwrap_or(Place::Elsewhere);
     let last = tokens.at(index);
     match found {
         Place::Metadata => findings.add(Kind::Ssrf, "metadata", 0.9, first, last),

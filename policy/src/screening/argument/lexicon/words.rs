@@ -55,7 +55,7 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
         xp_ntsec_enumdomains xp_terminate_process sp_password sp_configure sp_addextendedproc sp_oacreate sp_makewebtask \
         sp_addlogin sp_addsrvrolemember sp_helpdb sp_who sp_executesql sp_sqlexec sp_prepare sp_help sp_helptext \
         version_compile_os table_schema table_name column_name schemata sys_user_account database_principals nocase \
-        utl_inaddr utl_http dbms_pipe rdb autocommit",
+        utl_inaddr utl_http dbms_pipe dbms_lock dbms_ldap dbms_xmlgen rdb autocommit",
     ),
     (
         CONSTANT,
@@ -127,7 +127,7 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
     ),
     (
         SECRET_FILE,
-        "passwd shadow issue hosts group sudoers crontab fstab motd resolv hostname environ cmdline \
+        "passwd inf git svn hg env ssh aws kube docker shadow issue hosts group sudoers crontab fstab motd resolv hostname environ cmdline \
         authorized_keys id_rsa id_dsa id_ed25519 known_hosts htaccess htpasswd bash_history bashrc boot win system \
         php my httpd apache2 nginx web wp config global machine sam security ntuser unattend sysprep access_log \
         error_log access error secrets credentials proftpd vsftpd sshd_config ssh_config gshadow services \

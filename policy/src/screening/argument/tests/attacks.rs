@@ -134,6 +134,11 @@ fn forged_requests_and_remote_files() {
             "gopher://x.example:6379/_FLUSHALL",
             "dict://x.example:11211/stat",
             "//localhost/x",
+            "http://localhost#@x.example/",
+            "http://x.example#@10.1.2.3/",
+            "http://①②⑦.⓪.⓪.①/",
+            "\\\\10.0.0.9\\c$",
+            "jar:http://x.example!/",
             "http://app.127.0.0.1.nip.io/",
         ],
     );

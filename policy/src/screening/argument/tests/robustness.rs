@@ -154,12 +154,19 @@ fn attacks_are_found_across_windows() {
     }
 }
 
-/// Twice as much text takes about twice as long, whatever the text is made of.
-#[test]
-fn time_is_linear() {
-    let screen = ArgumentScreen::new();
-    let mut worst = Vec::new();
-    let more = [
+/// The least of several runs: the machine has other things to do.
+fn least(screen: &ArgumentScreen, text: &str) -> Duration {
+    let run = |_| {
+        let start = Instant::now();
+        std::hint::black_box(screen.screen(std::hint::black_box(text)));
+        start.elapsed()
+    };
+    (0..5).map(run).min().expect("five runs")
+}
+
+/// What is long and hostile: one piece, over and over.
+fn repetitions() -> impl Iterator<Item = (&'static str, impl Fn(usize) -> String)> {
+    const MORE: &[&str] = &[
         "' or a(",
         "a=http://b ",
         "<a onzz=1 ",
@@ -172,25 +179,55 @@ fn time_is_linear() {
         "1+",
         "*)(|",
         "%25252525",
+        "/*a ",
+        "union#",
+        "data:",
+        "onpoint=",
+        "script:",
+        "char(1)",
+        "; sudo ",
+        "Ł",
+        "при",
+        "http://a@",
+        "`a ",
     ];
-    for piece in PIECES.iter().chain(&more) {
-        let text = |length: usize| piece.repeat(length / piece.len());
-        let (short, long) = (text(20_000), text(40_000));
-        // The least of several runs: the machine has other things to do.
-        let least = |text: &str| {
-            let run = |_| {
-                let start = Instant::now();
-                std::hint::black_box(screen.screen(std::hint::black_box(text)));
-                start.elapsed()
-            };
-            (0..5).map(run).min().expect("five runs")
-        };
+    PIECES
+        .iter()
+        .chain(MORE)
+        .map(|piece| (*piece, |length: usize| piece.repeat(length / piece.len())))
+}
+
+/// Twice as much text takes about twice as long, whatever the text is made of.
+#[test]
+fn time_is_linear() {
+    let screen = ArgumentScreen::new();
+    let mut worst = Vec::new();
+    // Within one window: with more of them anything would look linear.
+    for (piece, text) in repetitions() {
+        let (short, long) = (text(15_000), text(30_000));
         // A machine that is busy all the while gets another chance.
-        let is_linear =
-            (0..4).any(|_| least(&long) < least(&short).mul_f32(2.5) + Duration::from_micros(100));
+        let is_linear = (0..5).any(|_| {
+            least(&screen, &long) < least(&screen, &short).mul_f32(2.5) + Duration::from_micros(50)
+        });
         if !is_linear {
             worst.push(piece);
         }
     }
     assert!(worst.is_empty(), "more than linear: {worst:?}");
+}
+
+/// No text is much slower than the others.
+#[test]
+fn hostile_texts_take_about_the_same_time() {
+    let screen = ArgumentScreen::new();
+    let mut times: Vec<_> = repetitions()
+        .map(|(piece, text)| (least(&screen, &text(4000)), piece, text(4000)))
+        .collect();
+    times.sort();
+    let median = times[times.len() / 2].0;
+    times.retain(|(time, _, text)| {
+        *time > 5 * median && (0..5).all(|_| least(&screen, text) > 5 * median)
+    });
+    let slow: Vec<_> = times.iter().map(|(time, piece, _)| (piece, time)).collect();
+    assert!(slow.is_empty(), "median {median:?}, but {slow:?}");
 }
