@@ -9,43 +9,73 @@ use super::tokens::{NUMBER, Token, Tokens, WORD};
 /// The longest name of a host.
 const MAX_HOST: usize = 255;
 
-/// Looks at the colon at `index` as the end of a scheme.
-pub(super) fn look_colon(tokens: &Tokens<'_>, index: usize, token: Token, findings: &mut Findings) {
-    let scheme = tokens.before(index, 1);
-    if !scheme.is(WORD) || token.spaced {
-        return;
-    }
-    let slashes = (1..=3)
-        .take_while(|offset| matches!(tokens.at(index + offset).shape, b'/' | b'\\'))
-        .count();
-    let next = tokens.at(index + 1);
-    let is_glued = !next.spaced && !next.is_end();
-    let name = tokens.word(scheme);
-    if scheme.has(FORGED_SCHEME)
-        && slashes >= 2
-        && !matches!(
-            name,
-            b"mailto" | b"imap" | b"smb" | b"sftp" | b"ssh2" | b"redis" | b"mysql" | b"postgres"
-        )
-    {
-        findings.add(Kind::Ssrf, "scheme", if name == b"php" { 0.1 } else { 0.7 }, scheme, next);
-    }
-    if name == b"jar" && next.has(WEB_SCHEME) && is_glued {
-        findings.add(Kind::Ssrf, "scheme", 0.7, scheme, next);
-    }
-    if scheme.has(FILE_SCHEME) && (slashes >= 2 || slashes == 1 && name == b"file") {
-        findings.add(Kind::FileInclusion, "scheme", 0.7, scheme, next);
-    } else if scheme.has(FILE_SCHEME)
-        && is_glued
-        && matches!(name, b"expect" | b"php" | b"phar")
-        && next.is(WORD)
-    {
-        findings.add(Kind::FileInclusion, "scheme", 0.4, scheme, next);
-    }
-    if scheme.has(WEB_SCHEME) && is_glued || scheme.has(FORGED_SCHEME | FILE_SCHEME) && slashes >= 2
-    {
-        look_host(tokens, index + 1 + slashes, scheme, findings);
-        remote(tokens, index, slashes, scheme, findings);
+/// Looks at the tokens as addresses.
+#[derive(Debug, Default)]
+pub(super) struct Address {
+    /// Where the last name of a host ended. Whoever repeats `http:` must not have all the rest read each time.
+    read_to: u32,
+}
+
+impl Address {
+    /// Looks at the colon at `index` as the end of a scheme.
+    pub(super) fn look_colon(
+        &mut self,
+        tokens: &Tokens<'_>,
+        index: usize,
+        token: Token,
+        findings: &mut Findings,
+    ) {
+        let scheme = tokens.before(index, 1);
+        if !scheme.is(WORD) || token.spaced {
+            return;
+        }
+        let slashes = (1..=3)
+            .take_while(|offset| matches!(tokens.at(index + offset).shape, b'/' | b'\\'))
+            .count();
+        let next = tokens.at(index + 1);
+        let is_glued = !next.spaced && !next.is_end();
+        let name = tokens.word(scheme);
+        if scheme.has(FORGED_SCHEME)
+            && slashes >= 2
+            && !matches!(
+                name,
+                b"mailto"
+                    | b"imap"
+                    | b"smb"
+                    | b"sftp"
+                    | b"ssh2"
+                    | b"redis"
+                    | b"mysql"
+                    | b"postgres"
+            )
+        {
+            findings.add(
+                Kind::Ssrf,
+                "scheme",
+                if name == b"php" { 0.1 } else { 0.7 },
+                scheme,
+                next,
+            );
+        }
+        if name == b"jar" && next.has(WEB_SCHEME) && is_glued {
+            findings.add(Kind::Ssrf, "scheme", 0.7, scheme, next);
+        }
+        if scheme.has(FILE_SCHEME) && (slashes >= 2 || slashes == 1 && name == b"file") {
+            findings.add(Kind::FileInclusion, "scheme", 0.7, scheme, next);
+        } else if scheme.has(FILE_SCHEME)
+            && is_glued
+            && matches!(name, b"expect" | b"php" | b"phar")
+            && next.is(WORD)
+        {
+            findings.add(Kind::FileInclusion, "scheme", 0.4, scheme, next);
+        }
+        let is_address =
+            scheme.has(WEB_SCHEME) && is_glued && (slashes > 0 || self.read_to <= scheme.start)
+                || scheme.has(FORGED_SCHEME | FILE_SCHEME) && slashes >= 2;
+        if is_address {
+            self.read_to = look_host(tokens, index + 1 + slashes, scheme, findings);
+            remote(tokens, index, slashes, scheme, findings);
+        }
     }
 }
 
@@ -82,7 +112,8 @@ fn is_local_suffix(tokens: &Tokens<'_>, end: usize) -> bool {
     )
 }
 
-fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Findings) {
+/// Looks at the host that begins at `index`, and says where it ends.
+fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Findings) -> u32 {
     let start = usize::try_from(tokens.at(index).start).unwrap_or(usize::MAX);
     let rest = tokens.bytes.get(start..).unwrap_or_default();
     let ends = |(at, byte): &(usize, &u8)| match byte {
@@ -114,6 +145,7 @@ fn look_host(tokens: &Tokens<'_>, index: usize, first: Token, findings: &mut Fin
         ),
         Place::Elsewhere => {}
     }
+    u32::try_from(start.saturating_add(length)).unwrap_or(u32::MAX)
 }
 
 /// An address instead of a name is suspicious if a script is fetched from it.

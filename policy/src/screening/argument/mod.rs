@@ -111,6 +111,7 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
     let mut script = script::Script::default();
     let mut path = path::Path::default();
     let mut template = template::Template::default();
+    let mut address = address::Address::default();
     address::look_start(tokens, findings);
     command::look_start(tokens, findings);
     for (index, token) in tokens.iter() {
@@ -145,7 +146,7 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
             markup::look(tokens, index, token, findings);
         }
         if rules & ADDRESS != 0 {
-            address::look_colon(tokens, index, token, findings);
+            address.look_colon(tokens, index, token, findings);
         }
     }
 }

@@ -139,6 +139,8 @@ fn forged_requests_and_remote_files() {
             "http://①②⑦.⓪.⓪.①/",
             "\\\\10.0.0.9\\c$",
             "jar:http://x.example!/",
+            "http://a::::::::::::::::@10.9.9.9/",
+            "http:a=http://169.254.169.254/",
             "http://app.127.0.0.1.nip.io/",
         ],
     );

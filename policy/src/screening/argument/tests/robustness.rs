@@ -185,6 +185,8 @@ fn repetitions() -> impl Iterator<Item = (&'static str, impl Fn(usize) -> String
         "onpoint=",
         "script:",
         "char(1)",
+        "http:",
+        "http:1",
         "; sudo ",
         "Ł",
         "при",
