@@ -21,8 +21,7 @@ const STOPPED: [(&str, Option<Kind>, f64); 14] = [
     ("attacks/xpathi", Some(Kind::XpathInjection), 60.0),
     ("libinjection/sqli_positive", Some(Kind::SqlInjection), 99.9),
     ("libinjection/xss_positive", Some(Kind::Xss), 99.9),
-    // Nearly all of it is the names of scripts and parameters, with a placeholder for what would be included.
-    ("attacks/rfi", Some(Kind::RemoteFileInclusion), 0.0),
+    ("attacks/rfi", Some(Kind::RemoteFileInclusion), 95.0),
 ];
 const LET_THROUGH: [(&str, f64); 14] = [
     ("libinjection/sqli_negative", 5.0),
@@ -148,7 +147,8 @@ fn tally(screen: &ArgumentScreen, file: &Path, own: Option<Kind>) -> Tally {
 /// The text of a row; bytes that are not UTF-8 as a gate would have them.
 fn text(row: &Value) -> String {
     if let Some(text) = row["text"].as_str() {
-        return text.to_owned();
+        // The lists of remote files leave open what is to be included.
+        return text.replace("XXpathXX", "http://files.example/shell.txt");
     }
     let bytes = row["text_latin1"]
         .as_str()

@@ -4,7 +4,7 @@ use super::super::Kind;
 use super::findings::Findings;
 use super::host::{Place, place};
 use super::lexicon::{FILE_SCHEME, FORGED_SCHEME, LOCAL_HOST, WEB_SCHEME};
-use super::tokens::{NUMBER, Token, Tokens, WORD};
+use super::tokens::{END, NUMBER, Token, Tokens, WORD};
 
 /// The longest name of a host.
 const MAX_HOST: usize = 255;
@@ -177,19 +177,27 @@ fn remote(
         && tokens.len() - colon < 40
         && (colon + 1..tokens.len()).all(|index| !tokens.at(index).spaced);
     let opener = tokens.before(colon, 2);
-    let is_value = opener.is(b'=') && tokens.before(colon, 3).is(WORD);
-    let extension = (3..40).find(|offset| {
-        let token = tokens.at(colon + offset);
-        matches!(tokens.word(token), b"txt" | b"php" | b"gif" | b"jpg" | b"inc" | b"dat" | b"asp")
-            && tokens.before(colon + offset, 1).is_glued(b'.')
+    let is_value = opener.is(b'=') && matches!(tokens.before(colon, 3).shape, WORD | b']');
+    let is_extension = |at: usize, names: &[&[u8]]| {
+        names.contains(&tokens.word(tokens.at(at))) && tokens.before(at, 1).is_glued(b'.')
+    };
+    // What is included is code, whatever it is called, and what follows is cut off.
+    let is_script = (3..40).map(|offset| colon + offset).any(|at| {
+        let end = tokens.at(at + 1);
+        is_extension(at, &[b"php", b"inc", b"asp", b"dat"])
+            && matches!(end.shape, b'?' | b'%' | END)
+            || is_extension(at, &[b"txt", b"gif", b"jpg"]) && matches!(end.shape, b'?' | b'%')
     });
-    let is_script = extension
-        .is_some_and(|offset| matches!(tokens.at(colon + offset + 1).shape, b'?' | b'%' | 0));
-    let score = match (is_cut, is_value, is_script) {
-        (true, ..) => 0.6,
-        (_, true, true) => 0.6,
-        (_, true, false) if tokens.at(0).is(b'/') => 0.5,
-        _ => return,
+    let is_for_script = (2..40).filter_map(|back| colon.checked_sub(back)).any(|at| {
+        is_extension(
+            at,
+            &[b"php", b"php3", b"php5", b"phtml", b"asp", b"aspx", b"jsp", b"cgi", b"pl"],
+        )
+    });
+    let score = match () {
+        () if is_cut => 0.6,
+        () if is_value && (is_script || is_for_script) => 0.6,
+        () => return,
     };
     findings.add(Kind::RemoteFileInclusion, "remote", score, scheme, tokens.at(colon + 3));
 }
