@@ -22,18 +22,17 @@ impl View {
         if text.is_ascii() {
             return view;
         }
-        view.round(&mut |rest, _| unfold(rest)).unwrap_or(view)
+        view.round(&|rest, _| unfold(rest)).unwrap_or(view)
     }
 
     /// The text with everything decoded that can be, if anything can.
     pub(super) fn decoded(&self) -> Option<Self> {
         // Encoded as a form: there are no blanks but plus signs.
         let plus_is_blank = self.bytes.contains(&b'+') && !self.bytes.contains(&b' ');
-        let mut decode = |rest: &[u8], before: u8| decode_at(rest, before, plus_is_blank);
-        let mut view = self.round(&mut decode)?;
+        let mut view = self.round(&|rest, before| decode_at(rest, before, plus_is_blank))?;
         for _ in 1..MAX_ROUNDS {
-            let mut decode = |rest: &[u8], before: u8| decode_at(rest, before, false);
-            let Some(next) = view.round(&mut decode) else { break };
+            let decode = |rest: &[u8], before| decode_at(rest, before, false);
+            let Some(next) = view.round(&decode) else { break };
             view = next;
         }
         Some(view)
@@ -48,7 +47,7 @@ impl View {
     }
 
     /// One pass: `decode` is shown the rest and the byte before it, and says how many bytes stand for what.
-    fn round(&self, decode: &mut dyn FnMut(&[u8], u8) -> Option<(usize, Output)>) -> Option<Self> {
+    fn round(&self, decode: &dyn Fn(&[u8], u8) -> Step) -> Option<Self> {
         let mut view = Self::default();
         let mut rest = self.bytes.as_slice();
         let mut changed = false;
@@ -61,9 +60,7 @@ impl View {
                 rest = after;
                 continue;
             };
-            if !changed {
-                changed = true;
-            }
+            changed = true;
             for byte in output.as_slice() {
                 view.push(byte.to_ascii_lowercase(), origin);
             }

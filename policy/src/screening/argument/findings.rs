@@ -39,11 +39,6 @@ impl Findings {
         }
     }
 
-    /// How sure it is by now that the text holds this.
-    pub(super) fn score(&self, kind: Kind) -> f32 {
-        self.0.iter().find(|known| known.kind == kind).map_or(0.0, |known| known.score)
-    }
-
     /// Moves the findings to the text, of which `source` gives the byte for each byte of the view.
     pub(super) fn report(
         self,

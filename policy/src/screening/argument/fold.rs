@@ -22,6 +22,8 @@ pub(super) fn fold(character: char) -> Fold {
         }
         // Full width.
         0xff01..=0xff5e => ascii(code - 0xff01 + 0x21),
+        0x2460..=0x2468 => ascii(code - 0x2460 + 0x31),
+        0x24ea => Fold::Ascii(b'0'),
         // A, a in circles; bold, italic and other mathematical letters; tags.
         0x24b6..=0x24cf => ascii(code - 0x24b6 + 0x61),
         0x24d0..=0x24e9 => ascii(code - 0x24d0 + 0x61),

@@ -22,6 +22,9 @@ mod sql;
 mod template;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Detection, Kind};
 use decode::View;
 use findings::Findings;
@@ -108,6 +111,7 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
     let mut script = script::Script::default();
     let mut path = path::Path::default();
     let mut template = template::Template::default();
+    let mut address = address::Address::default();
     address::look_start(tokens, findings);
     command::look_start(tokens, findings);
     for (index, token) in tokens.iter() {
@@ -142,7 +146,7 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
             markup::look(tokens, index, token, findings);
         }
         if rules & ADDRESS != 0 {
-            address::look_colon(tokens, index, token, findings);
+            address.look_colon(tokens, index, token, findings);
         }
     }
 }
@@ -208,5 +212,5 @@ fn may_hold_anything(bytes: &[u8]) -> bool {
     !bytes.iter().all(is_harmless)
         || bytes.contains(&b' ')
         || bytes.windows(2).any(|pair| pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
-        || [&b"li4vli4v"[..], b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"].into_iter().any(begins)
+        || [&b"li4vli4v"[..], b"ro0ab", b"kztaau", b"cs7qaf", b"aced0005"].into_iter().any(begins)
 }

@@ -170,6 +170,17 @@ fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
     let is_below = is_separator(left) && !token.spaced;
     let score = match word {
         b"boot" | b"win" | b"system" | b"php" if has_extension && extension == b"ini" => 0.7,
+        b"inf"
+            if left.is_glued(b'-') && next.is_glued(b'/') && matches!(folder, b"web" | b"meta") =>
+        {
+            0.6
+        }
+        b"git" | b"svn" | b"hg" | b"ssh" | b"aws" | b"kube" | b"docker"
+            if left.is(b'.') && next.is_glued(b'/') && begins_path(tokens, index) =>
+        {
+            0.6
+        }
+        b"env" if left.is(b'.') && !next.is_glued(WORD) && begins_path(tokens, index) => 0.6,
         b"wp" if next.is_glued(b'-') && extension == b"config" => 0.7,
         b"web" if has_extension && extension == b"config" => 0.6,
         b"global" if has_extension && extension == b"asa" => 0.7,
@@ -192,4 +203,10 @@ fn file(tokens: &Tokens<'_>, index: usize, token: Token) -> Option<Found> {
         _ => 0.0,
     };
     (score > 0.0).then_some(("secret_file", score))
+}
+
+/// Whether a hidden file whose name is the token at `index` begins the text, or a segment of a path.
+fn begins_path(tokens: &Tokens<'_>, index: usize) -> bool {
+    let before = tokens.before(index, 2);
+    !tokens.at(index).spaced && (before.is_end() && tokens.is_first || is_separator(before))
 }

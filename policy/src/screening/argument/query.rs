@@ -3,7 +3,7 @@
 use super::super::Kind;
 use super::findings::{Findings, Found};
 use super::lexicon::{ATTRIBUTE, AXIS, CLAUSE, MONGO};
-use super::tokens::{AND, NUMBER, OR, Token, Tokens, WORD};
+use super::tokens::{AND, COMMENT, NUMBER, OR, Token, Tokens, WORD};
 
 /// Looks at what begins with the token at `index`.
 pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &mut Findings) {
@@ -228,7 +228,7 @@ fn function(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
             | b"space"
     );
     let is_path = argument.is(b'/')
-        && matches!(next.shape, b'/' | b'*' | b'@' | WORD | b')')
+        && matches!(next.shape, b'/' | b'*' | b'@' | WORD | b')' | COMMENT)
         && !argument.spaced;
     if takes_path && is_path {
         return Some(("function", 0.7));
@@ -247,6 +247,12 @@ fn path(tokens: &Tokens<'_>, index: usize) -> Option<Found> {
     let left = tokens.before(index, 1);
     let mut next = index;
     next += usize::from(tokens.at(index).is(b'|'));
+    // `//*` reads as the beginning of a comment.
+    if tokens.are(next, &[b'/', COMMENT]) {
+        let is_joined = next > index && (left.is_quote() || matches!(left.shape, b']' | b')'));
+        let is_whole = left.is_end() && tokens.is_first && tokens.at(next + 2).is_end();
+        return (is_joined || is_whole).then_some(("path", 0.6));
+    }
     if !tokens.are(next, b"//") {
         return None;
     }

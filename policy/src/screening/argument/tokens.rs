@@ -198,6 +198,11 @@ fn number_end(bytes: &[u8], at: usize) -> usize {
         let more = rest.get(length..).unwrap_or_default();
         length += more.iter().take_while(|byte| byte.is_ascii_digit()).count();
     }
+    // `1e0union`.
+    if let Some([b'e', digits @ ..]) = rest.get(length..) {
+        let exponent = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        length += if exponent > 0 { exponent + 1 } else { 0 };
+    }
     at.saturating_add(length.max(1))
 }
 

@@ -103,9 +103,16 @@ fn command(tokens: &Tokens<'_>, start: usize, is_sure: bool) -> Option<Found> {
             () => Some(("command", 0.4)),
         };
     }
+    let writes = matches!(tokens.word(token), b"echo" | b"printf" | b"print" | b"type")
+        && (1..8).any(|offset| tokens.at(index + offset).is(b'>'));
     match () {
+        () if is_sure && writes => Some(("command", 0.6)),
         () if has_path && (is_over || is_option) => Some(("command", 0.8)),
         () if is_option && is_sure => Some(("command", 0.8)),
+        // `| Date |`: a table.
+        () if tokens.before(start, 1).is(b'|') && token.spaced && next.is(b'|') && next.spaced => {
+            (tokens.len() <= 4).then_some(("command", 0.5))
+        }
         () if is_over && is_sure && !next.is_glued(b'$') => Some(("command", 0.6)),
         () if is_option => Some(("command", 0.5)),
         () => None,

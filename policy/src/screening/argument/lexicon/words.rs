@@ -55,7 +55,7 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
         xp_ntsec_enumdomains xp_terminate_process sp_password sp_configure sp_addextendedproc sp_oacreate sp_makewebtask \
         sp_addlogin sp_addsrvrolemember sp_helpdb sp_who sp_executesql sp_sqlexec sp_prepare sp_help sp_helptext \
         version_compile_os table_schema table_name column_name schemata sys_user_account database_principals nocase \
-        utl_inaddr utl_http dbms_pipe rdb autocommit",
+        utl_inaddr utl_http dbms_pipe dbms_lock dbms_ldap dbms_xmlgen rdb autocommit",
     ),
     (
         CONSTANT,
@@ -69,23 +69,24 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
     ),
     (
         COMMAND,
-        "wget curl ifconfig ipconfig netstat whoami systeminfo sysinfo nslookup uname chmod chown nc ncat netcat bash \
-        powershell pwsh powershell_ise cscript wscript certutil bitsadmin regsvr32 rundll32 mshta tasklist taskkill schtasks \
-        netsh arp sudo passwd useradd adduser usermod crontab lsof phpinfo tcpdump telnet tftp ssh scp rsync socat perl \
-        python python2 python3 ruby php nodejs lua gcc zsh ksh csh tcsh dash fish busybox awk gawk mawk sed xargs \
-        tar gzip gunzip bunzip2 unzip zcat bzcat xzcat base64 xxd mkfifo nohup setsid rm rmdir mkdir printenv getent lsb_release \
-        dpkg apt yum pacman wmic psexec mysqldump pg_dump pgrep pkill ps ls cat vdir tac rev egrep fgrep grep \
-        iwr iex hostname hostnamectl systemctl lynx sh env ftp finger dig tcping traceroute tracert route \
-        strace ltrace gdb cmd attrib icacls cacls chgrp zstd zstdcat unxz unlzma openssl ngrep nmap killall poweroff \
-        sysctl invoke jobs alias umask dmesg lscpu lsblk findstr vssadmin",
+        "wget curl ifconfig ipconfig netstat whoami systeminfo sysinfo nslookup uname chmod chown nc ncat \
+        netcat bash powershell pwsh powershell_ise cscript wscript certutil bitsadmin regsvr32 rundll32 \
+        mshta tasklist taskkill schtasks netsh arp sudo useradd adduser usermod crontab lsof phpinfo tcpdump \
+        telnet tftp ssh scp rsync socat python2 python3 nodejs gcc zsh ksh csh tcsh busybox awk gawk mawk \
+        sed xargs tar gzip gunzip bunzip2 unzip zcat bzcat xzcat base64 xxd mkfifo nohup setsid rm rmdir \
+        mkdir printenv getent lsb_release dpkg pacman wmic psexec mysqldump pg_dump pgrep pkill ps ls vdir \
+        egrep fgrep grep iwr iex hostname hostnamectl systemctl lynx sh ftp tcping traceroute tracert strace \
+        ltrace gdb cmd attrib icacls cacls chgrp zstd zstdcat unxz unlzma openssl ngrep nmap killall \
+        poweroff sysctl invoke umask dmesg lscpu lsblk findstr vssadmin",
     ),
     (
         PLAIN_COMMAND,
-        "id dir echo type sleep ping w who find more less time sort at cd kill net top test date host set tail \
-        head reg sc copy move del ren tree shutdown reboot halt touch cp mv ln df du free uptime last history export \
-        printf print open vi vim nano ed ex ip watch wall mail mount fold cut tr nl od pr paste tee install make node source exec eval \
-        system pwd ver vol wc diff file which whereis mysql expr read yes true nice users man info split join look \
-        service command",
+        "id dir echo type sleep ping w who find more less time sort at cd kill net top test date host set \
+        tail head reg sc copy move del ren tree shutdown reboot halt touch cp mv ln df du free uptime last \
+        history export printf print open vi vim nano ed ex ip watch wall mail mount fold cut tr nl od pr \
+        paste tee install make node source exec eval system pwd ver vol wc diff file which whereis mysql \
+        expr read yes true nice users man info split join look service command cat apt yum fish dash route \
+        dig tac rev finger alias jobs python perl ruby php lua env passwd rename",
     ),
     (
         TAG,
@@ -126,7 +127,7 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
     ),
     (
         SECRET_FILE,
-        "passwd shadow issue hosts group sudoers crontab fstab motd resolv hostname environ cmdline \
+        "passwd inf git svn hg env ssh aws kube docker shadow issue hosts group sudoers crontab fstab motd resolv hostname environ cmdline \
         authorized_keys id_rsa id_dsa id_ed25519 known_hosts htaccess htpasswd bash_history bashrc boot win system \
         php my httpd apache2 nginx web wp config global machine sam security ntuser unattend sysprep access_log \
         error_log access error secrets credentials proftpd vsftpd sshd_config ssh_config gshadow services \
@@ -199,8 +200,7 @@ pub(super) const WORDS: [(Marks, &str); 36] = [
 ];
 
 /// `../../` in Base64, and the magic numbers of serialised Java objects.
-pub(super) const ENCODINGS: [&[u8]; 5] =
-    [b"li4vli4v", b"ro0abq", b"kztaauc", b"cs7qaf", b"aced0005"];
+pub(super) const ENCODINGS: [&[u8]; 5] = [b"li4vli4v", b"ro0ab", b"kztaau", b"cs7qaf", b"aced0005"];
 
 /// How the names of events go on after `on`.
 pub(super) const EVENTS: &str = "abort activ after anim aux before begin blur bounce can cell change click close composition \

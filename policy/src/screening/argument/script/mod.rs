@@ -83,8 +83,7 @@ impl Script {
                 );
                 let asks = matches!(word, b"form" | b"input" | b"button" | b"isindex" | b"keygen")
                     && (after.is(WORD) || after.is(b'>'));
-                (is_closing && ends && !token.spaced || !is_closing && asks && !token.spaced)
-                    .then_some(("markup", 0.5))
+                (!token.spaced && if is_closing { ends } else { asks }).then_some(("markup", 0.5))
             }
             b'!' | b'?' | b'%' => self.declaration(tokens, name),
             _ => {

@@ -42,7 +42,12 @@ impl Sql<'_, '_> {
                     Some(("tautology", 0.9))
                 }
                 // After a number in prose: only `1=1`, not `3 + 6 = 9`.
-                () if is_strong && has_second && is_value && next == index + 2 => {
+                () if is_strong
+                    && has_second
+                    && is_value
+                    && next == index + 2
+                    && self.tokens.at(next).is(b'=') =>
+                {
                     Some(("tautology", 0.6))
                 }
                 () if is_lead && (is_strong || has_second) => Some(("tautology", 0.8)),

@@ -211,8 +211,11 @@ impl<'a, 'b> Sql<'a, 'b> {
     fn after_comment(&self, index: usize) -> Option<Found> {
         let token = self.tokens.at(index);
         let is_last = self.tokens.at(index + 1).is_end() && self.tokens.is_last;
-        let left = self.tokens.before(index, 1);
-        let is_whole = self.tokens.is_first && index <= self.lead && index <= 3;
+        let mut left = self.tokens.before(index, 1);
+        if left.is(b';') {
+            left = self.tokens.before(index, 2);
+        }
+        let is_whole = self.tokens.is_first && index <= self.lead + 1 && index <= 3;
         (is_last && is_whole && left.is(NUMBER) && matches!(token.shape, DASHES | COMMENT))
             .then_some(("number_comment", 0.5))
     }

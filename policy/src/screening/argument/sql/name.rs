@@ -31,6 +31,8 @@ impl Sql<'_, '_> {
         let is_whole = index <= self.lead
             && self.tokens.is_first
             && (is_comment(ends) || ends.is_end() && is_delay);
+        let is_inner_delay =
+            is_delay && argument.is(NUMBER) && matches!(left.shape, b',' | b'(' | b'=');
         let is_chain = matches!(word, b"char" | b"chr")
             && argument.is(NUMBER)
             && matches!(self.tokens.at(index + 3).shape, b',' | b')')
@@ -38,13 +40,11 @@ impl Sql<'_, '_> {
         let is_hex = argument.is(NUMBER) && self.tokens.word(argument).starts_with(b"0x");
         let is_info = matches!(word, b"version" | b"database" | b"user") && argument.is(b')');
         let is_inside = left.is(b'(') && self.tokens.before(index, 2).is(WORD) && !left.spaced;
-        let is_listed = is_info && is_inside
-            || is_info
-                && (left.is(b',')
-                    || ends.is(b',')
-                    || left.is(b'=')
-                    || left.has(SELECT)
-                    || left.is(b'@'));
+        let is_listed = is_info
+            && (is_inside
+                || matches!(left.shape, b',' | b'=' | b'@')
+                || ends.is(b',')
+                || left.has(SELECT));
         let is_compared = is_info
             && self.comparison(self.call_end(index + 1)).is_some()
             && self.tokens.is_first
@@ -52,7 +52,13 @@ impl Sql<'_, '_> {
         if is_compared {
             return Some(("function", 0.6));
         }
-        if is_nested && !left.is(b'.') || is_chain || is_hex || is_whole || is_listed {
+        if is_nested && !left.is(b'.')
+            || is_chain
+            || is_hex
+            || is_whole
+            || is_listed
+            || is_inner_delay
+        {
             return Some(("function", 0.7));
         }
         is_info.then_some(("function", 0.4))

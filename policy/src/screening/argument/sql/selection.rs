@@ -122,7 +122,7 @@ impl Sql<'_, '_> {
                 END => return false,
                 WORD if offset > 0 && token.has(STATEMENT) => return false,
                 b',' | b'(' | b'*' | b'.' => {
-                    is_list |= !token.is(b',') || !self.tokens.at(index + offset + 1).has(LOGIC)
+                    is_list |= !token.is(b',') || !self.tokens.at(index + offset + 1).has(LOGIC);
                 }
                 _ => {}
             }

@@ -54,8 +54,9 @@ impl Sql<'_, '_> {
                 }
             }
             b"drop" | b"create" | b"alter" | b"truncate" => {
-                has_object && (is_stacked || !self.tokens.at(index + 3).is(WORD) || word == b"drop")
-                    || has_object && self.tokens.at(index + 3).has(CLAUSE | STATEMENT)
+                let after = self.tokens.at(index + 3);
+                let is_over = !after.is(WORD) || after.has(CLAUSE | STATEMENT);
+                has_object && (is_stacked || is_over || word == b"drop")
                     || self.tokens.is_word(index + 3, "identified")
                     || self.tokens.is_word(index + 3, "add")
             }
@@ -118,7 +119,9 @@ impl Sql<'_, '_> {
         let is_value = matches!(left.shape, b'\'' | b'"' | b')' | NUMBER | COMMENT | END);
         let score = match self.tokens.word(self.tokens.at(index)) {
             b"order" | b"group" if self.tokens.is_word(index + 1, "by") => {
-                let after = self.tokens.at(index + 3);
+                let is_sorted =
+                    matches!(self.tokens.word(self.tokens.at(index + 3)), b"asc" | b"desc");
+                let after = self.tokens.at(index + if is_sorted { 4 } else { 3 });
                 let ends = after.is_end() && self.tokens.is_last
                     || is_comment(after)
                     || after.is(b',')
@@ -132,8 +135,11 @@ impl Sql<'_, '_> {
             }
             b"group" if third.has(CLAUSE) => 0.0,
             b"having" | b"where" => {
+                let is_number = is_lead && next.is(NUMBER) && third.is_end() && index > 0;
                 let is_test = self.operand(index + 1).filter(|(first, next)| {
-                    *first != Operand::Word && self.comparison(*next).is_some()
+                    (*first != Operand::Word || self.ends_in_comment)
+                        && self.comparison(*next).is_some()
+                        || is_number
                 });
                 let is_open = next.is(b'(') && self.tokens.at(index + 3).has(LOGIC);
                 if is_test.is_some() && (is_value || self.ends_in_comment || is_lead) || is_open {
@@ -166,13 +172,11 @@ impl Sql<'_, '_> {
             b"exec" | b"execute" if next.has(SYSTEM_NAME) => 0.8,
             b"case" if self.tokens.is_word(index + 1, "when") && is_value && third.is(b'(') => 0.6,
             b"case"
-                if is_lead && (1..5).any(|offset| self.tokens.is_word(index + offset, "when")) =>
+                if is_lead
+                    && (1..5).any(|offset| self.tokens.is_word(index + offset, "when"))
+                    && (3..10).any(|offset| self.tokens.is_word(index + offset, "then")) =>
             {
-                if (3..10).any(|offset| self.tokens.is_word(index + offset, "then")) {
-                    0.6
-                } else {
-                    0.0
-                }
+                0.6
             }
             b"from"
                 if is_lead
