@@ -59,7 +59,7 @@ const FORMS: [Form; 36] = [
     Form { rule: "uk_nhs", digits: 10, own: &[], is_valid: british_health },
     Form { rule: "se_personnummer", digits: 10, own: &[&[6, 4]], is_valid: swedish },
     Form { rule: "dk_cpr", digits: 10, own: &[], is_valid: danish },
-    Form { rule: "cz_sk_rodne_cislo", digits: 10, own: &[&[6, 4]], is_valid: czech },
+    Form { rule: "cz_sk_rodne_cislo", digits: 10, own: &[], is_valid: czech },
     Form { rule: "au_medicare", digits: 10, own: &[&[4, 5, 1]], is_valid: australian_health },
     Form { rule: "bg_egn", digits: 10, own: &[], is_valid: bulgarian },
     Form { rule: "us_npi", digits: 10, own: &[], is_valid: american_provider },
@@ -88,6 +88,8 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
     let mut number = Number::default();
     let mut best = None;
     let mut has_plus = false;
+    // With a plus before it, it is a telephone number.
+    scan.numbers.free(index).filter(|group| before(scan.text, group.start()) != b'+')?;
     for next in index.. {
         let Some(group) = scan.numbers.free(next) else { break };
         has_plus |= next > index && scan.numbers.gap(scan.text, next) == Some(b"+");
@@ -118,10 +120,17 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
 
 fn is_named(scan: &Scan<'_>, number: &Number) -> bool {
     let range = number.range();
-    // Without a form of its own a number has at most four groups, none of which is of one digit but the last.
+    // Without a form of its own a number has at most four groups, none of which is of one digit but the last;
+    // 3-2-4 is what it would not be in any country but one.
     let (last, first) = number.sizes().split_last().unwrap_or((&0, &[]));
-    let is_shapely = first.len() < 4 && first.iter().all(|size| *size > 1) && *last > 0;
-    is_shapely && (scan.sightings.is_near(Topic::Identity, &range, 48, 24) || scan.is_all(&range))
+    let is_shapely = first.len() < 4
+        && first.iter().all(|size| *size > 1)
+        && *last > 0
+        && number.sizes() != [3, 2, 4];
+    let near = |topic, before, after| scan.sightings.is_near(topic, &range, before, after);
+    // The nearer word counts.
+    let is_phone = near(Topic::Phone, 20, 8) && !near(Topic::Identity, 20, 8);
+    is_shapely && ((near(Topic::Identity, 48, 24) && !is_phone) || scan.is_all(&range))
 }
 
 /// Whether digits with the same separators go on before or after.

