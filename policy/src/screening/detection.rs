@@ -79,4 +79,6 @@ pub enum Kind {
     Secret,
     /// A private key.
     PrivateKey,
+    /// A secret marker of the system's instructions (OWASP LLM07).
+    Canary,
 }

@@ -6,4 +6,4 @@ mod redaction;
 
 pub use detection::{Detection, Kind};
 pub use personal::PersonalData;
-pub use redaction::{Action, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
+pub use redaction::{Action, Canary, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};

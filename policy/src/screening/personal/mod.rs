@@ -14,6 +14,7 @@ mod email;
 mod fold;
 mod iban;
 mod identity;
+mod identity_forms;
 mod identity_letters;
 mod numbers;
 mod phone;
@@ -27,7 +28,7 @@ use std::ops::Range;
 use super::{Detection, Kind};
 use crate::policy::CompileError;
 
-use fold::Folded;
+pub(super) use fold::Folded;
 use numbers::Numbers;
 use words::{Sightings, Words};
 
