@@ -79,6 +79,8 @@ pub enum Kind {
     Secret,
     /// A private key.
     PrivateKey,
+    /// A secret marker of the system's instructions (OWASP LLM07).
+    Canary,
 }
 
 impl Kind {

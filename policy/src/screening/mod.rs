@@ -16,6 +16,6 @@ pub use characters::Unfit;
 pub use detection::{Detection, Kind};
 pub(crate) use noted::{Noted, Notes};
 pub use personal::PersonalData;
-pub use redaction::{Action, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
+pub use redaction::{Action, Canary, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
 pub(crate) use response::{ResponseScreening, RewriteBody, unreadable as unreadable_response};
 pub use rules::{Decision, Found, Profile, Screened, Screening};

@@ -1,6 +1,6 @@
 //! Secrets that are called so: `password: …`, `"api_key": "…"`, `the password is …`.
 
-use super::bytes::{at, before, cut, entropy, run};
+use super::bytes::{at, before, cut, entropy, run, run_back};
 use super::url::is_template;
 use super::{Kind, Scan};
 
@@ -39,7 +39,10 @@ pub(super) fn find(scan: &mut Scan<'_>) {
             continue;
         }
         let Some((start, is_said)) = value_after(scan.text, range.end) else { continue };
-        let Some((value, is_quoted)) = value(scan.text, start) else { continue };
+        let Some((mut value, is_quoted)) = value(scan.text, start, is_said) else { continue };
+        if is_in_query(scan.text, range.start) {
+            value.end = run(scan.text, value.start, value.len(), |byte| byte != b'&');
+        }
         let bytes = cut(scan.text, value.start, value.end);
         if is_secret(bytes, *strength, is_quoted, is_said)
             && !is_call(scan.text, value.end, is_quoted)
@@ -49,6 +52,12 @@ pub(super) fn find(scan: &mut Scan<'_>) {
             covered = value.end;
         }
     }
+}
+
+/// Whether the name is that of a parameter in a URL, where an ampersand ends values.
+fn is_in_query(text: &[u8], start: usize) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    b"?&".contains(&before(text, run_back(text, start, 32, is_name)))
 }
 
 /// Where the value begins, and whether the name was said in a sentence.
@@ -71,7 +80,7 @@ fn value_after(text: &[u8], end: usize) -> Option<(usize, bool)> {
     None
 }
 
-fn value(text: &[u8], start: usize) -> Option<(std::ops::Range<usize>, bool)> {
+fn value(text: &[u8], start: usize, is_said: bool) -> Option<(std::ops::Range<usize>, bool)> {
     let start = run(text, start, 2, |byte| matches!(byte, b'*' | b'(' | b' '));
     let quote = at(text, start);
     if b"\"'`".contains(&quote) {
@@ -84,7 +93,9 @@ fn value(text: &[u8], start: usize) -> Option<(std::ops::Range<usize>, bool)> {
     let is_in =
         |byte: u8| byte.is_ascii_graphic() && !b"\"'`<>()[]{},;\\".contains(&byte) || byte >= 0x80;
     let mut end = run(text, start, MAXIMUM_VALUE_BYTES, is_in);
-    while end > start && b".!?:*".contains(&before(text, end)) {
+    // In a sentence the last sign is the sentence's.
+    let ends: &[u8] = if is_said { b".!?:*" } else { b".*" };
+    while end > start && ends.contains(&before(text, end)) {
         end -= 1;
     }
     Some((start..end, false))

@@ -34,26 +34,28 @@ fn local_part(text: &[u8], end: usize) -> Option<usize> {
         return is_quoted.then(|| start - 1);
     }
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._%+-'&!#$*^{}|~`".contains(&byte);
-    let mut start = run_back(text, end, MAXIMUM_LOCAL_BYTES, |byte| is_plain(byte) || byte >= 0x80);
-    // Prose without spaces (Chinese, Thai) may stand directly before an address in Latin letters.
-    let latin =
-        run_back(text, end, MAXIMUM_LOCAL_BYTES, |byte| is_plain(byte) || is_letter_of_latin(byte));
-    if latin < end && at(text, latin).is_ascii() {
-        start = latin;
+    // Prose without spaces (Chinese, Thai) may stand directly before an address in Latin letters, so a local part is
+    // of scripts that have them or of scripts that have not: of characters of up to two bytes, or of more.
+    let is_continuation = |byte: u8| byte & 0xC0 == 0x80;
+    let lead = run_back(text, end, 4, is_continuation);
+    let is_of_long = lead < end && before(text, lead) >= 0xE0;
+    let mut start = end;
+    while end - start < MAXIMUM_LOCAL_BYTES {
+        let lead = run_back(text, start, 4, is_continuation);
+        let byte = before(text, lead);
+        let is_ascii = lead == start && is_plain(byte);
+        let is_other = lead < start && byte >= 0xC0 && (byte >= 0xE0) == is_of_long;
+        if !is_ascii && !is_other {
+            break;
+        }
+        start = lead - 1;
     }
-    while start < end
-        && (text.get(start)? & 0xC0 == 0x80 || b".-'&!#$*^{}|~`%".contains(text.get(start)?))
-    {
+    while start < end && b".-'&!#$*^{}|~`%".contains(text.get(start)?) {
         start += 1;
     }
     let local = cut(text, start, end);
     let is_dotted = local.ends_with(b".") || local.windows(2).any(|pair| pair == b"..");
     (!local.is_empty() && !is_dotted).then_some(start)
-}
-
-/// Bytes of two-byte sequences: Latin, Greek, Cyrillic, Hebrew, Arabic.
-fn is_letter_of_latin(byte: u8) -> bool {
-    (0x80..0xE0).contains(&byte)
 }
 
 /// Where the domain that begins here ends.
@@ -80,6 +82,12 @@ fn domain(text: &[u8], start: usize) -> Option<usize> {
         let is_letters =
             label.len() >= 2 && label.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80);
         let is_encoded = label.len() > 4 && cut(label, 0, 4).eq_ignore_ascii_case(b"xn--");
+        // Prose may follow directly, as it may come before.
+        let is_latin = |byte: &u8| byte.is_ascii_alphabetic();
+        let latin = label.iter().position(|byte| !is_latin(byte)).unwrap_or(label.len());
+        if index > 0 && latin >= 2 && at(label, latin) >= 0xE0 {
+            return Some(place + latin);
+        }
         if index > 0 && (is_letters || is_encoded) {
             good = Some(after);
         }

@@ -12,7 +12,7 @@ const ZEROS: [u32; 54] = [
 ];
 
 /// A text in which digits are ASCII digits, and what cannot be seen is not there.
-pub(super) struct Folded<'a> {
+pub(in crate::screening) struct Folded<'a> {
     original: &'a str,
     /// `None` where folding changes nothing, which is nearly always.
     folded: Option<Vec<u8>>,
@@ -27,7 +27,7 @@ enum Fold {
 }
 
 impl<'a> Folded<'a> {
-    pub(super) fn new(original: &'a str) -> Self {
+    pub(in crate::screening) fn new(original: &'a str) -> Self {
         if original.is_ascii() {
             return Self { original, folded: None, steps: Vec::new() };
         }
@@ -55,12 +55,12 @@ impl<'a> Folded<'a> {
         Self { original, folded: Some(folded), steps }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::screening) fn bytes(&self) -> &[u8] {
         self.folded.as_deref().unwrap_or(self.original.as_bytes())
     }
 
     /// Where a range of the folded text stands in the original, widened to whole characters.
-    pub(super) fn original(&self, range: Range<usize>) -> Range<usize> {
+    pub(in crate::screening) fn original(&self, range: Range<usize>) -> Range<usize> {
         let start = self.original.floor_char_boundary(self.place(range.start));
         let last = self.place(range.end.saturating_sub(1));
         start..self.original.ceil_char_boundary(last + 1)

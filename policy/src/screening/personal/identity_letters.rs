@@ -147,7 +147,7 @@ fn find_with_check_after_separator(scan: &mut Scan<'_>) {
                 let mut number = Number::default();
                 number.add(scan.text, group);
                 (is_one && hong_kong(letter, number.digits(), check))
-                    .then_some(("hk_id", start - 1..end + 3))
+                    .then_some(("hk_id", start.saturating_sub(1)..end + 3))
             }
             1 | 2 if is_free(start) => chilean_with_points(scan, index),
             _ => None,

@@ -14,6 +14,7 @@ mod email;
 mod fold;
 mod iban;
 mod identity;
+mod identity_forms;
 mod identity_letters;
 mod numbers;
 mod phone;
@@ -27,7 +28,7 @@ use std::ops::Range;
 use super::{Detection, Kind};
 use crate::policy::CompileError;
 
-use fold::Folded;
+pub(super) use fold::Folded;
 use numbers::Numbers;
 use words::{Sightings, Words};
 
@@ -180,10 +181,14 @@ fn settle(mut found: Vec<Finding>) -> Vec<Finding> {
             settled.push(finding);
             continue;
         };
+        // What follows a password in a URL is a host, even where it looks like somebody's address.
+        if last.kind == Kind::CredentialUrl && finding.kind == Kind::EmailAddress {
+            continue;
+        }
         let range = last.range.start..last.range.end.max(finding.range.end);
         let is_better = (finding.score, finding.range.len()) > (last.score, last.range.len());
         // What encloses another thing is what it says it is: a URL with an address in it is a URL.
-        if is_better && !(finding.range.len() * 2 < last.range.len()) {
+        if is_better && finding.range.len() * 2 >= last.range.len() {
             *last = finding;
         }
         last.range = range;

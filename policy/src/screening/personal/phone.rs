@@ -78,6 +78,10 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
         return None;
     }
     let signs = cut(scan.text, opening, first.start());
+    // A parenthesis around all of it is none of its own.
+    if signs == b"(+" && at(scan.text, first.end()) != b')' {
+        opening += 1;
+    }
     let has_plus = signs.contains(&b'+');
     let mut number = Number::default();
     let mut best: Option<Found> = None;
@@ -247,7 +251,8 @@ fn national(
     let is_trunk = digits.first() == Some(&0) && digits.get(1) != Some(&0);
     let (area, rest) = sizes.split_first()?;
     if is_trunk && (9..=12).contains(&digits.len()) && is_free {
-        let is_grouped = (2..=5).contains(area)
+        let is_grouped = sizes != [3, 2, 4]
+            && (2..=5).contains(area)
             && !rest.is_empty()
             && rest.len() <= 5
             && rest.iter().all(|size| *size >= 2)

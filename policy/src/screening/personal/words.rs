@@ -100,9 +100,9 @@ impl Words {
             let range = found.range();
             match self.signs.get(found.pattern().as_usize()) {
                 Some(Sign::Topic(topic)) if stands_alone(text, &range) => {
-                    let is_lower = text.get(range.clone()).is_some_and(|word| {
-                        word.iter().any(u8::is_ascii_lowercase)
-                    });
+                    let is_lower = text
+                        .get(range.clone())
+                        .is_some_and(|word| word.iter().any(u8::is_ascii_lowercase));
                     let topic = match topic {
                         Topic::Capitals if is_lower => continue,
                         Topic::Capitals => Topic::Identity,

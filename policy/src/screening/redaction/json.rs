@@ -186,6 +186,8 @@ fn unescape(escape: &str) -> Option<u32> {
 
 fn push_escaped(out: &mut String, text: &str) {
     if let Ok(quoted) = serde_json::to_string(text) {
-        out.push_str(quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).unwrap_or_default());
+        out.push_str(
+            quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).unwrap_or_default(),
+        );
     }
 }

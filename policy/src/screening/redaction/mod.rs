@@ -1,5 +1,6 @@
 //! What is done about personal data and secrets that were found.
 
+mod canary;
 mod json;
 mod owner;
 mod sse;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{Detection, Kind};
 use crate::secret::Secret;
 
+pub use canary::Canary;
 pub use owner::Owner;
 pub use stream::{StreamKind, StreamRedactor, StreamSettings};
 
@@ -59,9 +61,10 @@ impl Redaction {
         }
     }
 
-    /// What is done with this kind.
+    /// What is done with this kind. Markers are there to be refused.
     pub fn action(&self, kind: Kind) -> Action {
-        self.actions.get(&kind).copied().unwrap_or(Action::Allow)
+        let other = if kind == Kind::Canary { Action::Refuse } else { Action::Allow };
+        self.actions.get(&kind).copied().unwrap_or(other)
     }
 
     /// The first finding for which the text is to be refused.
@@ -187,8 +190,10 @@ fn canonical(kind: Kind, value: &str) -> Vec<u8> {
 
 /// The value with as many characters, of which nothing can be read.
 fn mask(kind: Kind, value: &str) -> String {
-    let is_secret =
-        matches!(kind, Kind::Secret | Kind::PrivateKey | Kind::CredentialUrl | Kind::CryptoAddress);
+    let is_secret = matches!(
+        kind,
+        Kind::Secret | Kind::PrivateKey | Kind::CredentialUrl | Kind::CryptoAddress | Kind::Canary
+    );
     let hide = |character: char| match is_secret {
         true => !character.is_whitespace(),
         false => character.is_alphanumeric() || !character.is_ascii(),

@@ -33,7 +33,8 @@ impl From<&Principal> for Owner {
         let is_somebody = principal.via != CredentialKind::Anonymous;
         Self {
             issuer: principal.issuer.clone(),
-            subject: Some(principal.subject.clone()).filter(|subject| is_somebody && !subject.is_empty()),
+            subject: Some(principal.subject.clone())
+                .filter(|subject| is_somebody && !subject.is_empty()),
             tenant: principal.tenant.clone(),
         }
     }

@@ -3,7 +3,7 @@
 use super::json::JsonStream;
 use super::sse::EventStream;
 use super::text::{Means, TextStream};
-use super::{Owner, Redaction};
+use super::{Canary, Owner, Redaction};
 use crate::screening::PersonalData;
 
 /// What a body is.
@@ -22,9 +22,9 @@ impl StreamKind {
     pub fn of(content_type: &str) -> Self {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
-        let is_json = essence.get(essence.len().saturating_sub(5)..).is_some_and(|end| {
-            end.eq_ignore_ascii_case("+json")
-        });
+        let is_json = essence
+            .get(essence.len().saturating_sub(5)..)
+            .is_some_and(|end| end.eq_ignore_ascii_case("+json"));
         if is("text/event-stream") {
             Self::Events
         } else if is("application/json") || is_json {
@@ -68,6 +68,7 @@ pub struct StreamRedactor {
     data: PersonalData,
     redaction: Redaction,
     owner: Owner,
+    canary: Option<Canary>,
     /// The beginning of a character whose end has not come.
     partial: Vec<u8>,
     body: Body,
@@ -95,7 +96,13 @@ impl StreamRedactor {
             StreamKind::Events => Body::Events(EventStream::new(settings)),
         };
         let (data, redaction, owner) = (data.clone(), redaction.clone(), owner.clone());
-        Self { data, redaction, owner, partial: Vec::new(), body }
+        Self { data, redaction, owner, canary: None, partial: Vec::new(), body }
+    }
+
+    /// Watches for markers too. Text is then always held back a little, so that none is sent in part.
+    pub fn watching(mut self, canary: &Canary) -> Self {
+        self.canary = Some(canary.clone());
+        self
     }
 
     /// Takes a chunk, gives what may be sent on. What is not UTF-8 becomes U+FFFD.
@@ -111,8 +118,12 @@ impl StreamRedactor {
     pub fn finish(&mut self) -> Vec<u8> {
         let bytes = std::mem::take(&mut self.partial);
         let mut released = self.take(&String::from_utf8_lossy(&bytes));
-        let means =
-            Means { data: &self.data, redaction: &self.redaction, owner: &self.owner };
+        let means = Means {
+            data: &self.data,
+            redaction: &self.redaction,
+            owner: &self.owner,
+            canary: self.canary.as_ref(),
+        };
         released.push_str(&match &mut self.body {
             Body::Text(text) => text.finish(means),
             Body::Json(json) => json.finish(means),
@@ -131,8 +142,12 @@ impl StreamRedactor {
     }
 
     fn take(&mut self, text: &str) -> String {
-        let means =
-            Means { data: &self.data, redaction: &self.redaction, owner: &self.owner };
+        let means = Means {
+            data: &self.data,
+            redaction: &self.redaction,
+            owner: &self.owner,
+            canary: self.canary.as_ref(),
+        };
         match &mut self.body {
             Body::Text(stream) => stream.push(text, means),
             Body::Json(json) => json.push(text, means),

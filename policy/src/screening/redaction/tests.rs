@@ -133,7 +133,9 @@ fn a_stream_in_bytes_is_as_the_whole() {
     let text = format!("Grüße, pay {CARD} to ann@example.com or {token}, 你好. ").repeat(20);
     let cuts: Vec<usize> = (0..text.len()).collect();
     let (out, is_refused) = streamed(StreamKind::Text, Action::Mask, text.as_bytes(), &cuts);
-    let whole = redaction(Action::Mask).rewrite(&text, &data().find(&text), &owner("ann", None)).into_owned();
+    let whole = redaction(Action::Mask)
+        .rewrite(&text, &data().find(&text), &owner("ann", None))
+        .into_owned();
     assert_eq!(out, whole);
     assert!(out.contains("bob@example.com") && !is_refused);
     assert!(streamed(StreamKind::Text, Action::Refuse, text.as_bytes(), &cuts).1);
@@ -158,7 +160,9 @@ fn plain_words_are_not_held_for_long() {
 fn what_is_held_is_bounded() {
     let settings = StreamSettings::default();
     let redaction = redaction(Action::Mask);
-    for pattern in ["x", "1-", "a@", "-----BEGIN PRIVATE KEY-----AAAA", "eyJ", "4 ", "<email_address:", "é"] {
+    for pattern in
+        ["x", "1-", "a@", "-----BEGIN PRIVATE KEY-----AAAA", "eyJ", "4 ", "<email_address:", "é"]
+    {
         let mut stream =
             StreamRedactor::new(StreamKind::Text, &data(), &redaction, &Owner::nobody(), &settings);
         let (mut given, mut got) = (0, 0);
@@ -181,7 +185,10 @@ fn long_keys_are_masked_from_begin_to_end() {
         for step in [1000, 97, 4096] {
             let cuts: Vec<usize> = (0..text.len()).step_by(step).collect();
             let (out, _) = streamed(StreamKind::Text, action, text.as_bytes(), &cuts);
-            assert!(out.starts_with("here: ") && out.ends_with("and ann said more"), "{step} {out}");
+            assert!(
+                out.starts_with("here: ") && out.ends_with("and ann said more"),
+                "{step} {out}"
+            );
             assert!(!out.contains("MII") && !out.contains("WGeK"), "{action:?} {step}");
         }
     }
@@ -222,7 +229,8 @@ fn read(stream: &str) -> String {
 
 #[test]
 fn a_text_in_events_is_one_text() {
-    let body = chat(&["My card is 41", "11 1111", " 1111 11", "11, mail a", "nn@exam", "ple.com", " bye"]);
+    let body =
+        chat(&["My card is 41", "11 1111", " 1111 11", "11, mail a", "nn@exam", "ple.com", " bye"]);
     for cuts in [vec![], (0..body.len()).collect()] {
         let (out, _) = streamed(StreamKind::Events, Action::Mask, body.as_bytes(), &cuts);
         assert_eq!(read(&out), "My card is **** **** **** 1111, mail ***@*******.*** bye");
@@ -243,7 +251,8 @@ fn events_of_other_forms() {
         let event = json!({"choices": [{"index": index, "delta": {"content": text}}]});
         format!("data: {event}\n\n")
     };
-    let body = event(0, "41111111") + &event(1, "3782822463") + &event(0, "11111111") + &event(1, "10005");
+    let body =
+        event(0, "41111111") + &event(1, "3782822463") + &event(0, "11111111") + &event(1, "10005");
     let (out, _) = streamed(StreamKind::Events, Action::Mask, body.as_bytes(), &[]);
     assert!(out.contains("***********0005") && out.contains("************1111"), "{out}");
     // Data that is not JSON, and an end without an end.
@@ -251,9 +260,44 @@ fn events_of_other_forms() {
         streamed(StreamKind::Events, Action::Mask, b"data: mail ann@exa\n\ndata: mple.com", &[]);
     assert!(!out.contains("ann@") && out.contains("***@*******.***"), "{out}");
     // What is elsewhere in an event is redacted too.
-    let body = "data: {\"choices\":[],\"user\":\"ann@example.com\",\"usage\":{\"total_tokens\":12}}\n\n";
+    let body =
+        "data: {\"choices\":[],\"user\":\"ann@example.com\",\"usage\":{\"total_tokens\":12}}\n\n";
     let (out, _) = streamed(StreamKind::Events, Action::Mask, body.as_bytes(), &[]);
     assert!(out.contains("***@*******.***") && out.contains("\"total_tokens\":12"), "{out}");
+}
+
+#[test]
+fn a_marker_is_never_sent_in_part() {
+    let canary = Canary::compile(&["Heron-4821-quartz"], "markers").unwrap();
+    let spaced = "H e r o n - 4 8 2 1 - q u a r t z";
+    for spelling in ["heron 4821 quartz", spaced, "ztrauq-1284-noreH"] {
+        let text = format!(
+            "{} my marker is {spelling}. {}",
+            "so it is. ".repeat(60),
+            "and so on. ".repeat(60)
+        );
+        let redaction = redaction(Action::Mask);
+        let settings = StreamSettings::default();
+        let new = || {
+            StreamRedactor::new(StreamKind::Text, &data(), &redaction, &Owner::nobody(), &settings)
+        };
+        for step in [1, 7, 4000] {
+            let mut stream = new().watching(&canary);
+            let mut out = String::new();
+            for chunk in text.as_bytes().chunks(step) {
+                out += std::str::from_utf8(&stream.push(chunk)).unwrap();
+                let marked = out.split_once("marker is ").map_or("", |(_, after)| after);
+                let start: String = marked.chars().take(3).collect();
+                assert!("***".starts_with(&start) || start.starts_with("* "), "{start:?}");
+            }
+            out += std::str::from_utf8(&stream.finish()).unwrap();
+            assert!(stream.is_refused());
+            assert_eq!(out.len(), text.len());
+        }
+        let mut unwatched = new();
+        unwatched.push(text.as_bytes());
+        assert!(!unwatched.is_refused());
+    }
 }
 
 fn any_text() -> impl Strategy<Value = String> {

@@ -2,7 +2,7 @@
 
 use super::super::personal::PersonalData;
 use super::token::MAXIMUM_TOKEN_BYTES;
-use super::{Action, Kind, Owner, Redaction};
+use super::{Action, Canary, Detection, Kind, Owner, Redaction};
 
 /// Findings that are shorter than this are found as if the text had come in one piece; also what follows them and
 /// decides what they are.
@@ -26,6 +26,25 @@ pub(super) struct Means<'a> {
     pub(super) data: &'a PersonalData,
     pub(super) redaction: &'a Redaction,
     pub(super) owner: &'a Owner,
+    pub(super) canary: Option<&'a Canary>,
+}
+
+impl Means<'_> {
+    /// What is in a text: in order, not overlapping. Markers come first.
+    fn find(&self, text: &str) -> Vec<Detection> {
+        let mut found = self.data.find(text);
+        let markers = self.canary.map(|canary| canary.find(text)).unwrap_or_default();
+        if !markers.is_empty() {
+            found.retain(|finding| {
+                let next =
+                    markers.partition_point(|marker| marker.range.end <= finding.range.start);
+                markers.get(next).is_none_or(|marker| marker.range.start >= finding.range.end)
+            });
+            found.extend(markers);
+            found.sort_by_key(|finding| finding.range.start);
+        }
+        found
+    }
 }
 
 /// A text that comes in pieces and is released, redacted, in pieces.
@@ -89,7 +108,6 @@ impl TextStream {
         let window = format!("{}{}", self.context, self.held);
         let base = self.context.len();
         let findings: Vec<_> = means
-            .data
             .find(&window)
             .into_iter()
             .filter(|finding| finding.range.end > base)
@@ -98,7 +116,7 @@ impl TextStream {
                 finding
             })
             .collect();
-        let mut cut = if is_end { self.held.len() } else { self.certain() };
+        let mut cut = if is_end { self.held.len() } else { self.certain(means.canary.is_some()) };
         // What is cut goes into the next piece, unless it is too long to be held.
         let straddling = findings.iter().find(|f| f.range.start < cut && f.range.end > cut);
         let mut forced = None;
@@ -137,11 +155,12 @@ impl TextStream {
     }
 
     /// Up to where nothing that is still to come changes anything.
-    fn certain(&self) -> usize {
+    fn certain(&self, has_canary: bool) -> usize {
         let bytes = self.held.as_bytes();
         let is_plain = |byte: &u8| byte.is_ascii_alphabetic() || b" .,!?'\n".contains(byte);
         let plain = bytes.iter().rev().take_while(|byte| is_plain(byte)).count();
-        let is_plain = plain >= PLAIN_BYTES || plain == bytes.len();
+        // A marker may be spelled in plain words.
+        let is_plain = !has_canary && (plain >= PLAIN_BYTES || plain == bytes.len());
         let limit = if is_plain { bytes.len() } else { bytes.len().saturating_sub(WINDOW_BYTES) };
         let limit = self.held.floor_char_boundary(limit);
         // Words stay whole; where all are plain, the last two wait: a number may begin with letters.
