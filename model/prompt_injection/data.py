@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from features import analyse, windows
-from ordinary import docstrings, languages
+from ordinary import docstrings, languages, translations
 from texts import own_texts
 
 # Licences that clearly permit it (Apache-2.0, MIT). Everything else is measured, never learned from.
@@ -18,7 +18,7 @@ LEARNED = {
     "bipia_benign_contexts", "notinject_benign",
     "selfinstruct_user_oriented", "mtbench_vicuna", "humaneval_code_prompts", "gsm8k_test",
     "cyberseceval_frr_borderline_benign", "cyberseceval_instruct_coding", "spider_dev_questions", "spider_dev_raw_sql",
-    "defog_sql_eval_questions", "xquad_multilingual", "docstrings", "faker",
+    "defog_sql_eval_questions", "xquad_multilingual", "docstrings", "faker", "django",
 }
 # Left out together: one is made from the other, or by the same hand.
 FAMILIES = {
@@ -74,3 +74,5 @@ def add_ordinary(rows):
         rows.add(0, "docstrings", text)
     for text in languages(60):
         rows.add(0, "faker", text)
+    for text in translations(50):
+        rows.add(0, "django", text)

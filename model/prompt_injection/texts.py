@@ -116,7 +116,7 @@ def own_texts(seed=7, size=1.0):
                 add(1, fill(template, chance, extra), f"{family}-{language}")
     for family, templates in plain.items():
         for _, template in templates:
-            for _ in range(round(26 * size)):
+            for _ in range(round((90 if family == "words" else 26) * size)):
                 add(0, sentence_case(fill(template, chance, extra), chance), family)
     for family, templates in plain_foreign.items():
         for language, template in templates:
