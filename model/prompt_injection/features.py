@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 POLICY = Path(__file__).resolve().parents[2] / "policy" / "src" / "screening" / "prompt"
-BITS = 15
+BITS = 16
 WINDOW = 64
 STRIDE = 32
 MASK = (1 << 64) - 1
@@ -84,6 +84,9 @@ def fold_character(character):
         return character.lower()
     if 0xE0020 <= code <= 0xE007E:
         return chr(code - 0xE0000).lower()
+    for first in (0x1F150, 0x1F170):
+        if first <= code < first + 26:
+            return chr(code - first + ord("a"))
     if within(INVISIBLE, code):
         return ""
     if within(PLAIN, code):
