@@ -24,7 +24,8 @@ const WORDING: &str = "attack_wording";
 
 /// A logistic curve at -8, -7, … 8, in 65,536ths.
 const LOGISTIC: [i64; 17] = [
-    22, 60, 162, 439, 1179, 3108, 7812, 17625, 32768, 47911, 57724, 62428, 64357, 65097, 65374, 65476, 65514,
+    22, 60, 162, 439, 1179, 3108, 7812, 17625, 32768, 47911, 57724, 62428, 64357, 65097, 65374,
+    65476, 65514,
 ];
 const MIDDLE: i64 = 8;
 /// In 65,536ths, what the curve must be given to reach 0.9.

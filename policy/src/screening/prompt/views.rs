@@ -112,9 +112,9 @@ fn from_binary(text: &str) -> Option<String> {
 fn from_digits(text: &str, radix: u32, each: usize) -> Option<String> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(radix)).collect();
     let bytes = digits.chunks_exact(each).map(|digits| {
-        let value = digits.iter().fold(0_u32, |value, digit| {
-            value.saturating_mul(radix).saturating_add(*digit)
-        });
+        let value = digits
+            .iter()
+            .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(*digit));
         u8::try_from(value).ok()
     });
     String::from_utf8(bytes.collect::<Option<_>>()?).ok()
@@ -155,7 +155,11 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_left() {
-        for text in ["an ordinary sentence with internationalisation", "3f2504e04f8911d39a0c0305e82c3301", "0 1"] {
+        for text in [
+            "an ordinary sentence with internationalisation",
+            "3f2504e04f8911d39a0c0305e82c3301",
+            "0 1",
+        ] {
             assert!(texts(text).is_empty(), "{text}");
         }
     }
