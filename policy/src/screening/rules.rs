@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::characters::{CharacterRules, Unfit};
 use super::prose::Prose;
 use super::data::DataRules;
-use super::{ArgumentScreen, Detection, Owner};
+use super::{ArgumentScreen, Detection, Owner, PROMPT_FLAG, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
 use crate::document::{InputSection, Reaction};
 use crate::input::Step;
@@ -119,7 +119,7 @@ impl Screening {
         let left = stripped.as_deref().unwrap_or(text);
         let mut found = match profile {
             Profile::Argument | Profile::Name => self.attacks(left),
-            Profile::Prompt => Vec::new(),
+            Profile::Prompt => self.prompt_injections(left),
         };
         let mut redacted = None;
         if let Some(data) = &self.data {
@@ -158,6 +158,19 @@ impl Screening {
         };
         detections.map(found).collect()
     }
+
+    fn prompt_injections(&self, text: &str) -> Vec<Found> {
+        if self.prompt_injection == Reaction::Allow {
+            return Vec::new();
+        }
+        let detections = prompt_screen().screen(text).into_iter();
+        let detections = detections.filter(|detection| detection.score >= PROMPT_FLAG);
+        let found = |detection: Detection| Found {
+            decision: react(self.prompt_injection, detection.score >= PROMPT_REFUSE),
+            detection,
+        };
+        detections.map(found).collect()
+    }
 }
 
 /// Where a part of `stripped` is in the text that characters were taken out of.
@@ -189,6 +202,11 @@ fn react(reaction: Reaction, is_certain: bool) -> Decision {
 fn argument_screen() -> &'static ArgumentScreen {
     static SCREEN: OnceLock<ArgumentScreen> = OnceLock::new();
     SCREEN.get_or_init(ArgumentScreen::new)
+}
+
+fn prompt_screen() -> &'static PromptScreen {
+    static SCREEN: OnceLock<PromptScreen> = OnceLock::new();
+    SCREEN.get_or_init(PromptScreen::new)
 }
 
 #[cfg(test)]

@@ -1,0 +1,144 @@
+//! From words to features: the same steps, bit for bit, as `features.py` of the training.
+
+use std::ops::Range;
+
+use super::fold::Folding;
+use super::hash::{FNV_OFFSET, Made, bucket, chain, fnv};
+use super::lexicon::{Class, Disguise, Lexicon, step};
+use super::unmask::unmask;
+use super::words::{Word, words};
+
+/// How far apart two classes may be to be a pair, in words.
+const REACH: usize = 6;
+/// Of longer words the beginning counts as well: endings differ.
+const STEM_LETTERS: usize = 6;
+/// Classes are numbered below this.
+const CLASSES: u64 = 64;
+
+/// A text as the model sees it.
+#[derive(Debug, Default)]
+pub(super) struct Features {
+    /// Of all words, one after the other.
+    pub(super) buckets: Vec<u16>,
+    pub(super) rows: Vec<Row>,
+    /// How many words are known ones in disguise.
+    pub(super) rot13: usize,
+    pub(super) backwards: usize,
+}
+
+/// One word.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Its features, in `buckets`.
+    pub(super) features: Range<usize>,
+    /// What it does, 0 for nothing known.
+    pub(super) class: Class,
+    /// Where it is in the text.
+    pub(super) range: Range<usize>,
+}
+
+pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Features {
+    let words = unmask(folding, lexicon, words(folding, text));
+    let mut found = Features::default();
+    found.buckets.reserve(words.len().saturating_mul(8));
+    found.rows.reserve(words.len());
+    let mut hashes = Vec::with_capacity(words.len());
+    let mut context = Context::default();
+    for (position, word) in words.iter().enumerate() {
+        let start = found.buckets.len();
+        let letters = hash_word(&word.text);
+        hashes.push(letters.whole);
+        context.add_word(word, &letters, &mut found.buckets);
+        let class = match word.text.is_empty() {
+            true => 0,
+            false => lexicon.find(&hashes, word),
+        };
+        if class != 0 {
+            context.add_class(class, word.starts, position, &mut found.buckets);
+        } else if letters.count >= STEM_LETTERS {
+            match lexicon.disguise(letters.whole) {
+                Some(Disguise::Rot13) => found.rot13 = found.rot13.saturating_add(1),
+                Some(Disguise::Backwards) => found.backwards = found.backwards.saturating_add(1),
+                None => {}
+            }
+        }
+        let features = start..found.buckets.len();
+        found.rows.push(Row { features, class, range: word.range.clone() });
+    }
+    found
+}
+
+/// The weight of two classes being in one window, the lower first.
+pub(super) fn together(first: u64, second: u64) -> u16 {
+    bucket(Made::Together, first.wrapping_mul(CLASSES).wrapping_add(second))
+}
+
+struct Letters {
+    whole: u64,
+    stem: u64,
+    count: usize,
+}
+
+fn hash_word(word: &str) -> Letters {
+    let mut letters = Letters { whole: FNV_OFFSET, stem: FNV_OFFSET, count: 0 };
+    for character in word.chars() {
+        letters.whole = step(letters.whole, character);
+        letters.count = letters.count.saturating_add(1);
+        if letters.count <= STEM_LETTERS {
+            letters.stem = letters.whole;
+        }
+    }
+    letters
+}
+
+/// The words and the classes before.
+#[derive(Default)]
+struct Context {
+    /// The stems of the last two words, the last one first.
+    stems: [Option<u64>; 2],
+    /// The last two classes and their places, the last one first.
+    classes: [Option<(u64, usize)>; 2],
+}
+
+impl Context {
+    fn add_word(&mut self, word: &Word, letters: &Letters, buckets: &mut Vec<u16>) {
+        if !word.gap.is_empty() {
+            let gap = fnv(&word.gap);
+            buckets.push(bucket(Made::Gap, gap));
+            buckets.push(bucket(Made::GapWord, chain(gap, letters.stem)));
+        }
+        if word.text.is_empty() {
+            return;
+        }
+        buckets.push(bucket(Made::Word, letters.whole));
+        if letters.count > STEM_LETTERS {
+            buckets.push(bucket(Made::Stem, letters.stem));
+        }
+        if word.starts {
+            buckets.push(bucket(Made::Start, letters.stem));
+        }
+        let [last, last_but_one] = self.stems;
+        if let Some(last) = last {
+            buckets.push(bucket(Made::Pair, chain(last, letters.stem)));
+            if let Some(first) = last_but_one.filter(|_| word.is_dense()) {
+                buckets.push(bucket(Made::Triple, chain(chain(first, last), letters.stem)));
+            }
+        }
+        self.stems = [Some(letters.stem), last];
+    }
+
+    fn add_class(&mut self, class: Class, starts: bool, position: usize, buckets: &mut Vec<u16>) {
+        let class = u64::from(class);
+        let near = |before: usize, after: usize| after.saturating_sub(before) <= REACH;
+        buckets.push(bucket(Made::Class, class.wrapping_mul(2).wrapping_add(u64::from(starts))));
+        let [last, last_but_one] = self.classes;
+        if let Some((second, place)) = last.filter(|(_, place)| near(*place, position)) {
+            let pair = |a: u64, b: u64| a.wrapping_mul(CLASSES).wrapping_add(b);
+            buckets.push(bucket(Made::ClassPair, pair(second, class)));
+            if let Some((first, _)) = last_but_one.filter(|(_, before)| near(*before, place)) {
+                buckets.push(bucket(Made::ClassTriple, pair(pair(first, second), class)));
+            }
+        }
+        self.classes = [Some((class, position)), last];
+    }
+}

@@ -1,0 +1,88 @@
+//! Injections and jailbreaks in prose: a small linear model over words, pairs of words and what words do.
+//!
+//! A text is folded to what a reader sees, cut into words and read in windows, so that an injection in a long document
+//! weighs as much as one alone. All arithmetic is on integers: the verdict is the same on every platform.
+//! The weights are trained by model/prompt_injection, whose card says how well it does and on what.
+
+mod evidence;
+mod features;
+mod fold;
+mod hash;
+mod lexicon;
+mod model;
+#[cfg(test)]
+mod tests;
+mod unmask;
+mod views;
+mod words;
+
+use self::evidence::{Evidence, probability};
+use self::fold::Folding;
+use self::lexicon::Lexicon;
+use self::model::Model;
+use self::views::views;
+use super::{Detection, Kind};
+
+/// From this score on a text is worth a look: about one ordinary text in a hundred reaches it at most.
+pub const PROMPT_FLAG: f32 = 0.5;
+/// From this score on a text may be refused: about one ordinary text in a thousand reaches it at most.
+pub const PROMPT_REFUSE: f32 = 0.9;
+
+/// Finds prompt injections and jailbreaks. Make it once: it reads a lexicon.
+#[derive(Debug)]
+pub struct PromptScreen {
+    folding: Folding,
+    lexicon: Lexicon,
+    evidence: Evidence,
+    model: Model,
+}
+
+impl PromptScreen {
+    /// Reads the lexicon and the weights.
+    pub fn new() -> Self {
+        let folding = Folding::new();
+        let lexicon = Lexicon::new(&folding);
+        Self { evidence: Evidence::new(&lexicon), folding, lexicon, model: Model::new() }
+    }
+
+    /// What looks like an attack on a model: the strongest passage of the text, if it reaches [`PROMPT_FLAG`], and
+    /// each encoded one that does when decoded. The rule names the evidence. The score is a logistic scale laid
+    /// through the two thresholds.
+    pub fn screen(&self, text: &str) -> Vec<Detection> {
+        let features = self.features(text);
+        let strongest = self.model.strongest(&features);
+        let rule = self.evidence.rule(strongest.classes);
+        let mut found: Vec<_> =
+            self.detection(rule, strongest.range, strongest.score).into_iter().collect();
+        for view in views(text, &features) {
+            let score = self.model.strongest(&self.features(&view.text)).score;
+            found.extend(self.detection("encoded_instruction", view.range, score));
+        }
+        found
+    }
+
+    fn features(&self, text: &str) -> features::Features {
+        features::features(&self.folding, &self.lexicon, text)
+    }
+
+    fn detection(
+        &self,
+        rule: &'static str,
+        range: std::ops::Range<usize>,
+        score: i32,
+    ) -> Option<Detection> {
+        let score = probability(score, self.model.flag, self.model.refuse);
+        (score >= PROMPT_FLAG).then_some(Detection {
+            kind: Kind::PromptInjection,
+            rule,
+            range,
+            score,
+        })
+    }
+}
+
+impl Default for PromptScreen {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,166 @@
+//! Other readings of a text: what is encoded in it.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::features::Features;
+use super::lexicon::rot13;
+
+/// So many encoded passages are looked into.
+const MOST_PASSAGES: usize = 16;
+/// Shorter ones hold no instruction.
+const SHORTEST_BASE64: usize = 20;
+const SHORTEST_HEX: usize = 24;
+const SHORTEST_BINARY: usize = 64;
+/// So many known words in disguise are no chance.
+const DISGUISED_WORDS: usize = 2;
+/// Of a hundred decoded characters so many must be letters or blanks.
+const READABLE: usize = 85;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+
+/// Another reading of a part of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) text: String,
+    /// What it was read from.
+    pub(super) range: Range<usize>,
+}
+
+/// What else a text may say.
+pub(super) fn views(text: &str, features: &Features) -> Vec<View> {
+    let mut views: Vec<_> = encoded(text).take(MOST_PASSAGES).collect();
+    if features.rot13 >= DISGUISED_WORDS {
+        views.push(View { text: rot13(text), range: 0..text.len() });
+    }
+    if features.backwards >= DISGUISED_WORDS {
+        views.push(View { text: text.chars().rev().collect(), range: 0..text.len() });
+    }
+    views
+}
+
+/// The passages in Base64, hexadecimal or binary digits that decode to text.
+fn encoded(text: &str) -> impl Iterator<Item = View> + '_ {
+    let alphabets: [(fn(u8) -> bool, fn(&str) -> Option<String>, usize); 3] = [
+        (is_binary, from_binary, SHORTEST_BINARY),
+        (is_hex, from_hex, SHORTEST_HEX),
+        (is_base64, from_base64, SHORTEST_BASE64),
+    ];
+    alphabets.into_iter().flat_map(move |(is_in, decode, shortest)| {
+        runs(text, is_in).filter(move |range| range.len() >= shortest).filter_map(move |range| {
+            let decoded = decode(text.get(range.clone())?).filter(|text| is_readable(text))?;
+            Some(View { text: decoded, range })
+        })
+    })
+}
+
+/// The longest stretches of bytes of a kind, all of them ASCII.
+fn runs(text: &str, is_in: fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut bytes = text.bytes().enumerate().peekable();
+    std::iter::from_fn(move || {
+        let (start, _) = bytes.find(|(_, byte)| is_in(*byte))?;
+        let mut end = start.saturating_add(1);
+        while bytes.next_if(|(_, byte)| is_in(*byte)).is_some() {
+            end = end.saturating_add(1);
+        }
+        Some(start..end)
+    })
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || b" x\\".contains(&byte)
+}
+
+fn is_binary(byte: u8) -> bool {
+    b"01 ".contains(&byte)
+}
+
+fn from_base64(text: &str) -> Option<String> {
+    let standard: String = text
+        .chars()
+        .map(|character| match character {
+            '-' => '+',
+            '_' => '/',
+            other => other,
+        })
+        .collect();
+    let engine = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+    let trimmed = standard.trim_matches('=');
+    // One character too many is one of the text around, such as a hyphen.
+    let whole = trimmed.len().saturating_sub(usize::from(trimmed.len() % 4 == 1));
+    String::from_utf8(engine.decode(trimmed.get(..whole)?).ok()?).ok()
+}
+
+fn from_hex(text: &str) -> Option<String> {
+    let digits = text.replace("0x", "").replace("\\x", "");
+    from_digits(&digits, 16, 2)
+}
+
+fn from_binary(text: &str) -> Option<String> {
+    from_digits(text, 2, 8)
+}
+
+fn from_digits(text: &str, radix: u32, each: usize) -> Option<String> {
+    let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(radix)).collect();
+    let bytes = digits.chunks_exact(each).map(|digits| {
+        let value = digits
+            .iter()
+            .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(*digit));
+        u8::try_from(value).ok()
+    });
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
+}
+
+fn is_readable(text: &str) -> bool {
+    let (mut all, mut readable) = (0_usize, 0_usize);
+    for character in text.chars() {
+        all = all.saturating_add(1);
+        let is_readable = character.is_alphabetic() || character == ' ';
+        readable = readable.saturating_add(usize::from(is_readable));
+    }
+    readable.saturating_mul(100) >= all.saturating_mul(READABLE) && text.contains(' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<String> {
+        encoded(text).map(|view| view.text).collect()
+    }
+
+    #[test]
+    fn encoded_passages_are_read() {
+        let expected = ["ignore all of this"];
+        for text in [
+            "see aWdub3JlIGFsbCBvZiB0aGlz, please",
+            "see 69676e6f726520616c6c206f662074686973, please",
+            "69 67 6e 6f 72 65 20 61 6c 6c 20 6f 66 20 74 68 69 73",
+            r"\x69\x67\x6e\x6f\x72\x65\x20\x61\x6c\x6c\x20\x6f\x66\x20\x74\x68\x69\x73",
+        ] {
+            assert_eq!(texts(text), expected, "{text}");
+        }
+        let binary: String = "ignore it now".bytes().map(|byte| format!("{byte:08b} ")).collect();
+        assert_eq!(texts(&binary), ["ignore it now"]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_left() {
+        for text in [
+            "an ordinary sentence with internationalisation",
+            "3f2504e04f8911d39a0c0305e82c3301",
+            "0 1",
+        ] {
+            assert!(texts(text).is_empty(), "{text}");
+        }
+    }
+}
