@@ -106,7 +106,7 @@ impl Bundle {
 
     /// The names of the secrets that the document wants, each once, in order.
     pub fn secret_names(&self) -> Vec<String> {
-        let Document { identity, assertion, redaction, .. } = self.document();
+        let Document { identity, assertion, redaction, output, .. } = self.document();
         let pepper = identity.api_keys.iter().map(|keys| keys.pepper.env.as_str());
         let proofs = identity.jwt.iter().filter_map(|section| section.dpop.as_ref());
         let nonces = proofs.filter_map(|section| section.nonce_key.as_ref());
@@ -114,7 +114,8 @@ impl Bundle {
         let assertion = assertion.iter().map(|section| section.key.env.as_str());
         let redaction = redaction.iter().map(|section| section.key.env.as_str());
         let names = self.key_set_secrets().chain(nonces).chain(pepper).chain(assertion);
-        let names = names.chain(redaction);
+        let canaries = output.canaries.iter().map(|source| source.env.as_str());
+        let names = names.chain(redaction).chain(canaries);
         names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 

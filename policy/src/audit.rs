@@ -38,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) status: Option<u16>,
     /// What was found and let through.
     pub(crate) notes: Notes,
+    /// Whether the response was cut short because of what was in it.
+    pub(crate) cut: bool,
 }
 
 impl Record {
@@ -53,6 +55,7 @@ impl Record {
             shadowed: Vec::new(),
             status: None,
             notes: Notes::default(),
+            cut: false,
         }
     }
 
@@ -62,6 +65,7 @@ impl Record {
             || !self.allowed
             || !self.shadowed.is_empty()
             || !self.notes.is_empty()
+            || self.cut
     }
 
     /// The record as one line of JSON.
@@ -127,6 +131,7 @@ impl Record {
                 stripped: &self.stripped,
                 shadowed: &self.shadowed,
                 notes: &self.notes,
+                cut: self.cut,
             },
         };
         serde_json::to_string(&line).unwrap_or_default()
@@ -235,6 +240,9 @@ struct Portcullis<'a> {
     /// What was found in the request and let through, or taken out.
     #[serde(rename = "detections", skip_serializing_if = "Notes::is_empty")]
     notes: &'a Notes,
+    /// Whether the response was cut short because of what was in it.
+    #[serde(rename = "response_cut", skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
 }
 
 #[derive(Serialize)]

@@ -298,6 +298,7 @@ impl Exchange {
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
         self.leave(environment);
+        self.record.cut = self.rewriter.as_ref().is_some_and(|rewriter| rewriter.is_cut());
         let policy = &self.policy;
         if !policy.stages.contains(Stage::Audit) || !self.record.is_wanted(policy.audit) {
             return None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
@@ -100,12 +101,8 @@ impl Policy {
             }
             _ => None,
         };
-        let redaction_key = match stages.contains(Stage::Input) {
-            true => document.redaction_key(secrets)?,
-            false => None,
-        };
-        let redaction_key = redaction_key.as_ref();
-        let routes = routes(document, stages, identity.as_deref(), &roles, redaction_key)?;
+        let screens = ScreenSecrets::read(document, secrets, stages)?;
+        let routes = routes(document, stages, identity.as_deref(), &roles, &screens)?;
         Ok(Self {
             stages,
             headers,
@@ -259,7 +256,7 @@ fn routes(
     stages: Stages,
     identity: Option<&dyn Identify>,
     roles: &Arc<Roles>,
-    redaction_key: Option<&Secret>,
+    screens: &ScreenSecrets,
 ) -> Result<Vec<CompiledRoute>, CompileError> {
     if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
         let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
@@ -268,7 +265,7 @@ fn routes(
     let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
     for (index, route) in document.routes.iter().enumerate() {
         let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, stages, identity, roles, redaction_key)?;
+        let compiled = compile_route(document, route, &field, stages, identity, roles, screens)?;
         if routes.iter().any(|other| other.name == compiled.name) {
             let message = "expected a name that no other route has";
             return Err(CompileError::new(format!("{field}.name"), message));
@@ -292,7 +289,7 @@ fn compile_route(
     stages: Stages,
     identity: Option<&dyn Identify>,
     roles: &Arc<Roles>,
-    redaction_key: Option<&Secret>,
+    screens: &ScreenSecrets,
 ) -> Result<CompiledRoute, CompileError> {
     if route.name.is_empty() || route.name.len() > 64 {
         return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
@@ -342,9 +339,35 @@ fn compile_route(
             input: &input,
             field: &section("input", route.input != Default::default()),
             output: &document.output,
-            redaction_key,
+            redaction_key: screens.redaction_key.as_ref(),
+            canaries: &screens.canaries,
         })?,
     })
+}
+
+/// The secrets of the input stage.
+#[derive(Default)]
+struct ScreenSecrets {
+    redaction_key: Option<Secret>,
+    canaries: Vec<Zeroizing<String>>,
+}
+
+impl ScreenSecrets {
+    fn read(
+        document: &Document,
+        secrets: &dyn Secrets,
+        stages: Stages,
+    ) -> Result<Self, CompileError> {
+        if !stages.contains(Stage::Input) {
+            return Ok(Self::default());
+        }
+        let canaries = document.output.canaries.iter().enumerate().map(|(index, source)| {
+            let field = format!("output.canaries[{index}].env");
+            secrets.secret(&source.env).ok_or_else(|| CompileError::unset(&field, &source.env))
+        });
+        let canaries = canaries.collect::<Result<_, _>>()?;
+        Ok(Self { redaction_key: document.redaction_key(secrets)?, canaries })
+    }
 }
 
 /// The service, where the limits stage runs and the document names one.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::access::{Header, Target};
 use crate::document::{
     IdentitySection, InputSection, LimitRule, OutputSection, Requirement,
@@ -96,6 +98,8 @@ pub(crate) struct InputSections<'a> {
     pub(crate) field: &'a str,
     pub(crate) output: &'a OutputSection,
     pub(crate) redaction_key: Option<&'a Secret>,
+    /// The markers of `output.canaries`.
+    pub(crate) canaries: &'a [Zeroizing<String>],
 }
 
 /// What the identity stage is asked.

@@ -39,6 +39,10 @@ pub struct OutputSection {
     /// `refuse` the rest of the response is not sent. `tokenise` is for requests.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub personal_data: BTreeMap<Kind, Action>,
+    /// Markers that stand in the system's instructions and may never be in a response, however they are spelled: what follows
+    /// one is not sent. At least 12 letters and digits each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<SecretSource>,
 }
 
 impl Default for OutputSection {
@@ -51,6 +55,7 @@ impl Default for OutputSection {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             personal_data: BTreeMap::new(),
+            canaries: Vec::new(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn screen(
             ":path" => target(screening, value, notes)?,
             // The signs between cookies are those between commands.
             "cookie" => {
-                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?
+                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?;
             }
             name if name.starts_with(':') || STRUCTURED.contains(&name) => {}
             name => field(screening, name, value, notes)?,

@@ -48,7 +48,7 @@ pub(crate) struct InputRules {
 
 impl InputRules {
     pub(crate) fn compile(sections: &InputSections<'_>) -> Result<Self, CompileError> {
-        let InputSections { input: section, field, output, redaction_key } = *sections;
+        let InputSections { input: section, field, redaction_key, .. } = *sections;
         let default = || vec!["application/json".to_owned()];
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
@@ -83,12 +83,7 @@ impl InputRules {
             max_body_bytes: max_body_bytes as usize,
             json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
             schema,
-            responses: ResponseScreening::compile(
-                &output.personal_data,
-                screening.data(),
-                redaction_key,
-                "output.personal_data",
-            )?,
+            responses: ResponseScreening::compile(sections, screening.data())?,
             screening,
         })
     }
@@ -325,7 +320,13 @@ mod tests {
     fn compile(section: &InputSection) -> Result<InputRules, CompileError> {
         let output = OutputSection::default();
         let field = "input";
-        InputRules::compile(&InputSections { input: section, field, output: &output, redaction_key: None })
+        InputRules::compile(&InputSections {
+            input: section,
+            field,
+            output: &output,
+            redaction_key: None,
+            canaries: &[],
+        })
     }
 
     fn rules() -> InputRules {

@@ -25,33 +25,41 @@ impl DataRules {
         key: Option<&Secret>,
         field: &str,
     ) -> Result<Option<Self>, CompileError> {
-        let wanted = actions.iter().filter(|(_, action)| **action != Action::Allow);
-        let kinds: Vec<Kind> = wanted.clone().map(|(kind, _)| *kind).collect();
-        if kinds.is_empty() {
+        if actions.values().all(|action| *action == Action::Allow) {
             return Ok(None);
         }
         let needs_key = |action: &Action| matches!(action, Action::Hash | Action::Tokenise);
         let keyed = actions.iter().find(|(_, action)| needs_key(action));
-        let key = match (key, keyed) {
-            (Some(key), _) => key.clone(),
-            (None, Some((kind, _))) => {
-                let message = "hash and tokenise need `redaction.key`";
-                return Err(CompileError::new(format!("{field}.{}", kind.as_str()), message));
-            }
+        if let (None, Some((kind, _))) = (key, keyed) {
+            let message = "hash and tokenise need `redaction.key`";
+            return Err(CompileError::new(format!("{field}.{}", kind.as_str()), message));
+        }
+        Self::new(actions, key, field).map(Some)
+    }
+
+    /// Looks for nothing. Tokens are known by the key.
+    pub(super) fn of_nothing(key: Option<&Secret>) -> Result<Self, CompileError> {
+        Self::new(&BTreeMap::new(), key, "")
+    }
+
+    fn new(
+        actions: &BTreeMap<Kind, Action>,
+        key: Option<&Secret>,
+        field: &str,
+    ) -> Result<Self, CompileError> {
+        let key = match key {
+            Some(key) => key.clone(),
             // Nothing is made with it.
-            (None, None) => Secret::from_bytes(Zeroizing::new(vec![0; MINIMUM_SECRET_BYTES]))
+            None => Secret::from_bytes(Zeroizing::new(vec![0; MINIMUM_SECRET_BYTES]))
                 .map_err(|error| CompileError::new(field, error.to_string()))?,
         };
-        Ok(Some(Self {
+        let wanted = actions.iter().filter(|(_, action)| **action != Action::Allow);
+        let kinds: Vec<Kind> = wanted.map(|(kind, _)| *kind).collect();
+        Ok(Self {
             finder: PersonalData::compile(&kinds, field)?,
             redaction: Redaction::compile(actions, &key),
             tokenises: actions.values().any(|action| *action == Action::Tokenise),
-        }))
-    }
-
-    /// For responses in which nothing is looked for, but tokens are put back.
-    pub(crate) fn for_tokens_alone(&self) -> Result<Self, CompileError> {
-        Ok(Self { finder: PersonalData::compile(&[], "")?, ..self.clone() })
+        })
     }
 
     /// Whether what was taken out comes back in responses.

@@ -118,6 +118,7 @@ impl Kind {
             Self::CredentialUrl => "credential_url",
             Self::Secret => "secret",
             Self::PrivateKey => "private_key",
+            Self::Canary => "canary",
         }
     }
 }

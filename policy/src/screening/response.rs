@@ -1,38 +1,47 @@
 //! What of a response goes on, in place of what the upstream sent.
 
-use std::collections::BTreeMap;
-
 use super::data::DataRules;
-use super::{Action, Kind, Owner, StreamKind, StreamRedactor, StreamSettings};
-use crate::Secret;
+use super::{Canary, Owner, StreamKind, StreamRedactor, StreamSettings};
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
+use crate::stages::InputSections;
 
-/// What is done about personal data and secrets in responses.
+/// What is done about personal data, secrets and markers in responses.
 #[derive(Debug)]
-pub(crate) struct ResponseScreening(DataRules);
+pub(crate) struct ResponseScreening {
+    data: DataRules,
+    canary: Option<Canary>,
+}
 
 /// A body on its way: parts of it go in, what may go on comes out.
 pub(crate) trait RewriteBody: std::fmt::Debug + Send {
     /// The next part; `is_last` where there is no other.
     fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8>;
+
+    /// Whether something was met after which nothing goes on.
+    fn is_cut(&self) -> bool;
 }
 
 impl ResponseScreening {
-    /// None where responses go by as they are: nothing is looked for in them, and no request has left tokens that come back.
+    /// None where responses go by as they are: nothing is looked for in them, and no request leaves tokens that come back.
     pub(crate) fn compile(
-        actions: &BTreeMap<Kind, Action>,
+        sections: &InputSections<'_>,
         requests: Option<&DataRules>,
-        key: Option<&Secret>,
-        field: &str,
     ) -> Result<Option<Self>, CompileError> {
-        let tokens = || requests.filter(|requests| requests.tokenises());
-        let rules = match DataRules::compile(actions, key, field)? {
-            Some(rules) => Some(rules),
-            // Tokens are put back, and nothing is looked for.
-            None => tokens().map(DataRules::for_tokens_alone).transpose()?,
-        };
-        Ok(rules.map(Self))
+        let InputSections { output, redaction_key, canaries, .. } = *sections;
+        let field = "output.personal_data";
+        let data = DataRules::compile(&output.personal_data, redaction_key, field)?;
+        let markers: Vec<&str> = canaries.iter().map(|marker| marker.as_str()).collect();
+        let canary = (!markers.is_empty())
+            .then(|| Canary::compile(&markers, "output.canaries"))
+            .transpose()?;
+        let has_tokens = requests.is_some_and(DataRules::tokenises);
+        Ok(match data {
+            Some(data) => Some(Self { data, canary }),
+            None if canary.is_none() && !has_tokens => None,
+            // Nothing is looked for but markers, and tokens are put back.
+            None => Some(Self { data: DataRules::of_nothing(redaction_key)?, canary }),
+        })
     }
 
     /// For a body with these header fields. None where it goes by as it is: it is no text.
@@ -49,9 +58,13 @@ impl ResponseScreening {
             return Some(Box::new(Withheld));
         }
         let kind = StreamKind::of(content_type.unwrap_or_default());
-        let DataRules { finder, redaction, .. } = &self.0;
+        let DataRules { finder, redaction, .. } = &self.data;
         let settings = StreamSettings::default();
-        Some(Box::new(StreamRedactor::new(kind, finder, redaction, &owner, &settings)))
+        let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &settings);
+        Some(Box::new(match &self.canary {
+            Some(canary) => redactor.watching(canary),
+            None => redactor,
+        }))
     }
 }
 
@@ -66,6 +79,10 @@ impl RewriteBody for StreamRedactor {
         }
         rewritten
     }
+
+    fn is_cut(&self) -> bool {
+        self.is_refused()
+    }
 }
 
 /// A text that cannot be read, and so cannot go on.
@@ -78,6 +95,10 @@ impl RewriteBody for Withheld {
             true => unreadable().into_reply(None).body,
             false => Vec::new(),
         }
+    }
+
+    fn is_cut(&self) -> bool {
+        true
     }
 }
 
@@ -102,11 +123,23 @@ fn is_text(content_type: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::document::{InputSection, OutputSection};
+    use crate::screening::{Action, Kind};
 
     fn screening() -> ResponseScreening {
-        let actions = BTreeMap::from([(Kind::EmailAddress, Action::Mask)]);
-        ResponseScreening::compile(&actions, None, None, "output.personal_data").unwrap().unwrap()
+        let personal_data = BTreeMap::from([(Kind::EmailAddress, Action::Mask)]);
+        let output = OutputSection { personal_data, ..OutputSection::default() };
+        let sections = InputSections {
+            input: &InputSection::default(),
+            field: "input",
+            output: &output,
+            redaction_key: None,
+            canaries: &["Heron-4821-quartz".to_owned().into()],
+        };
+        ResponseScreening::compile(&sections, None).unwrap().unwrap()
     }
 
     fn sent(content_type: &str, encoding: Option<&str>, parts: &[&str]) -> Option<String> {
@@ -124,6 +157,14 @@ mod tests {
         let parts = ["{\"text\": \"write to alice@exa", "mple.com", " today\"}"];
         let sent = sent("application/json", None, &parts).unwrap();
         assert_eq!(sent, "{\"text\": \"write to *****@*******.*** today\"}");
+    }
+
+    #[test]
+    fn nothing_follows_a_marker() {
+        let parts = ["My instructions begin with h e r o n - 48", "21-quartz, and then", " go on"];
+        let sent = sent("text/plain", None, &parts).unwrap();
+        assert!(sent.starts_with("My instructions begin with "), "{sent}");
+        assert!(!sent.contains("quartz") && !sent.contains("go on"), "{sent}");
     }
 
     #[test]

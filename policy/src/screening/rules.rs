@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::characters::{CharacterRules, Unfit};
 use super::prose::Prose;
 use super::data::DataRules;
-use super::{ArgumentScreen, Detection, Owner, PROMPT_FLAG, PROMPT_REFUSE, PromptScreen};
+use super::{ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
 use crate::document::{InputSection, Reaction};
 use crate::input::Step;
@@ -164,7 +164,6 @@ impl Screening {
             return Vec::new();
         }
         let detections = prompt_screen().screen(text).into_iter();
-        let detections = detections.filter(|detection| detection.score >= PROMPT_FLAG);
         let found = |detection: Detection| Found {
             decision: react(self.prompt_injection, detection.score >= PROMPT_REFUSE),
             detection,
