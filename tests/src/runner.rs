@@ -96,7 +96,10 @@ impl Runner {
         let mut verdicts = Vec::new();
         for (kind, gate) in Kind::ALL.into_iter().zip(gates) {
             let mut run = Run { runner: self, name, kind, gate, seen: Value::Null };
-            let result = run.steps(&scenario.steps);
+            let result = run.steps(&scenario.steps).and_then(|verdicts| {
+                run.no_panic()?;
+                Ok(verdicts)
+            });
             verdicts.push(result.with_context(|| format!("{}\non {kind}", scenario.about))?);
         }
         let [serve, envoy] = verdicts.as_slice() else { return Ok(()) };
@@ -131,6 +134,16 @@ impl Run<'_> {
                 self.step(step).with_context(|| format!("steps[{index}]\n{}", self.last_log()))
             })
             .collect()
+    }
+
+    /// A filter that panics is started again, and whoever asks later notices nothing.
+    fn no_panic(&self) -> Result<()> {
+        let log = self.gate.log();
+        let signs = ["panicked at", "RuntimeError", "wasm trap", "wasm backtrace"];
+        match log.lines().find(|line| signs.iter().any(|sign| line.contains(sign))) {
+            Some(line) => bail!("a filter has panicked: {line}"),
+            None => Ok(()),
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<Vec<Verdict>> {
