@@ -16,7 +16,7 @@ const PART: std::ops::RangeInclusive<usize> = 3..=14;
 
 /// Replaces what is in disguise.
 pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>) -> Vec<Word> {
-    let latin = words.iter().filter(|word| starts_latin(&word.text)).count();
+    let latin = words.iter().filter(|word| has_latin(&word.text)).count();
     let is_mostly_latin = latin.saturating_mul(2) > words.len();
     for word in &mut words {
         if !word.text.is_ascii() {
@@ -51,8 +51,8 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
     plain
 }
 
-fn starts_latin(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_ascii_alphabetic())
+fn has_latin(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_all_letters(word: &str) -> bool {
@@ -67,10 +67,9 @@ fn undo_lookalikes(folding: &Folding, word: &mut Word, is_mostly_latin: bool) {
     if word.is_dense() {
         return;
     }
-    let has_latin = word.text.contains(|letter: char| letter.is_ascii_alphabetic());
     let could_be =
         || word.text.chars().all(|letter| letter.is_ascii() || folding.latin(letter).is_some());
-    if has_latin || (is_mostly_latin && could_be()) {
+    if has_latin(&word.text) || (is_mostly_latin && could_be()) {
         let letters = word.text.chars();
         word.text = letters.map(|letter| folding.latin(letter).unwrap_or(letter)).collect();
     }

@@ -100,9 +100,15 @@ fn from_base64(text: &str) -> Option<String> {
     String::from_utf8(engine.decode(trimmed.get(..whole)?).ok()?).ok()
 }
 
+/// One long number, or pairs of digits: letters of words around them may be digits too.
 fn from_hex(text: &str) -> Option<String> {
-    let digits = text.replace("0x", "").replace("\\x", "");
-    from_digits(&digits, 16, 2)
+    let numbers = || text.split([' ', 'x', '\\']);
+    match numbers().max_by_key(|number| number.len()).filter(|long| long.len() >= SHORTEST_HEX) {
+        Some(long) => from_digits(long, 16, 2),
+        None => {
+            from_digits(&numbers().filter(|number| number.len() == 2).collect::<String>(), 16, 2)
+        }
+    }
 }
 
 fn from_binary(text: &str) -> Option<String> {
@@ -117,7 +123,8 @@ fn from_digits(text: &str, radix: u32, each: usize) -> Option<String> {
             .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(*digit));
         u8::try_from(value).ok()
     });
-    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn is_readable(text: &str) -> bool {
