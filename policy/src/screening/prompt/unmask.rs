@@ -26,6 +26,11 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
             undo_leet(lexicon, word);
         }
     }
+    // Nearly always there is nothing to cut or to join, and nothing to copy.
+    let is_apart = |run: &[Word]| run.iter().all(|word| is_letter(&word.text));
+    if !words.windows(APART).any(is_apart) && !words.iter().any(|word| runs_together(&word.text)) {
+        return words;
+    }
     let mut plain = Vec::with_capacity(words.len());
     let mut rest = words.as_slice();
     while let [first, tail @ ..] = rest {
@@ -40,7 +45,7 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
             let (letters, tail) = rest.split_at(apart);
             plain.extend_from_slice(letters);
             rest = tail;
-        } else if first.text.len() >= RUN_TOGETHER && is_all_letters(&first.text) {
+        } else if runs_together(&first.text) {
             split(lexicon, first, &first.text, first.range.end, &mut plain);
             rest = tail;
         } else {
@@ -57,6 +62,10 @@ fn has_latin(word: &str) -> bool {
 
 fn is_all_letters(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+fn runs_together(word: &str) -> bool {
+    word.len() >= RUN_TOGETHER && is_all_letters(word)
 }
 
 fn is_letter(word: &str) -> bool {
