@@ -159,7 +159,7 @@ def words(folded):
 
 def unmask(found, lexicon):
     """Words as they are meant: lookalikes in Latin company, digits for letters, letters set apart, words run together."""
-    latin = sum(1 for word, _, _ in found if word[:1].isascii() and word[:1].isalpha())
+    latin = sum(1 for word, _, _ in found if any(letter.isascii() and letter.isalpha() for letter in word))
     mostly_latin = latin * 2 > len(found)
     plain = []
     for word, gap, starts in found:

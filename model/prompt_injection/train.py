@@ -36,7 +36,7 @@ PROSE = {
     "cyberseceval_frr_borderline_benign",
 }
 CODE = {"humaneval_code_prompts", "spider_dev_questions", "spider_dev_raw_sql", "defog_sql_eval_questions", "gsm8k_test"}
-FLAGGED, REFUSED = 0.01, 0.0005
+FLAGGED, REFUSED = 0.006, 0.0005
 
 
 class Texts:
@@ -130,9 +130,9 @@ def main():
     prose = ordinary & np.isin(texts.sources, sorted(PROSE))
     every = ordinary & np.isin(texts.sources, sorted(PROSE | CODE | {"xquad_multilingual"}))
     at_one_percent = threshold(unseen[prose], 0.01)
-    flag = max(threshold(unseen[prose], FLAGGED), threshold(unseen[every & ~prose], FLAGGED))
-    # Never seen, or seen in other halves: what is refused is judged by the shipped model and by those that had less.
-    refuse = max(threshold(unseen[prose], REFUSED), threshold(shipped[every], REFUSED), flag + SCALE)
+    code = ordinary & np.isin(texts.sources, sorted(CODE))
+    flag = max(threshold(unseen[prose], FLAGGED), threshold(unseen[code], FLAGGED))
+    refuse = max(threshold(unseen[prose], REFUSED), threshold(unseen[every], 2 * REFUSED), flag + SCALE)
     weights, bias = model
     packed = struct.pack("<3i", bias, flag, refuse) + weights.astype(np.int8).tobytes()
     (POLICY / "weights.bin").write_bytes(packed)

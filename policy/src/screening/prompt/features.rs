@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::fold::Folding;
 use super::hash::{FNV_OFFSET, Made, bucket, chain, fnv};
-use super::lexicon::{Class, Disguise, Lexicon, step};
+use super::lexicon::{Class, Disguise, Lexicon, STEMS, step};
 use super::unmask::unmask;
-use super::words::{Word, words};
+use super::words::{Word, is_dense, words};
 
 /// How far apart two classes may be to be a pair, in words.
 const REACH: usize = 6;
@@ -51,7 +51,7 @@ pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Feat
         context.add_word(word, &letters, &mut found.buckets);
         let class = match word.text.is_empty() {
             true => 0,
-            false => lexicon.find(&hashes, word),
+            false => lexicon.find(&hashes, letters.is_dense, letters.stems),
         };
         if class != 0 {
             context.add_class(class, word.starts, position, &mut found.buckets);
@@ -76,18 +76,31 @@ pub(super) fn together(first: u64, second: u64) -> u16 {
 struct Letters {
     whole: u64,
     stem: u64,
+    /// Of its beginnings as long as the lexicon's stems, 0 where it is shorter.
+    stems: [u64; 2],
     count: usize,
+    /// A character of a script without spaces.
+    is_dense: bool,
 }
 
 fn hash_word(word: &str) -> Letters {
-    let mut letters = Letters { whole: FNV_OFFSET, stem: FNV_OFFSET, count: 0 };
+    let (whole, stem, stems) = (FNV_OFFSET, FNV_OFFSET, [0; 2]);
+    let mut letters = Letters { whole, stem, stems, count: 0, is_dense: false };
+    let mut was_dense = false;
     for character in word.chars() {
         letters.whole = step(letters.whole, character);
         letters.count = letters.count.saturating_add(1);
         if letters.count <= STEM_LETTERS {
             letters.stem = letters.whole;
         }
+        for (stem, length) in letters.stems.iter_mut().zip(STEMS) {
+            if letters.count == length {
+                *stem = letters.whole;
+            }
+        }
+        was_dense = is_dense(character);
     }
+    letters.is_dense = letters.count == 1 && was_dense;
     letters
 }
 
@@ -120,7 +133,7 @@ impl Context {
         let [last, last_but_one] = self.stems;
         if let Some(last) = last {
             buckets.push(bucket(Made::Pair, chain(last, letters.stem)));
-            if let Some(first) = last_but_one.filter(|_| word.is_dense()) {
+            if let Some(first) = last_but_one.filter(|_| letters.is_dense) {
                 buckets.push(bucket(Made::Triple, chain(chain(first, last), letters.stem)));
             }
         }

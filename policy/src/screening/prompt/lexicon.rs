@@ -5,14 +5,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::fold::Folding;
 use super::hash::{CHAIN, FNV_OFFSET, chain, fnv, fnv_step};
-use super::words::{Word, words};
+use super::words::words;
 
 const LEXICON: &str = include_str!("lexicon.txt");
 /// How many words a phrase may have; in scripts without spaces, how many characters.
 const LONGEST_PHRASE: usize = 2;
 const LONGEST_DENSE_PHRASE: usize = 5;
 /// How long stems are, in characters.
-const STEMS: [usize; 2] = [7, 5];
+pub(super) const STEMS: [usize; 2] = [7, 5];
 /// What is told apart at most: classes are bits of a u64.
 const MOST_CLASSES: usize = 63;
 /// These are also known in ROT13 and backwards: words of an attack, long enough not to be there by chance.
@@ -96,35 +96,29 @@ impl Lexicon {
         self.disguised.get(&hash).copied()
     }
 
-    /// The class of the longest phrase that ends with the last of these words.
-    pub(super) fn find(&self, hashes: &[u64], last: &Word) -> Class {
-        let longest = if last.is_dense() { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
+    /// The class of the longest phrase that ends with the last of these words, or of its stem.
+    pub(super) fn find(&self, hashes: &[u64], is_dense: bool, stems: [u64; 2]) -> Class {
+        let longest = if is_dense { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
         let (mut row, mut factor, mut class) = (0_u64, 1_u64, 0);
         for hash in hashes.iter().rev().take(longest) {
             row = row.wrapping_add(hash.wrapping_mul(factor));
             factor = factor.wrapping_mul(CHAIN);
             class = self.phrases.get(&row).copied().unwrap_or(class);
         }
-        if class == 0 { self.find_stem(&last.text) } else { class }
-    }
-
-    fn find_stem(&self, word: &str) -> Class {
-        let (mut hash, mut length) = (FNV_OFFSET, 0_usize);
-        let mut classes = [0; STEMS.len()];
-        for character in word.chars().take(STEMS.into_iter().max().unwrap_or(0)) {
-            hash = step(hash, character);
-            length = length.saturating_add(1);
-            for (class, _) in classes.iter_mut().zip(STEMS).filter(|(_, stem)| *stem == length) {
-                *class = self.stems.get(&hash).copied().unwrap_or(0);
-            }
+        if class != 0 {
+            return class;
         }
-        classes.into_iter().find(|class| *class != 0).unwrap_or(0)
+        let of_stem = |stem: u64| if stem == 0 { None } else { self.stems.get(&stem).copied() };
+        stems.into_iter().find_map(of_stem).unwrap_or(0)
     }
 }
 
 /// The hash with one character more.
 pub(super) fn step(hash: u64, character: char) -> u64 {
-    character.encode_utf8(&mut [0; 4]).bytes().fold(hash, fnv_step)
+    match u8::try_from(character) {
+        Ok(byte) if byte.is_ascii() => fnv_step(hash, byte),
+        _ => character.encode_utf8(&mut [0; 4]).bytes().fold(hash, fnv_step),
+    }
 }
 
 pub(super) fn rot13(text: &str) -> String {

@@ -16,7 +16,7 @@ const PART: std::ops::RangeInclusive<usize> = 3..=14;
 
 /// Replaces what is in disguise.
 pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>) -> Vec<Word> {
-    let latin = words.iter().filter(|word| starts_latin(&word.text)).count();
+    let latin = words.iter().filter(|word| has_latin(&word.text)).count();
     let is_mostly_latin = latin.saturating_mul(2) > words.len();
     for word in &mut words {
         if !word.text.is_ascii() {
@@ -25,6 +25,11 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
         if word.text.is_ascii() && word.text.len() >= LEET_LETTERS {
             undo_leet(lexicon, word);
         }
+    }
+    // Nearly always there is nothing to cut or to join, and nothing to copy.
+    let is_apart = |run: &[Word]| run.iter().all(|word| is_letter(&word.text));
+    if !words.windows(APART).any(is_apart) && !words.iter().any(|word| runs_together(&word.text)) {
+        return words;
     }
     let mut plain = Vec::with_capacity(words.len());
     let mut rest = words.as_slice();
@@ -40,7 +45,7 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
             let (letters, tail) = rest.split_at(apart);
             plain.extend_from_slice(letters);
             rest = tail;
-        } else if first.text.len() >= RUN_TOGETHER && is_all_letters(&first.text) {
+        } else if runs_together(&first.text) {
             split(lexicon, first, &first.text, first.range.end, &mut plain);
             rest = tail;
         } else {
@@ -51,12 +56,16 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>)
     plain
 }
 
-fn starts_latin(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_ascii_alphabetic())
+fn has_latin(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_all_letters(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+fn runs_together(word: &str) -> bool {
+    word.len() >= RUN_TOGETHER && is_all_letters(word)
 }
 
 fn is_letter(word: &str) -> bool {
@@ -67,10 +76,9 @@ fn undo_lookalikes(folding: &Folding, word: &mut Word, is_mostly_latin: bool) {
     if word.is_dense() {
         return;
     }
-    let has_latin = word.text.contains(|letter: char| letter.is_ascii_alphabetic());
     let could_be =
         || word.text.chars().all(|letter| letter.is_ascii() || folding.latin(letter).is_some());
-    if has_latin || (is_mostly_latin && could_be()) {
+    if has_latin(&word.text) || (is_mostly_latin && could_be()) {
         let letters = word.text.chars();
         word.text = letters.map(|letter| folding.latin(letter).unwrap_or(letter)).collect();
     }

@@ -45,22 +45,37 @@ pub(super) fn views(text: &str, features: &Features) -> Vec<View> {
 }
 
 /// The passages in Base64, hexadecimal or binary digits that decode to text.
-fn encoded(text: &str) -> impl Iterator<Item = View> + '_ {
-    let alphabets: [(fn(u8) -> bool, fn(&str) -> Option<String>, usize); 3] = [
-        (is_binary, from_binary, SHORTEST_BINARY),
-        (is_hex, from_hex, SHORTEST_HEX),
-        (is_base64, from_base64, SHORTEST_BASE64),
-    ];
-    alphabets.into_iter().flat_map(move |(is_in, decode, shortest)| {
-        runs(text, is_in).filter(move |range| range.len() >= shortest).filter_map(move |range| {
-            let decoded = decode(text.get(range.clone())?).filter(|text| is_readable(text))?;
-            Some(View { text: decoded, range })
-        })
+fn encoded(text: &str) -> impl Iterator<Item = View> {
+    passages(text, is_binary, from_binary, SHORTEST_BINARY)
+        .chain(passages(text, is_hex, from_hex, SHORTEST_HEX))
+        .chain(passages(text, is_base64, from_base64, SHORTEST_BASE64))
+}
+
+fn passages(
+    text: &str,
+    is_in: impl Fn(u8) -> bool,
+    decode: fn(&str) -> Option<String>,
+    shortest: usize,
+) -> impl Iterator<Item = View> {
+    let text = if has_run(text.as_bytes(), &is_in, shortest) { text } else { "" };
+    runs(text, is_in).filter(move |range| range.len() >= shortest).filter_map(move |range| {
+        let decoded = decode(text.get(range.clone())?).filter(|text| is_readable(text))?;
+        Some(View { text: decoded, range })
     })
 }
 
+/// Whether there is a stretch that long: most texts have none, and to know it takes a look at some of their bytes.
+fn has_run(bytes: &[u8], is_in: impl Fn(u8) -> bool, length: usize) -> bool {
+    let mut rest = bytes;
+    while let Some(run) = rest.get(..length) {
+        let Some(other) = run.iter().rposition(|byte| !is_in(*byte)) else { return true };
+        rest = rest.get(other.saturating_add(1)..).unwrap_or_default();
+    }
+    false
+}
+
 /// The longest stretches of bytes of a kind, all of them ASCII.
-fn runs(text: &str, is_in: fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> + '_ {
+fn runs(text: &str, is_in: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
     let mut bytes = text.bytes().enumerate().peekable();
     std::iter::from_fn(move || {
         let (start, _) = bytes.find(|(_, byte)| is_in(*byte))?;
@@ -73,15 +88,15 @@ fn runs(text: &str, is_in: fn(u8) -> bool) -> impl Iterator<Item = Range<usize>>
 }
 
 fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
 fn is_hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || b" x\\".contains(&byte)
+    byte.is_ascii_hexdigit() || matches!(byte, b' ' | b'x' | b'\\')
 }
 
 fn is_binary(byte: u8) -> bool {
-    b"01 ".contains(&byte)
+    matches!(byte, b'0' | b'1' | b' ')
 }
 
 fn from_base64(text: &str) -> Option<String> {
@@ -100,9 +115,15 @@ fn from_base64(text: &str) -> Option<String> {
     String::from_utf8(engine.decode(trimmed.get(..whole)?).ok()?).ok()
 }
 
+/// One long number, or pairs of digits: letters of words around them may be digits too.
 fn from_hex(text: &str) -> Option<String> {
-    let digits = text.replace("0x", "").replace("\\x", "");
-    from_digits(&digits, 16, 2)
+    let numbers = || text.split([' ', 'x', '\\']);
+    match numbers().max_by_key(|number| number.len()).filter(|long| long.len() >= SHORTEST_HEX) {
+        Some(long) => from_digits(long, 16, 2),
+        None => {
+            from_digits(&numbers().filter(|number| number.len() == 2).collect::<String>(), 16, 2)
+        }
+    }
 }
 
 fn from_binary(text: &str) -> Option<String> {
@@ -117,7 +138,8 @@ fn from_digits(text: &str, radix: u32, each: usize) -> Option<String> {
             .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(*digit));
         u8::try_from(value).ok()
     });
-    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn is_readable(text: &str) -> bool {

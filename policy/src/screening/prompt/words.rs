@@ -120,6 +120,9 @@ impl Cutter {
 
     fn separate(&mut self, character: char) {
         self.end_word();
+        if character == ' ' {
+            return;
+        }
         if is_in(ENDS, character) {
             self.starts = true;
         }
