@@ -300,7 +300,7 @@ fn named_entity(rest: &[u8]) -> Step {
         (b"gt", b'>'),
         (b"quot", b'"'),
     ];
-    let after = rest.get(1..)?;
+    let after = rest.get(1..).filter(|after| after.first().is_some_and(u8::is_ascii_alphabetic))?;
     let (name, byte) = NAMES.iter().find(|(name, _)| after.starts_with(name))?;
     Some((name.len() + 1, Output::byte(*byte)))
 }

@@ -9,7 +9,10 @@ impl Sql<'_, '_> {
     pub(super) fn logic(&self, index: usize) -> Option<Found> {
         let left = self.tokens.before(index, 1);
         let is_quote = left.is_quote();
-        let is_breakout = is_quote && self.is_breakout(index - 1);
+        // `') or`: the bracket belongs to what is left.
+        let brackets = (1..4).take_while(|back| self.tokens.before(index, *back).is(b')')).count();
+        let end_of_value = index.checked_sub(brackets + 1);
+        let is_breakout = end_of_value.is_some_and(|end| self.is_breakout(end));
         let is_lead = index <= self.lead && self.tokens.is_first;
         let is_value = matches!(
             left.shape,
@@ -141,7 +144,7 @@ impl Sql<'_, '_> {
                 }
             }
             let signs =
-                (1..5).take_while(|offset| is_operator(self.tokens.at(index + offset))).count();
+                (1..7).take_while(|offset| is_operator(self.tokens.at(index + offset))).count();
             let is_rejoined = self.tokens.at(index + 1 + signs).is(left.shape);
             if is_rejoined && left.is(b'\'') && self.tokens.len() <= 8 && self.tokens.is_first {
                 return Some(("quote_operator", 0.6));

@@ -86,9 +86,11 @@ impl<'a, 'b> Sql<'a, 'b> {
         };
         let ends_in_string = tokens.is_last && {
             let end = tokens.len();
-            let quote = if tokens.before(end, 1).is_quote() { 1 } else { 2 };
+            let quote = (1..4).find(|back| tokens.before(end, *back).is_quote()).unwrap_or(1);
+            // `'-1`: a sign, not an operator.
+            let is_value = quote < 3 || is_operator(tokens.before(end, 2));
             let operator = tokens.before(end, quote + 1);
-            tokens.before(end, quote).is_quote() && is_operator(operator)
+            is_value && tokens.before(end, quote).is_quote() && is_operator(operator)
         };
         Self { tokens, lead, singles: 0, doubles: 0, ends_in_comment, ends_in_string }
     }
@@ -195,6 +197,11 @@ impl<'a, 'b> Sql<'a, 'b> {
             {
                 return Some(("quote_comment", 0.8));
             }
+        }
+        // `' grant connect to name; --`.
+        let is_statement = after.has(STATEMENT) && self.ends_in_comment && self.is_breakout(index);
+        if is_statement && let Some((_, score)) = self.statement(index + 1, true) {
+            return Some(("quote_statement", score));
         }
         None
     }

@@ -2,7 +2,7 @@
 
 use super::super::lexicon::{FUNCTION, SELECT, SYSTEM_NAME, UNION};
 use super::super::tokens::{NUMBER, OR, Token, WORD};
-use super::{ANY_FUNCTION, Found, Sql, is_comment};
+use super::{ANY_FUNCTION, Found, Sql, is_comment, is_operator};
 
 impl Sql<'_, '_> {
     pub(super) fn function(&self, index: usize, token: Token) -> Option<Found> {
@@ -30,7 +30,7 @@ impl Sql<'_, '_> {
         let ends = self.tokens.at(self.call_end(index + 1));
         let is_whole = index <= self.lead
             && self.tokens.is_first
-            && (is_comment(ends) || ends.is_end() && is_delay);
+            && (is_comment(ends) || is_delay && is_operator(ends) || ends.is_end() && is_delay);
         let is_inner_delay =
             is_delay && argument.is(NUMBER) && matches!(left.shape, b',' | b'(' | b'=');
         let is_chain = matches!(word, b"char" | b"chr")

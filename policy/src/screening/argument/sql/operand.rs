@@ -99,7 +99,10 @@ impl Sql<'_, '_> {
 
     /// Whether what is called there is a function of SQL, behind brackets and signs.
     pub(super) fn calls_sql(&self, mut index: usize) -> bool {
-        while matches!(self.tokens.at(index).shape, b'(' | b'-' | b'+' | b'~' | b'!' | b'@') {
+        let limit = index + 16;
+        while index < limit
+            && matches!(self.tokens.at(index).shape, b'(' | b'-' | b'+' | b'~' | b'!' | b'@')
+        {
             index += 1;
         }
         let mut token = self.tokens.at(index);

@@ -90,7 +90,9 @@ impl Sql<'_, '_> {
                     || word == b"if" && is_stacked && self.tokens.is_word(index + 1, "not")
             }
             b"grant" | b"revoke" => {
-                has_object || next.is(WORD) && self.tokens.is_word(index + 2, "on")
+                has_object
+                    || next.is(WORD)
+                        && matches!(self.tokens.word(self.tokens.at(index + 2)), b"on" | b"to")
             }
             b"begin" => {
                 self.tokens.at(index + 1).has(STATEMENT) && self.tokens.at(index + 2).is(b'@')
@@ -102,6 +104,9 @@ impl Sql<'_, '_> {
             b"copy" | b"bulk" | b"backup" | b"restore" => {
                 has_object || is_stacked && self.tokens.is_word(index + 2, "from")
             }
+            b"rename" => is_stacked && has_object,
+            b"merge" => is_stacked && self.tokens.is_word(index + 1, "into"),
+            b"explain" | b"describe" => is_stacked && next.has(STATEMENT),
             b"prepare" => is_stacked && self.tokens.is_word(index + 2, "from"),
             _ => false,
         };
@@ -134,6 +139,14 @@ impl Sql<'_, '_> {
                 if is_number || is_call || is_cut { 0.7 } else { 0.0 }
             }
             b"group" if third.has(CLAUSE) => 0.0,
+            // `having 1=1`, wherever.
+            b"having"
+                if next.is(NUMBER)
+                    && self.comparison(index + 2).is_some()
+                    && self.tokens.at(index + 3).is(NUMBER) =>
+            {
+                0.7
+            }
             b"having" | b"where" => {
                 let is_number = is_lead && next.is(NUMBER) && third.is_end() && index > 0;
                 let is_test = self.operand(index + 1).filter(|(first, next)| {
@@ -170,6 +183,7 @@ impl Sql<'_, '_> {
             }
             b"limit" | b"offset" if next.is(NUMBER) && is_value && self.ends_in_comment => 0.6,
             b"exec" | b"execute" if next.has(SYSTEM_NAME) => 0.8,
+            b"exec" | b"execute" if next.is(b'(') && third.is(b'@') => 0.7,
             b"case" if self.tokens.is_word(index + 1, "when") && is_value && third.is(b'(') => 0.6,
             b"case"
                 if is_lead
