@@ -404,7 +404,8 @@ impl Exchange {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
         if let Some(input) = &route.input {
-            self.record.notes.extend(input.check_head(head.headers, head.has_body)?);
+            let target = self.record.target.as_ref();
+            self.record.notes.extend(input.check_head(head.headers, target, head.has_body)?);
             self.content_type = single(head.headers, "content-type").map(<[u8]>::to_vec);
         }
         match head.has_body {

@@ -179,7 +179,12 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     fn max_body_bytes(&self) -> usize;
 
     /// The header section, and what it tells of the body before any of it has come.
-    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<Notes, Refusal>;
+    fn check_head(
+        &self,
+        headers: &[Header<'_>],
+        target: Option<&Target>,
+        has_body: bool,
+    ) -> Result<Notes, Refusal>;
 
     /// The whole body, with its media type as the header section has it.
     fn check_body(

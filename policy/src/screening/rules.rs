@@ -141,6 +141,11 @@ impl Screening {
         Ok(Screened { found, rewritten: redacted.or(stripped) })
     }
 
+    /// Whether arguments are screened at all.
+    pub(crate) fn looks_at_arguments(&self) -> bool {
+        self.attacks != Reaction::Allow
+    }
+
     /// What is done about personal data in requests.
     pub(crate) fn data(&self) -> Option<&DataRules> {
         self.data.as_ref()
