@@ -26,7 +26,7 @@ const PHONE: &str = "phone phones telephone tel tele mobile mobil cell cellphone
     landline extension gsm handy telefon telefone teléfono telefono telefonnummer cep rufnummer fon \
     mobilnummer téléphone téléphoner portable móvil celular cellulare chiamare llamar llame appeler \
     puhelin puh telefoon bel numer komórka телефон Телефон тел Тел звоните номер 电话 電話 手机 手機 \
-    携帯 전화 휴대폰 هاتف जवाल फ़ोन โทร טלפון";
+    携帯 전화 휴대폰 هاتف फ़ोन โทร טלפון";
 
 const CARD: &str = "card cards cc visa mastercard maestro amex debit credit pan ccn carte karte \
     kreditkarte kartennummer tarjeta carta cartão kort kaart карта карты 信用卡 卡号 カード";
