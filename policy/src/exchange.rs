@@ -217,7 +217,8 @@ impl Exchange {
         let Policy { stages, audit, limiter, .. } = &*self.policy;
         if stages.contains(Stage::Output)
             || self.rewrites_responses(&self.policy)
-            || self.admission.wants_usage(self.limits(&self.policy)) {
+            || self.admission.wants_usage(self.limits(&self.policy))
+        {
             return ResponseInterest::Head;
         }
         let is_recorded = stages.contains(Stage::Audit)
@@ -261,7 +262,8 @@ impl Exchange {
         if self.rewriter.is_none() {
             return;
         }
-        let removed = ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "etag"];
+        let removed =
+            ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "etag"];
         edits.extend(removed.map(|name| HeaderEdit::Remove(name.to_owned())));
         let is_encoded = single(headers, "content-encoding")
             .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::access::{Header, Target};
-use crate::document::{
-    IdentitySection, InputSection, LimitRule, OutputSection, Requirement,
-};
+use crate::document::{IdentitySection, InputSection, LimitRule, OutputSection, Requirement};
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};

@@ -1,6 +1,7 @@
 //! `cargo xtask corpora`: what the screens find in collections of attacks and of ordinary text.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -20,17 +21,28 @@ pub(crate) fn measure(workspace: &Workspace, folder: Option<&Path>) -> Result<()
     let folder = folder.canonicalize().map_err(|error| {
         BadInput(format!("--corpora {}: expected a folder: {error}", folder.display()))
     })?;
+    let step = Step::begin("time", "whether any text takes longer than others of its length");
+    let mut command = test(workspace);
+    process::run(command.args(["--lib", "--", "--ignored", "screening"]))?;
+    step.done("none takes much longer");
+
     let step = Step::begin("corpora", "every row of every file (a few minutes)");
-    let mut command = workspace.cargo();
-    command.args(["test", "--package", "portcullis-policy", "--all-features"]);
+    let mut command = test(workspace);
     for test in MEASURING {
         command.args(["--test", test]);
     }
-    command.arg("--target-dir").arg(workspace.target()).args(["--", "--nocapture"]);
+    command.args(["--", "--nocapture"]);
     command.env("PORTCULLIS_CORPORA", folder);
     // What the tests sample, to be quick.
     command.env("PORTCULLIS_ALL_ROWS", "1");
     process::run(&mut command)?;
     step.done("no figure is below what docs/detection.md promises");
     Ok(())
+}
+
+fn test(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "portcullis-policy", "--all-features"]);
+    command.arg("--target-dir").arg(workspace.target());
+    command
 }

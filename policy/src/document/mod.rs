@@ -151,7 +151,9 @@ impl Document {
     /// The key of the `redaction` section, where there is one.
     pub fn redaction_key(&self, secrets: &dyn Secrets) -> Result<Option<Secret>, CompileError> {
         let section = self.redaction.as_ref();
-        section.map(|section| CompileError::secret(secrets, &section.key, "redaction.key")).transpose()
+        section
+            .map(|section| CompileError::secret(secrets, &section.key, "redaction.key"))
+            .transpose()
     }
 
     /// The `input` section that holds on a route, or on those that say nothing of it; none if there is no such route.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
+use crate::Principal;
 use crate::access::{Header, Target, single};
 use crate::form::Form;
 use crate::policy::CompileError;
@@ -20,7 +21,6 @@ use crate::screening::{
     Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening, RewriteBody, Screening,
 };
 use crate::stages::{InputSections, Inspect, Inspected};
-use crate::Principal;
 
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
@@ -110,7 +110,11 @@ impl InputRules {
         )
     }
 
-    fn check_json(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_json(
+        &self,
+        body: &[u8],
+        strings: &mut Strings<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         // A schema needs the value; everything else does without, which is much of the time.
         let value = match &self.schema {
             Some(schema) => Some((schema, self.parse(body)?)),
@@ -130,7 +134,11 @@ impl InputRules {
     }
 
     /// Names and values must be what text may be, as if they stood in a JSON object.
-    fn check_form(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_form(
+        &self,
+        body: &[u8],
+        strings: &mut Strings<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
             Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
                 .finding("", error.to_string())
@@ -148,7 +156,11 @@ impl InputRules {
         Ok(is_rewritten.then(|| rewritten.finish().into_bytes()))
     }
 
-    fn check_text(&self, body: &[u8], strings: &mut Strings<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+    fn check_text(
+        &self,
+        body: &[u8],
+        strings: &mut Strings<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
@@ -362,7 +374,8 @@ mod tests {
     }
 
     fn rewritten(body: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
-        let inspected = rules().check_body(Some(b"application/json"), body, &Principal::anonymous());
+        let inspected =
+            rules().check_body(Some(b"application/json"), body, &Principal::anonymous());
         inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
     }
 
@@ -420,7 +433,8 @@ mod tests {
         let section = InputSection::default();
         let rules = compile(&section).unwrap();
         let body = br#"{"a/b": [{"c": "x\u0000"}]}"#;
-        let refusal = rules.check_body(Some(b"application/json"), body, &Principal::anonymous()).unwrap_err();
+        let refusal =
+            rules.check_body(Some(b"application/json"), body, &Principal::anonymous()).unwrap_err();
         assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
         assert_eq!(refusal.findings[0].expected, "no U+0000, found at character 1");
     }
@@ -456,8 +470,8 @@ mod tests {
         let with = |types: &[&str], schema| {
             let content_types = Some(types.iter().map(|name| (*name).to_owned()).collect());
             compile(&InputSection { content_types, schema, ..Default::default() })
-            .map(|_| ())
-            .map_err(|error| error.field)
+                .map(|_| ())
+                .map_err(|error| error.field)
         };
         assert_eq!(with(&["image/png"], None), Err("input.content_types[0]".to_owned()));
         assert_eq!(with(&["text/plain", "application/ld+json"], None), Ok(()));

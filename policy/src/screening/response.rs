@@ -104,7 +104,10 @@ impl RewriteBody for Withheld {
 
 /// In place of a response that cannot be read.
 pub(crate) fn unreadable() -> Refusal {
-    Refusal::new(Reason::ResponseUnreadable, "The service answered in a form that cannot be screened.")
+    Refusal::new(
+        Reason::ResponseUnreadable,
+        "The service answered in a form that cannot be screened.",
+    )
 }
 
 /// Whether people or programs read it as text. Without a type, browsers guess.
@@ -112,7 +115,17 @@ fn is_text(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/').unwrap_or((&essence, ""));
-    let names = ["json", "xml", "javascript", "ecmascript", "ndjson", "x-ndjson", "jsonl", "yaml", "problem+json"];
+    let names = [
+        "json",
+        "xml",
+        "javascript",
+        "ecmascript",
+        "ndjson",
+        "x-ndjson",
+        "jsonl",
+        "yaml",
+        "problem+json",
+    ];
     kind == "text"
         || names.contains(&subtype)
         || subtype.ends_with("+json")
@@ -171,13 +184,22 @@ mod tests {
     fn what_is_no_text_goes_by() {
         assert_eq!(sent("image/png", None, &["alice@example.com"]), None);
         for kind in ["text/html; charset=utf-8", "application/problem+json", "application/xml"] {
-            assert!(!sent(kind, None, &["alice@example.com"]).unwrap().contains("alice"), "{kind}");
+            // Also where what is called JSON is none.
+            for body in [
+                "alice@example.com",
+                "{\"a\": true} alice@example.com",
+                "trust alice@example.com",
+                "[nul, \"alice@example.com\"]",
+            ] {
+                assert!(!sent(kind, None, &[body]).unwrap().contains("alice"), "{kind}: {body}");
+            }
         }
     }
 
     #[test]
     fn what_cannot_be_read_does_not() {
-        let sent = sent("application/json", Some("gzip"), &["\u{1f}", "alice@example.com"]).unwrap();
+        let sent =
+            sent("application/json", Some("gzip"), &["\u{1f}", "alice@example.com"]).unwrap();
         assert!(sent.contains("response-unreadable") && !sent.contains("alice"), "{sent}");
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::characters::{CharacterRules, Unfit};
-use super::prose::Prose;
 use super::data::DataRules;
+use super::prose::Prose;
 use super::{ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
 use crate::document::{InputSection, Reaction};
@@ -126,7 +126,8 @@ impl Screening {
             let detections = data.find(left);
             redacted = data.redact(left, &detections, owner);
             // In a name nothing can be replaced.
-            let is_denied = |kind| data.is_refused(kind) || (redacted.is_some() && profile == Profile::Name);
+            let is_denied =
+                |kind| data.is_refused(kind) || (redacted.is_some() && profile == Profile::Name);
             let decide = |detection: Detection| Found {
                 decision: if is_denied(detection.kind) { Decision::Deny } else { Decision::Flag },
                 detection,

@@ -8,7 +8,8 @@ const MAXIMUM_NAME_BYTES: usize = 64;
 /// The longest number that can be personal.
 const MAXIMUM_NUMBER_BYTES: usize = 40;
 
-/// Copies JSON, but for what its strings and numbers have in them. It is not checked: what is not JSON is copied too.
+/// Copies JSON, but for what its strings and numbers have in them. From where it is not JSON any more it is a text: an
+/// upstream may say JSON and send an error message.
 #[derive(Debug, Default)]
 pub(super) struct JsonStream {
     state: State,
@@ -23,6 +24,10 @@ enum State {
     #[default]
     Between,
     Number(String),
+    /// A literal, as far as it has come.
+    Word(String),
+    /// It is not JSON.
+    Other(Box<TextStream>),
     String {
         text: Box<TextStream>,
         /// An escape whose end has not come.
@@ -44,9 +49,16 @@ impl JsonStream {
         for character in piece.chars() {
             self.take(character, &mut said, &mut released, means);
         }
-        if let State::String { text, .. } = &mut self.state {
-            push_escaped(&mut released, &text.push(&said, means));
-            remember(&mut self.string, &said);
+        match &mut self.state {
+            State::String { text, .. } => {
+                push_escaped(&mut released, &text.push(&said, means));
+                remember(&mut self.string, &said);
+            }
+            State::Other(text) => {
+                released.push_str(&text.push(&said, means));
+                self.is_refused |= text.is_refused();
+            }
+            State::Between | State::Number(_) | State::Word(_) => {}
         }
         released
     }
@@ -56,6 +68,17 @@ impl JsonStream {
         match std::mem::take(&mut self.state) {
             State::Between => {}
             State::Number(number) => self.end_number(&number, &mut released, means),
+            State::Word(word) if is_literal(&word) => released.push_str(&word),
+            State::Word(word) => {
+                let mut text = TextStream::default();
+                released.push_str(&text.push(&word, means));
+                released.push_str(&text.finish(means));
+                self.is_refused |= text.is_refused();
+            }
+            State::Other(mut text) => {
+                released.push_str(&text.finish(means));
+                self.is_refused |= text.is_refused();
+            }
             State::String { mut text, .. } => {
                 push_escaped(&mut released, &text.finish(means));
                 self.is_refused |= text.is_refused();
@@ -102,6 +125,21 @@ impl JsonStream {
                 self.end_number(&number, out, means);
                 self.take(character, said, out, means);
             }
+            State::Other(_) => said.push(character),
+            State::Word(word) => match character {
+                ' ' | '\t' | '\n' | '\r' | ',' | ']' | '}' if is_literal(word) => {
+                    out.push_str(&std::mem::take(word));
+                    self.state = State::Between;
+                    self.take(character, said, out, means);
+                }
+                _ => {
+                    word.push(character);
+                    if !LITERALS.iter().any(|literal| literal.starts_with(word.as_str())) {
+                        said.push_str(&std::mem::take(word));
+                        self.state = State::Other(Box::default());
+                    }
+                }
+            },
             State::Between => match character {
                 '"' => {
                     out.push('"');
@@ -111,11 +149,15 @@ impl JsonStream {
                     self.state = State::String { text, escape: String::new(), high: None };
                 }
                 '-' | '0'..='9' => self.state = State::Number(character.into()),
-                _ => {
+                ' ' | '\t' | '\n' | '\r' | ',' | ':' | '[' | ']' | '{' | '}' => {
                     if character == ':' {
                         self.name = std::mem::take(&mut self.string);
                     }
                     out.push(character);
+                }
+                _ => {
+                    self.state = State::Word(String::new());
+                    self.take(character, said, out, means);
                 }
             },
         }
@@ -139,6 +181,12 @@ impl JsonStream {
             out.push('"');
         }
     }
+}
+
+const LITERALS: [&str; 3] = ["true", "false", "null"];
+
+fn is_literal(word: &str) -> bool {
+    LITERALS.contains(&word)
 }
 
 fn remember(string: &mut String, said: &str) {

@@ -101,6 +101,11 @@ impl TextStream {
     }
 
     fn release(&mut self, released: &mut String, means: Means<'_>, is_end: bool) {
+        if self.is_refused {
+            // Nothing follows it.
+            self.held.clear();
+            return;
+        }
         self.leave_what_it_is_inside(released, is_end);
         if self.inside != Inside::Nothing || self.held.is_empty() {
             return;
@@ -130,8 +135,12 @@ impl TextStream {
                 forced = Some((last.kind, last.range.clone()));
             }
         }
-        let done: Vec<_> = findings.into_iter().filter(|f| f.range.end <= cut).collect();
-        self.is_refused |= means.redaction.refused(&done).is_some();
+        let mut done: Vec<_> = findings.into_iter().filter(|f| f.range.end <= cut).collect();
+        if let Some(refused) = means.redaction.refused(&done) {
+            self.is_refused = true;
+            cut = refused.range.end;
+        }
+        done.retain(|finding| finding.range.end <= cut);
         let text = self.held.get(..cut).unwrap_or_default();
         released.push_str(&means.redaction.rewrite(text, &done, means.owner));
         self.forget(cut);

@@ -201,6 +201,7 @@ fn repetitions() -> impl Iterator<Item = (&'static str, impl Fn(usize) -> String
 
 /// Twice as much text takes about twice as long, whatever the text is made of.
 #[test]
+#[ignore = "measures time: cargo xtask corpora runs it"]
 fn time_is_linear() {
     let screen = ArgumentScreen::new();
     let mut worst = Vec::new();
@@ -220,6 +221,7 @@ fn time_is_linear() {
 
 /// No text is much slower than the others.
 #[test]
+#[ignore = "measures time: cargo xtask corpora runs it"]
 fn hostile_texts_take_about_the_same_time() {
     let screen = ArgumentScreen::new();
     let mut times: Vec<_> = repetitions()
