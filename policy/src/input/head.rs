@@ -66,7 +66,7 @@ pub(super) fn fields(
         match *name {
             // The signs between cookies are those between commands.
             "cookie" => {
-                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?
+                value.split("; ").try_for_each(|cookie| field(screening, name, cookie, notes))?;
             }
             name => field(screening, name, &value, notes)?,
         }
