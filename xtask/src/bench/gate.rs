@@ -25,9 +25,9 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
         Envoy::new(name, vec![jwt_authn(&ALGORITHM.key_set(), cached), local_ratelimit("x-user")])
             .with_access_log()
     };
-    let gate = |name: &str, full: bool| {
+    let gate = |name: &str, policy: Value| {
         let secrets = vec![(ASSERTION_KEY, SECRET.to_owned())];
-        Envoy::new(name, vec![Wasm::new(workspace, "gate").filter(&policy(full), &secrets)])
+        Envoy::new(name, vec![Wasm::new(workspace, "gate").filter(&policy, &secrets)])
             .with_environment(secrets)
     };
 
@@ -41,19 +41,25 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let authn = native("jwt_authn + local_ratelimit + access log", false);
     let authn = add(authn, get(), Some(bare), None);
     add(native("the same, jwt_authn with its cache", true), get(), Some(bare), None);
-    add(gate("gate: the same policy", false), get(), Some(bare), Some(authn));
+    add(gate("gate: the same policy", policy()), get(), Some(bare), Some(authn));
     for (kilobytes, size) in [(1, "1 kB"), (16, "16 kB")] {
         let buffered = Envoy::new(format!("buffer filter, POST {size}"), vec![buffer()]);
         let buffered = add(buffered, post(kilobytes * 1024), Some(bare), None);
-        let full = gate(&format!("gate: all stages, POST {size}"), true);
-        add(full, post(kilobytes * 1024), Some(buffered), None);
+        for (what, policy) in [
+            ("all stages", all_stages()),
+            ("and prose screened", screened(None)),
+            ("and arguments screened", screened(Some(&[]))),
+        ] {
+            let gate = gate(&format!("gate: {what}, POST {size}"), policy);
+            add(gate, post(kilobytes * 1024), Some(buffered), None);
+        }
     }
     Ok(plan)
 }
 
-/// `full`: with body inspection and assertion; else what the native variant does.
-fn policy(full: bool) -> Value {
-    let mut policy = json!({
+/// What the native variant does.
+fn policy() -> Value {
+    json!({
         "version": 1,
         "identity": { "jwt": { "issuers": [{
             "issuer": ISSUER, "audiences": [AUDIENCE], "jwks": { "inline": ALGORITHM.key_set() },
@@ -65,13 +71,29 @@ fn policy(full: bool) -> Value {
             { "name": "predict", "match": { "path": "/v1/predict", "methods": ["POST"] } },
             { "name": "model", "match": { "path": "/v1/model", "methods": ["GET"] } },
         ],
+    })
+}
+
+/// With the body's structure and characters, and the assertion.
+fn all_stages() -> Value {
+    let mut policy = policy();
+    policy["assertion"] = json!({ "key": { "env": ASSERTION_KEY }, "key_id": "bench" });
+    policy["routes"][0]["input"] = json!({ "schema": { "inline": {
+        "type": "object", "required": ["text"], "additionalProperties": false,
+        "properties": { "text": { "type": "string", "minLength": 1, "maxLength": 20000 } },
+    } } });
+    policy
+}
+
+/// And with what is in it: attacks, personal data. `prompts` says where prose is.
+fn screened(prompts: Option<&[&str]>) -> Value {
+    let mut policy = all_stages();
+    policy["routes"][0]["input"]["screening"] = json!({
+        "prompts": prompts.unwrap_or(&["/text"]),
+        "attacks": "refuse",
+        "prompt_injection": "refuse",
+        "personal_data": { "payment_card": "mask", "email_address": "mask", "us_ssn": "mask",
+            "iban": "mask", "phone_number": "mask", "secret": "mask", "private_key": "mask" },
     });
-    if full {
-        policy["assertion"] = json!({ "key": { "env": ASSERTION_KEY }, "key_id": "bench" });
-        policy["routes"][0]["input"] = json!({ "schema": { "inline": {
-            "type": "object", "required": ["text"], "additionalProperties": false,
-            "properties": { "text": { "type": "string", "minLength": 1, "maxLength": 20000 } },
-        } } });
-    }
     policy
 }
