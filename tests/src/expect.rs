@@ -23,7 +23,8 @@ pub(crate) fn check(
     }
     same("status", &expect.status, &verdict.status)?;
     same("problem", &expect.problem, &verdict.problem)?;
-    if verdict.stage.is_some() && upstream_asked {
+    // What refuses responses comes after the upstream.
+    if verdict.stage.is_some_and(|stage| stage != "output") && upstream_asked {
         bail!("the request was refused and reached the upstream all the same");
     }
     for (name, expected) in &expect.headers {
@@ -34,6 +35,13 @@ pub(crate) fn check(
     }
     for (pointer, expected) in &expect.body {
         same(pointer, &Some(expected), &body.pointer(pointer))?;
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    if let Some(expected) = &expect.text {
+        same("the body", &expected.as_str(), &text.as_ref())?;
+    }
+    if let Some(found) = expect.lacks.iter().find(|lacking| text.contains(lacking.as_str())) {
+        bail!("the body: expected no {found:?}");
     }
     match &expect.upstream {
         Some(seen) if upstream_asked => seen.check(body),

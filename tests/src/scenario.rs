@@ -326,6 +326,10 @@ pub struct Expect {
     pub absent: Vec<String>,
     /// JSON pointers into the body.
     pub body: BTreeMap<String, Value>,
+    /// The body as text.
+    pub text: Option<String>,
+    /// What must not be in the body, as text.
+    pub lacks: Vec<String>,
     /// What the upstream saw. A refused request must not have reached it, which needs no saying.
     pub upstream: Option<Seen>,
 }

@@ -1,14 +1,17 @@
 //! An upstream that answers with what it saw.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request};
+use http_body_util::channel::{Channel, Sender};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis_policy::Secret;
 use portcullis_policy::assertion::{Received, Verifier};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -25,7 +29,8 @@ use tokio::task::{JoinHandle, JoinSet};
 const ASSERTION_KEY_ID: &str = "portcullis";
 
 /// An HTTP/1.1 server on loopback. Its answers are JSON: `method`, `path`, `headers`, `body`, `trailers`, and
-/// `principal` or `assertion_error`.
+/// `principal` or `assertion_error`. To a JSON body with `answer` it gives what stands there: `content_type`, `headers`, and
+/// `pieces`, each of which is sent by itself, a moment after the one before.
 pub(crate) struct Echo {
     runtime: Handle,
     address: SocketAddr,
@@ -104,13 +109,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let (head, body) = request.into_parts();
     let seen = match body.collect().await {
         Ok(collected) => {
             let trailers = collected.trailers().cloned().unwrap_or_default();
-            shared.describe(&head, &collected.to_bytes(), &trailers)
+            let body = collected.to_bytes();
+            if let Ok(Asked { answer }) = serde_json::from_slice(&body) {
+                return Ok(answer.give());
+            }
+            shared.describe(&head, &body, &trailers)
         }
         Err(error) => json!({ "body_error": error.to_string() }),
     };
@@ -119,8 +128,46 @@ async fn answer(
         // What an upstream tells of itself and the gate takes out again.
         .header("server", "echo/1.0")
         .header("x-powered-by", "tests")
-        .body(Full::new(Bytes::from(seen.to_string())));
+        .body(Full::new(Bytes::from(seen.to_string())).boxed());
     Ok(response.unwrap_or_default())
+}
+
+type AnswerBody = BoxBody<Bytes, Infallible>;
+
+#[derive(Deserialize)]
+struct Asked {
+    answer: Prescribed,
+}
+
+/// An answer that the request asks for.
+#[derive(Deserialize)]
+struct Prescribed {
+    content_type: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    pieces: Vec<String>,
+}
+
+impl Prescribed {
+    fn give(self) -> Response<AnswerBody> {
+        /// Long enough for a piece to be on its way before the next one comes.
+        const MOMENT: Duration = Duration::from_millis(20);
+        let (sender, receiver) = Channel::new(1);
+        tokio::spawn(async move {
+            let mut sender: Sender<Bytes> = sender;
+            for piece in self.pieces {
+                if sender.send_data(Bytes::from(piece)).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
+        });
+        let mut response = Response::builder().header("content-type", self.content_type);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        response.body(receiver.boxed()).unwrap_or_default()
+    }
 }
 
 impl Shared {
