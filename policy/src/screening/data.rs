@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::{Action, Detection, Kind, Owner, PersonalData, Redaction};
 use crate::Secret;
 use crate::policy::CompileError;
-use crate::secret::MINIMUM_SECRET_BYTES;
 
 /// What is looked for, and what is done about it.
 #[derive(Debug, Clone)]
@@ -47,17 +44,11 @@ impl DataRules {
         key: Option<&Secret>,
         field: &str,
     ) -> Result<Self, CompileError> {
-        let key = match key {
-            Some(key) => key.clone(),
-            // Nothing is made with it.
-            None => Secret::from_bytes(Zeroizing::new(vec![0; MINIMUM_SECRET_BYTES]))
-                .map_err(|error| CompileError::new(field, error.to_string()))?,
-        };
         let wanted = actions.iter().filter(|(_, action)| **action != Action::Allow);
         let kinds: Vec<Kind> = wanted.map(|(kind, _)| *kind).collect();
         Ok(Self {
             finder: PersonalData::compile(&kinds, field)?,
-            redaction: Redaction::compile(actions, &key),
+            redaction: Redaction::compile(actions, key),
             tokenises: actions.values().any(|action| *action == Action::Tokenise),
         })
     }

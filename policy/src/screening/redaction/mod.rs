@@ -47,17 +47,26 @@ pub enum Action {
 #[derive(Clone)]
 pub struct Redaction {
     actions: BTreeMap<Kind, Action>,
-    hash_key: Zeroizing<[u8; 32]>,
+    /// Without a secret nothing is hashed, and there are no tokens: what everybody knows the key of is nobody's.
+    keys: Option<Keys>,
+}
+
+#[derive(Clone)]
+struct Keys {
+    hash: Zeroizing<[u8; 32]>,
     tokens: Tokens,
 }
 
 impl Redaction {
     /// Kinds that are not named are let be. Keys are derived from the secret, for this purpose only.
-    pub fn compile(actions: &BTreeMap<Kind, Action>, secret: &Secret) -> Self {
+    /// Without one, what would be hashed or tokenised is masked.
+    pub fn compile(actions: &BTreeMap<Kind, Action>, secret: Option<&Secret>) -> Self {
         Self {
             actions: actions.clone(),
-            hash_key: derive(secret, "portcullis redaction: hash"),
-            tokens: Tokens::new(secret),
+            keys: secret.map(|secret| Keys {
+                hash: derive(secret, "portcullis redaction: hash"),
+                tokens: Tokens::new(secret),
+            }),
         }
     }
 
@@ -75,7 +84,7 @@ impl Redaction {
     /// The text with what was found in it masked, hashed or replaced by tokens. Tokens of the same owner stay as they
     /// are: they are in texts that come back.
     pub fn apply<'t>(&self, text: &'t str, findings: &[Detection], owner: &Owner) -> Cow<'t, str> {
-        let tokens = self.tokens.find(text, owner);
+        let tokens = self.tokens_in(text, owner);
         let kept = tokens.into_iter().map(|(range, _)| (range, None)).collect();
         self.edit(text, findings, owner, kept)
     }
@@ -92,7 +101,7 @@ impl Redaction {
         findings: &[Detection],
         owner: &Owner,
     ) -> Cow<'t, str> {
-        let tokens = self.tokens.find(text, owner);
+        let tokens = self.tokens_in(text, owner);
         let values = tokens.into_iter().map(|(range, value)| (range, Some(value))).collect();
         self.edit(text, findings, owner, values)
     }
@@ -140,15 +149,27 @@ impl Redaction {
         match self.action(kind) {
             Action::Allow | Action::Flag => None,
             Action::Mask | Action::Refuse => Some(mask(kind, value)),
-            Action::Hash => Some(self.hash(kind, value, owner)),
+            Action::Hash => Some(match &self.keys {
+                Some(keys) => keys.digest(kind, value, owner),
+                None => mask(kind, value),
+            }),
             // What is too long for a token, or nobody's in particular, cannot come back.
             Action::Tokenise => {
-                Some(self.tokens.seal(kind, value, owner).unwrap_or_else(|| mask(kind, value)))
+                let keys = self.keys.as_ref();
+                let token = keys.and_then(|keys| keys.tokens.seal(kind, value, owner));
+                Some(token.unwrap_or_else(|| mask(kind, value)))
             }
         }
     }
 
-    fn hash(&self, kind: Kind, value: &str, owner: &Owner) -> String {
+    /// The owner's tokens in a text, and what they stand for.
+    fn tokens_in(&self, text: &str, owner: &Owner) -> Vec<(std::ops::Range<usize>, String)> {
+        self.keys.as_ref().map(|keys| keys.tokens.find(text, owner)).unwrap_or_default()
+    }
+}
+
+impl Keys {
+    fn digest(&self, kind: Kind, value: &str, owner: &Owner) -> String {
         use std::fmt::Write as _;
         let label = label(kind);
         // Another tenant must not be able to try values and compare.
@@ -156,7 +177,7 @@ impl Redaction {
         message.extend_from_slice(label.as_bytes());
         message.push(0);
         message.extend(canonical(kind, value));
-        let digest = mac(&*self.hash_key, &message);
+        let digest = mac(&*self.hash, &message);
         let mut text = format!("<{label}:");
         for byte in digest.iter().take(8) {
             let _ = write!(text, "{byte:02x}");

@@ -17,7 +17,7 @@ fn secret(byte: u8) -> Secret {
 
 fn redaction(action: Action) -> Redaction {
     let actions = PersonalData::KINDS.iter().map(|kind| (*kind, action)).collect();
-    Redaction::compile(&actions, &secret(7))
+    Redaction::compile(&actions, Some(&secret(7)))
 }
 
 fn owner(subject: &str, tenant: Option<&str>) -> Owner {
@@ -58,7 +58,7 @@ fn hashes_are_the_same_for_the_same_value_of_one_tenant() {
     assert_ne!(applied(Action::Hash, CARD, &other), grouped);
     assert_ne!(applied(Action::Hash, "5555555555554444", &acme), grouped);
     let actions = [(Kind::PaymentCard, Action::Hash)].into();
-    let elsewhere = Redaction::compile(&actions, &secret(8));
+    let elsewhere = Redaction::compile(&actions, Some(&secret(8)));
     assert_ne!(elsewhere.apply(CARD, &data().find(CARD), &acme), grouped);
 }
 
@@ -355,4 +355,13 @@ proptest! {
     ) {
         streamed(kind, Action::Mask, &body, &cuts);
     }
+}
+
+#[test]
+fn without_a_key_there_are_no_tokens() {
+    let actions = BTreeMap::from([(Kind::EmailAddress, Action::Tokenise)]);
+    let redaction = Redaction::compile(&actions, None);
+    let owner = owner("ann", Some("acme"));
+    let found = data().find("to ann.lee@example.com");
+    assert_eq!(redaction.apply("to ann.lee@example.com", &found, &owner), "to ***.***@*******.***");
 }
