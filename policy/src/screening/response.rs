@@ -11,6 +11,7 @@ use crate::stages::InputSections;
 pub(crate) struct ResponseScreening {
     data: DataRules,
     canary: Option<Canary>,
+    settings: StreamSettings,
 }
 
 /// A body on its way: parts of it go in, what may go on comes out.
@@ -36,11 +37,12 @@ impl ResponseScreening {
             .then(|| Canary::compile(&markers, "output.canaries"))
             .transpose()?;
         let has_tokens = requests.is_some_and(DataRules::tokenises);
+        let settings = StreamSettings::default();
         Ok(match data {
-            Some(data) => Some(Self { data, canary }),
+            Some(data) => Some(Self { data, canary, settings }),
             None if canary.is_none() && !has_tokens => None,
             // Nothing is looked for but markers, and tokens are put back.
-            None => Some(Self { data: DataRules::of_nothing(redaction_key)?, canary }),
+            None => Some(Self { data: DataRules::of_nothing(redaction_key)?, canary, settings }),
         })
     }
 
@@ -59,8 +61,7 @@ impl ResponseScreening {
         }
         let kind = StreamKind::of(content_type.unwrap_or_default());
         let DataRules { finder, redaction, .. } = &self.data;
-        let settings = StreamSettings::default();
-        let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &settings);
+        let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &self.settings);
         Some(Box::new(match &self.canary {
             Some(canary) => redactor.watching(canary),
             None => redactor,

@@ -66,8 +66,7 @@ impl PersonalData {
             let message = "expected a kind of personal data or of secrets";
             return Err(CompileError::new(format!("{field}[{index}]"), message));
         }
-        let words =
-            Words::compile().map_err(|error| CompileError::new(field, error.to_string()))?;
+        let words = Words::shared().map_err(|error| CompileError::new(field, error.to_string()))?;
         Ok(Self { kinds: kinds.to_vec(), words })
     }
 

@@ -1,7 +1,7 @@
 //! The words and prefixes that announce something, found in one pass.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
@@ -67,7 +67,16 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn compile() -> Result<Self, BuildError> {
+    /// The tables are the same for all policies, routes and kinds: made once.
+    pub(super) fn shared() -> Result<Self, BuildError> {
+        static WORDS: OnceLock<Words> = OnceLock::new();
+        match WORDS.get() {
+            Some(words) => Ok(words.clone()),
+            None => Self::compile().map(|words| WORDS.get_or_init(|| words).clone()),
+        }
+    }
+
+    fn compile() -> Result<Self, BuildError> {
         let topics = [
             (PHONE, Topic::Phone),
             (CARD, Topic::Card),
