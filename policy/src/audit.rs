@@ -40,6 +40,8 @@ pub(crate) struct Record {
     pub(crate) notes: Notes,
     /// Whether the response was cut short because of what was in it.
     pub(crate) cut: bool,
+    /// What the upstream has noticed of the request.
+    pub(crate) signals: Vec<String>,
 }
 
 impl Record {
@@ -56,6 +58,7 @@ impl Record {
             status: None,
             notes: Notes::default(),
             cut: false,
+            signals: Vec::new(),
         }
     }
 
@@ -66,6 +69,7 @@ impl Record {
             || !self.shadowed.is_empty()
             || !self.notes.is_empty()
             || self.cut
+            || !self.signals.is_empty()
     }
 
     /// The record as one line of JSON.
@@ -132,6 +136,7 @@ impl Record {
                 shadowed: &self.shadowed,
                 notes: &self.notes,
                 cut: self.cut,
+                signals: &self.signals,
             },
         };
         serde_json::to_string(&line).unwrap_or_default()
@@ -243,6 +248,9 @@ struct Portcullis<'a> {
     /// Whether the response was cut short because of what was in it.
     #[serde(rename = "response_cut", skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
+    /// What the upstream has noticed of the request.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signals: &'a [String],
 }
 
 #[derive(Serialize)]

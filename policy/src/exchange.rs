@@ -10,6 +10,7 @@ use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit, Patience};
+use crate::output::signals;
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, PROBLEM_MEDIA_TYPE, Reason, Refusal, Reply, Stage};
@@ -237,6 +238,7 @@ impl Exchange {
         let mut edits = Vec::new();
         if self.policy.stages.contains(Stage::Output) {
             edits = self.policy.output.edits(headers);
+            self.record.signals = signals(headers);
         }
         edits.extend_from_slice(&self.response_edits);
         if self.record.refused.is_none() {

@@ -5,6 +5,31 @@ use crate::document::OutputSection;
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
 
+/// In a response of the upstream's: what it has noticed of the request, a list of tokens. For the audit record; it goes
+/// no further, since nothing that Portcullis reserves comes back out.
+const SIGNALS: &str = "portcullis-signals";
+/// The most signals of one response, and the longest of them, in bytes.
+const MAXIMUM_SIGNALS: usize = 8;
+const MAXIMUM_SIGNAL_BYTES: usize = 48;
+
+/// What the upstream has noticed. Whatever is no plain token is left out: it would stand in every record.
+pub(crate) fn signals(headers: &[Header<'_>]) -> Vec<String> {
+    let mut signals: Vec<String> = Vec::new();
+    let lines = headers.iter().filter(|(name, _)| *name == SIGNALS);
+    for token in lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')) {
+        let token = token.trim_ascii();
+        let is_token = (1..=MAXIMUM_SIGNAL_BYTES).contains(&token.len())
+            && token.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if let (true, Ok(token)) = (is_token, std::str::from_utf8(token))
+            && signals.len() < MAXIMUM_SIGNALS
+            && !signals.iter().any(|signal| signal == token)
+        {
+            signals.push(token.to_owned());
+        }
+    }
+    signals
+}
+
 /// A compiled `output` section.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputRules {
@@ -63,5 +88,25 @@ impl OutputRules {
             self.set.iter().map(|(name, value)| HeaderEdit::Set(name.clone(), value.clone())),
         );
         edits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_tokens_and_few() {
+        let headers: [Header<'_>; 5] = [
+            ("portcullis-signals", b"look-alikes, buried-in-text"),
+            ("portcullis-signals", b"look-alikes,,\"quoted\", Upper, a b, \xff"),
+            ("x-signals", b"other"),
+            ("portcullis-signals", &[b'a'; 49]),
+            ("portcullis-signals", b"1,2,3,4,5,6,7,8,9"),
+        ];
+        let found = signals(&headers);
+        assert_eq!(found.len(), MAXIMUM_SIGNALS);
+        assert_eq!(found[..3], ["look-alikes", "buried-in-text", "1"]);
+        assert!(signals(&[]).is_empty());
     }
 }

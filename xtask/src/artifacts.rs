@@ -46,14 +46,18 @@ impl Part {
                 "compiling the proxy-wasm filters (2 to 5 minutes the first time)",
                 &FILTERS,
             ),
-            Self::Functions => build_wasm(
-                workspace,
-                ensured(workspace, toolchain)?,
-                WasmTarget::Wasip2,
-                "functions",
-                "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
-                &FUNCTIONS,
-            ),
+            Self::Functions => {
+                // What prepares a component is the command.
+                build_native(workspace)?;
+                build_wasm(
+                    workspace,
+                    ensured(workspace, toolchain)?,
+                    WasmTarget::Wasip2,
+                    "functions",
+                    "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
+                    &FUNCTIONS,
+                )
+            }
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
             Self::Redis => redis::ensure(workspace).map(drop),
@@ -86,8 +90,17 @@ fn ensured<'a>(workspace: &Workspace, toolchain: &'a OnceCell<Toolchain>) -> Res
 /// A package that becomes one .wasm.
 struct Artifact {
     package: &'static str,
-    /// Callbacks that this filter handles besides [`CALLBACKS`]; None where it is no filter.
-    callbacks: Option<&'static [&'static str]>,
+    finish: Finish,
+}
+
+/// What is done with a .wasm after it is linked.
+#[derive(Clone, Copy)]
+enum Finish {
+    /// A filter handles [`CALLBACKS`] and these; other exports are taken out.
+    Strip(&'static [&'static str]),
+    /// A component begins with what it makes ready once: `portcullis preinitialise`.
+    Preinitialise,
+    Nothing,
 }
 
 impl Artifact {
@@ -95,29 +108,45 @@ impl Artifact {
         format!("{}.wasm", self.package.replace('-', "_"))
     }
 
-    fn finish(&self, module: Vec<u8>) -> Result<Vec<u8>> {
-        let Some(more) = self.callbacks else { return Ok(module) };
-        let callbacks: Vec<&str> = CALLBACKS.iter().chain(more).copied().collect();
-        strip_exports(&module, &callbacks)
+    /// Makes `destination` of what was linked.
+    fn finish(&self, workspace: &Workspace, source: &Path, destination: &Path) -> Result<()> {
+        match self.finish {
+            Finish::Preinitialise => {
+                let mut command = workspace.command(workspace.portcullis());
+                command.arg("preinitialise").arg(source).arg("--output").arg(destination);
+                process::output(&mut command).map(drop)
+            }
+            Finish::Strip(more) => {
+                let callbacks: Vec<&str> = CALLBACKS.iter().chain(more).copied().collect();
+                let module = strip_exports(&read(source)?, &callbacks)
+                    .with_context(|| format!("taking exports out of {}", source.display()))?;
+                replace(destination, &module)
+            }
+            Finish::Nothing => replace(destination, &read(source)?),
+        }
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
 const FILTERS: [Artifact; 4] = [
-    Artifact { package: "gate", callbacks: Some(&RESPONSE_BODY) },
-    Artifact { package: "jwt-auth", callbacks: Some(&[]) },
-    Artifact { package: "rate-limit", callbacks: Some(&RESPONSE_BODY) },
-    Artifact { package: "sanitize", callbacks: Some(&RESPONSE_BODY) },
+    Artifact { package: "gate", finish: Finish::Strip(&RESPONSE_BODY) },
+    Artifact { package: "jwt-auth", finish: Finish::Strip(&[]) },
+    Artifact { package: "rate-limit", finish: Finish::Strip(&RESPONSE_BODY) },
+    Artifact { package: "sanitize", finish: Finish::Strip(&RESPONSE_BODY) },
 ];
 
 /// For limits by what a response reports, and for what is taken out of responses. The others do not look at responses.
 const RESPONSE_BODY: [&str; 1] = ["proxy_on_response_body"];
 
 /// Stripped like jwt-auth, so that the difference is what jwt-auth does.
-const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", callbacks: FILTERS[1].callbacks }];
+const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", finish: FILTERS[1].finish }];
 
 const FUNCTIONS: [Artifact; 2] = [
-    Artifact { package: "scam-detector", callbacks: None },
-    Artifact { package: "token-issuer", callbacks: None },
+    Artifact { package: "scam-detector", finish: Finish::Preinitialise },
+    Artifact { package: "token-issuer", finish: Finish::Nothing },
 ];
 
 /// The callbacks that the filters handle. All others are taken out of the .wasm: a filter that
@@ -152,7 +181,7 @@ fn build_wasm(
         command.args(["--package", artifact.package]);
     }
     process::run_cargo(&mut command, &step)?;
-    let built = workspace.wasm_target().join(target.triple()).join("wasm");
+    let built = workspace.wasm_target().join(target.triple()).join(target.profile());
     let folder = workspace.artifacts();
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let mut changed = Vec::new();
@@ -163,18 +192,9 @@ fn build_wasm(
             continue;
         }
         step.announce();
-        let module = fs::read(&source).with_context(|| {
-            format!(
-                "reading {}; has {} crate-type = [\"cdylib\"]?",
-                source.display(),
-                artifact.package
-            )
-        })?;
-        let module = artifact
-            .finish(module)
-            .with_context(|| format!("taking unused exports out of {}", source.display()))?;
-        replace(&destination, &module)?;
-        changed.push(format!("{} ({} KiB)", workspace.display(&destination), module.len() / 1024));
+        artifact.finish(workspace, &source, &destination)?;
+        let size = fs::metadata(&destination).map_or(0, |file| file.len());
+        changed.push(format!("{} ({} KiB)", workspace.display(&destination), size / 1024));
     }
     let unchanged = || format!("{}/*.wasm", workspace.display(&folder));
     step.done(&if changed.is_empty() { unchanged() } else { changed.join(", ") }, &unchanged());

@@ -9,6 +9,8 @@ mod debian;
 mod demo;
 mod envoy;
 mod error;
+mod eval;
+mod fuzz;
 mod issuer;
 mod oracle;
 mod process;
@@ -74,6 +76,14 @@ enum Task {
         #[arg(long, env = "PORTCULLIS_MODEL_DATA", value_name = "DIR")]
         data: Option<PathBuf>,
     },
+    /// Score labelled texts with the scam detector as it is shipped: one line of JSON for each file
+    Eval {
+        /// Lines of a label (scam or ham), a tab and the text
+        #[arg(required = true, value_name = "FILE.tsv")]
+        files: Vec<PathBuf>,
+    },
+    /// Throw hostile bytes at everything that reads what a client sent
+    Fuzz(fuzz::Options),
     /// Remove what was installed and built under target/
     Clean,
 }
@@ -87,6 +97,8 @@ impl Task {
             Self::Corpora { corpora } => corpora::measure(workspace, corpora.as_deref()),
             Self::Lint => checks::lint(workspace),
             Self::Train { data } => train::train(workspace, data.as_deref()),
+            Self::Eval { files } => eval::evaluate(workspace, &files),
+            Self::Fuzz(options) => fuzz::fuzz(workspace, &options),
             Self::Clean => clean::clean(workspace),
             Self::Build { parts } => {
                 let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };

@@ -32,6 +32,14 @@ impl WasmTarget {
             Self::Wasip2 => "wasm32-wasip2",
         }
     }
+
+    /// The profile in Cargo.toml, and the name of the folder that it is built in.
+    pub(crate) fn profile(self) -> &'static str {
+        match self {
+            Self::Wasip1 => "wasm",
+            Self::Wasip2 => "function",
+        }
+    }
 }
 
 /// A way to compile for [`WasmTarget`]s that is known to be complete.
@@ -97,7 +105,7 @@ impl Toolchain {
         }
     }
 
-    /// Cargo set up to compile for `target` in the workspace, with the `wasm` profile: the
+    /// Cargo set up to compile for `target` in the workspace, with its profile: the
     /// subcommand and all that the toolchain needs is there, packages and more come from the caller.
     pub(crate) fn cargo(
         &self,
@@ -110,7 +118,7 @@ impl Toolchain {
         for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
             command.env_remove(variable);
         }
-        command.args([subcommand, "--profile", "wasm", "--target", target.triple()]);
+        command.args([subcommand, "--profile", target.profile(), "--target", target.triple()]);
         command.arg("--target-dir").arg(workspace.wasm_target());
         let mut rustflags = vec![TARGET_FEATURES.to_owned()];
         if let Self::Debian(debian) = self {

@@ -37,7 +37,8 @@ pub fn response(reply: Reply) -> Response<FullBody<Bytes>> {
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // A list may have a line for each member (RFC 9110 §5.3).
+        response.headers_mut().append(name, HeaderValue::from_static(value));
     }
     response
 }

@@ -6,18 +6,21 @@ use portcullis_function::{Gatekeeper, spin};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
 
-use crate::service::{self, BODY_LIMIT};
+use crate::predict::Decimals;
+use crate::service::{BODY_LIMIT, Service, Settings};
 
 /// Name of the Spin variable with the key of the gate's assertions (base64url, 32 bytes or more).
 const KEY_VARIABLE: &str = "assertion_key";
+/// Name of the Spin variable that says how many decimals of a probability callers get. It may be left out.
+const DECIMALS_VARIABLE: &str = "probability_decimals";
 
-/// Loaded once in an instance's life. Nothing of a request is kept in it.
-static SERVICE: OnceLock<service::Service> = OnceLock::new();
+/// Made before any instance lives, see [`crate::prepare`]. Nothing of a request is kept in it.
+pub(crate) static SERVICE: OnceLock<Service> = OnceLock::new();
 
 #[http_service]
 async fn answer(request: Request) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
-    let gatekeeper = gatekeeper().await;
+    let settings = Settings { gatekeeper: gatekeeper().await, decimals: decimals().await };
     let body = spin::read(body, BODY_LIMIT).await;
 
     let headers: Vec<(&str, &[u8])> =
@@ -30,8 +33,7 @@ async fn answer(request: Request) -> impl IntoResponse {
         body,
         now: spin::now(),
     };
-    let service = SERVICE.get_or_init(service::Service::new);
-    spin::response(service.answer(&request, gatekeeper.as_ref()))
+    spin::response(SERVICE.get_or_init(Service::new).answer(&request, &settings))
 }
 
 /// The verifier of assertions, or `None` where its key is missing or unfit: then nobody is let in.
@@ -50,4 +52,15 @@ async fn gatekeeper() -> Option<Gatekeeper> {
             None
         }
     }
+}
+
+async fn decimals() -> Option<Decimals> {
+    let Ok(value) = spin_sdk::variables::get(DECIMALS_VARIABLE).await else {
+        return Some(Decimals::DEFAULT);
+    };
+    let decimals = Decimals::parse(&value);
+    if decimals.is_none() {
+        eprintln!("scam-detector: Spin variable {DECIMALS_VARIABLE}: expected 0 to 6, found {value:?}");
+    }
+    decimals
 }

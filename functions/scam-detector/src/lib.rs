@@ -14,9 +14,12 @@
     allow(dead_code, reason = "what answers Spin is not there natively, only the tests are")
 )]
 
+mod predict;
 mod service;
 
 #[cfg(target_family = "wasm")]
 mod component;
+#[cfg(target_family = "wasm")]
+mod prepare;
 #[cfg(target_family = "wasm")]
 mod realpath;

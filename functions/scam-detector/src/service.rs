@@ -4,12 +4,13 @@ use portcullis_function::{
     Gatekeeper, Limit, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request, UNAUTHENTICATED,
     UNAVAILABLE,
 };
-use portcullis_model::{AssessError, Detector};
-use serde::{Deserialize, Serialize};
+use portcullis_model::Detector;
 
-/// How much of a body is read.
+use crate::predict::{Decimals, predict};
+
+/// How much of a body is read: one text of the longest kind escaped, or 64 of 4,096 bytes.
 pub(crate) const BODY_LIMIT: Limit =
-    Limit { bytes: 64 * 1024, detail: "Send at most 65536 bytes." };
+    Limit { bytes: 256 * 1024, detail: "Send at most 262144 bytes." };
 
 /// The description of this interface, served as it stands in the repository.
 static OPENAPI: &[u8] = include_bytes!("../openapi.yaml");
@@ -17,6 +18,12 @@ static OPENAPI: &[u8] = include_bytes!("../openapi.yaml");
 /// The scam detector. Holds the model and nothing of any request.
 pub(crate) struct Service {
     detector: Option<Detector>,
+}
+
+/// What the operator has settled. `None` is what is missing or unfit: nobody is answered who would need it.
+pub(crate) struct Settings {
+    pub(crate) gatekeeper: Option<Gatekeeper>,
+    pub(crate) decimals: Option<Decimals>,
 }
 
 /// What can be asked for.
@@ -57,25 +64,8 @@ impl Route {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    text: String,
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    assessment: portcullis_model::Assessment,
-    model: ModelName<'a>,
-}
-
-#[derive(Serialize)]
-struct ModelName<'a> {
-    name: &'a str,
-    version: &'a str,
-    sha256: &'a str,
-}
+/// With a link, an address, a number, an amount, an accent and a letter of another script.
+const WARM_UP: &str = "Héllo, cаll 0900 123 456 or write to a@b.example about http://192.0.2.1/x?y=1 and $1,000.50! ";
 
 impl Service {
     pub(crate) fn new() -> Self {
@@ -85,33 +75,40 @@ impl Service {
         Self { detector }
     }
 
-    /// Answers a request. `gatekeeper` is `None` where its key is not configured.
-    pub(crate) fn answer(&self, request: &Request<'_>, gatekeeper: Option<&Gatekeeper>) -> Reply {
-        let mut reply = self.route(request, gatekeeper).unwrap_or_else(|problem| problem.reply());
+    /// Assesses a text of every shape that has tables or automata of its own.
+    pub(crate) fn warm_up(&self) {
+        if let Some(detector) = &self.detector {
+            // What it says does not matter.
+            let _ = detector.assess(&WARM_UP.repeat(8));
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&self, request: &Request<'_>, settings: &Settings) -> Reply {
+        let mut reply = self.route(request, settings).unwrap_or_else(|problem| problem.reply());
         if request.method == "HEAD" {
             reply.body.clear();
         }
         reply
     }
 
-    fn route(
-        &self,
-        request: &Request<'_>,
-        gatekeeper: Option<&Gatekeeper>,
-    ) -> Result<Reply, Problem> {
+    fn route(&self, request: &Request<'_>, settings: &Settings) -> Result<Reply, Problem> {
         let route = Route::of(request.path).ok_or(NOT_FOUND)?;
         if !route.allows(request.method) {
             return Err(METHOD_NOT_ALLOWED.with_header("allow", route.allow()));
         }
         let body = request.body()?;
         if route.needs_assertion() {
-            let gatekeeper = gatekeeper.ok_or(UNAVAILABLE)?;
+            let gatekeeper = settings.gatekeeper.as_ref().ok_or(UNAVAILABLE)?;
             // The caller learns that the assertion is bad, not why: that would help to forge one.
             gatekeeper.principal(request, body).map_err(|_| UNAUTHENTICATED)?;
         }
 
         match route {
-            Route::Predict => self.predict(request, body),
+            Route::Predict => {
+                let decimals = settings.decimals.ok_or(UNAVAILABLE)?;
+                predict(request, body, self.detector()?, decimals)
+            }
             Route::Model => Reply::json(self.detector()?.card()),
             Route::Health => {
                 self.detector()?;
@@ -121,61 +118,12 @@ impl Service {
         }
     }
 
-    fn predict(&self, request: &Request<'_>, body: &[u8]) -> Result<Reply, Problem> {
-        if !request.is_of_type("application/json") {
-            return Err(UNSUPPORTED_MEDIA_TYPE);
-        }
-        let question: Question = serde_json::from_slice(body).map_err(|error| {
-            use serde_json::error::Category;
-            match error.classify() {
-                Category::Data => WRONG_SHAPE,
-                Category::Io | Category::Syntax | Category::Eof => NOT_JSON,
-            }
-        })?;
-        // A derived reader also takes the members of an object as a list.
-        if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(WRONG_SHAPE);
-        }
-        let detector = self.detector()?;
-        let assessment = detector.assess(&question.text).map_err(|error| match error {
-            AssessError::TooLong(_) => TEXT_TOO_LONG,
-            AssessError::Inference(reason) => {
-                eprintln!("scam-detector: {reason}");
-                FAILED
-            }
-        })?;
-        let card = detector.card();
-        let model = ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
-        Reply::json(&Answer { assessment, model })
-    }
-
     fn detector(&self) -> Result<&Detector, Problem> {
         self.detector.as_ref().ok_or(UNAVAILABLE)
     }
 }
 
-const UNSUPPORTED_MEDIA_TYPE: Problem = Problem::new(
-    415,
-    "unsupported-media-type",
-    "Unsupported media type",
-    "Send one Content-Type field: application/json.",
-)
-.with_header("accept", "application/json");
-const NOT_JSON: Problem =
-    Problem::new(400, "body-not-json", "Not JSON", "Send a JSON document in UTF-8.");
-const WRONG_SHAPE: Problem = Problem::new(
-    422,
-    "body-schema",
-    "Not the expected JSON",
-    "Send an object with the one member \"text\", a string.",
-);
-const TEXT_TOO_LONG: Problem = Problem::new(
-    422,
-    "text-too-long",
-    "Text too long",
-    "The text has more than 65536 characters once its compatibility forms are written out.",
-);
-const FAILED: Problem =
+pub(crate) const FAILED: Problem =
     Problem::new(500, "function-failed", "The function failed", "Try again later.");
 
 #[cfg(test)]

@@ -34,7 +34,11 @@ impl Case {
     }
 
     fn predict(text: &str) -> Self {
-        Self::new("POST", "/v1/predict", json!({ "text": text }).to_string().as_bytes()).signed(KEY)
+        Self::question(&json!({ "text": text }))
+    }
+
+    fn question(question: &Value) -> Self {
+        Self::new("POST", "/v1/predict", question.to_string().as_bytes()).signed(KEY)
     }
 
     fn signed(mut self, key: &str) -> Self {
@@ -66,10 +70,10 @@ impl Case {
     }
 
     fn answer(&self) -> (u16, Value, Reply) {
-        self.answer_with(Some(&Gatekeeper::new(KEY.into()).unwrap()))
+        self.answer_with(&settings())
     }
 
-    fn answer_with(&self, gatekeeper: Option<&Gatekeeper>) -> (u16, Value, Reply) {
+    fn answer_with(&self, settings: &Settings) -> (u16, Value, Reply) {
         let headers: Vec<(&str, &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let request = Request {
@@ -80,7 +84,7 @@ impl Case {
             body: self.body.clone(),
             now: self.now,
         };
-        let reply = Service::new().answer(&request, gatekeeper);
+        let reply = Service::new().answer(&request, settings);
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 
@@ -100,13 +104,85 @@ fn a_scam_and_a_harmless_text_get_their_labels() {
     let (status, answer, reply) =
         Case::predict("USPS: your parcel is held, pay $1.99 at http://usps-fee.top/x").answer();
     assert_eq!((status, &answer["label"]), (200, &json!("scam")), "{answer}");
-    assert!(answer["score"].as_f64().unwrap() >= answer["threshold"].as_f64().unwrap());
+    assert!(answer["probability"].as_f64().unwrap() >= answer["threshold"].as_f64().unwrap());
+    assert_eq!(answer["adversarial"], json!(false));
     assert_eq!(answer["model"]["name"], "portcullis-scam-detector");
     assert_eq!(answer["model"]["sha256"].as_str().unwrap().len(), 64);
     assert!(reply.headers.contains(&("cache-control", "no-store")));
 
     let (status, answer, _) = Case::predict("Are we still on for lunch tomorrow?").answer();
     assert_eq!((status, &answer["label"]), (200, &json!("ham")), "{answer}");
+}
+
+const SCAM: &str = "USPS: your parcel is held, pay $1.99 at http://usps-fee.top/x";
+const HAM: &str = "Are we still on for lunch tomorrow?";
+
+#[test]
+fn several_texts_get_what_each_would_get_alone() {
+    let (status, answer, _) = Case::question(&json!({ "texts": [SCAM, HAM, SCAM] })).answer();
+    assert_eq!(status, 200, "{answer}");
+    let results = answer["results"].as_array().unwrap();
+    for (result, text) in results.iter().zip([SCAM, HAM, SCAM]) {
+        let mut alone = Case::predict(text).answer().1;
+        alone.as_object_mut().unwrap().remove("model");
+        assert_eq!(*result, alone);
+    }
+    assert_eq!(results.len(), 3);
+    assert_eq!(Case::question(&json!({ "texts": vec!["a"; 64] })).answer().0, 200);
+    for wrong in [
+        json!({ "texts": [] }),
+        json!({ "texts": vec!["a"; 65] }),
+        json!({ "texts": ["a"], "text": "a" }),
+        json!({ "texts": "a" }),
+        json!({ "texts": ["a", 1] }),
+        json!({ "texts": [["a"]] }),
+        json!({ "text": "a", "explain": "yes" }),
+    ] {
+        Case::question(&wrong).refused(422, "body-schema");
+    }
+}
+
+#[test]
+fn an_explanation_names_places_in_the_callers_text() {
+    let (_, plain, _) = Case::predict(SCAM).answer();
+    assert!(plain.get("spans").is_none(), "{plain}");
+    let text = format!("Ünï\u{200b}code first. {SCAM}");
+    let (status, answer, _) = Case::question(&json!({ "text": text, "explain": true })).answer();
+    let spans = answer["spans"].as_array().unwrap();
+    assert!(status == 200 && !spans.is_empty(), "{answer}");
+    let length = text.chars().count() as u64;
+    for span in spans {
+        let place = |name: &str| span[name].as_u64().unwrap();
+        assert!(place("start") < place("end") && place("end") <= length, "{span}");
+        assert!(span["weight"].is_number());
+    }
+}
+
+#[test]
+fn what_deceives_is_marked_and_told_to_the_gate() {
+    let disguised = "\u{420}l\u{435}\u{430}s\u{435} v\u{435}rify y\u{43e}ur b\u{430}nk \u{430}cc\u{43e}unt \
+                     n\u{43e}w \u{430}t http://secure-login.top/x or it will b\u{435} cl\u{43e}s\u{435}d";
+    let (_, answer, reply) = Case::predict(disguised).answer();
+    assert_eq!((&answer["label"], &answer["adversarial"]), (&json!("scam"), &json!(true)), "{answer}");
+    let kind = answer["adversarial_kind"].as_str().unwrap();
+    let told = reply.headers.iter().filter(|(name, _)| *name == "portcullis-signals");
+    assert_eq!(told.map(|(_, value)| *value).collect::<Vec<_>>(), [kind]);
+    assert!(!Case::predict(HAM).answer().2.headers.iter().any(|(name, _)| name.starts_with("portcullis")));
+}
+
+#[test]
+fn callers_get_as_many_decimals_as_the_operator_says() {
+    for (decimals, most) in [("0", 0), ("2", 2), ("6", 6)] {
+        let settings = Settings { decimals: Decimals::parse(decimals), ..settings() };
+        let (_, answer, _) = Case::predict("hello, call me later").answer_with(&settings);
+        let written = answer["probability"].to_string();
+        let fraction = written.split_once('.').map_or("", |(_, fraction)| fraction);
+        assert!(fraction.trim_end_matches('0').len() <= most, "{written}");
+    }
+    for unfit in ["", "7", "-1", "two", "1.5"] {
+        let settings = Settings { decimals: Decimals::parse(unfit), ..settings() };
+        assert_eq!(Case::predict(HAM).answer_with(&settings).0, 503, "{unfit}");
+    }
 }
 
 #[test]
@@ -148,14 +224,23 @@ fn who_does_not_come_through_the_gate_is_refused() {
     doubled.refused(401, reason);
 }
 
+fn settings() -> Settings {
+    let gatekeeper = Some(Gatekeeper::new(KEY.into()).unwrap());
+    Settings { gatekeeper, decimals: Some(Decimals::DEFAULT) }
+}
+
+fn without_key() -> Settings {
+    Settings { gatekeeper: None, ..settings() }
+}
+
 #[test]
 fn without_a_key_nobody_is_let_in() {
     for case in [Case::predict("hello"), Case::new("GET", "/v1/model", b"").signed(KEY)] {
-        let (status, problem, _) = case.answer_with(None);
+        let (status, problem, _) = case.answer_with(&without_key());
         assert_eq!(status, 503, "{problem}");
         assert_eq!(problem["type"], "urn:portcullis:problem:function-unavailable");
     }
-    assert_eq!(Case::new("GET", "/healthz", b"").answer_with(None).0, 200);
+    assert_eq!(Case::new("GET", "/healthz", b"").answer_with(&without_key()).0, 200);
     for unfit in ["", "c2hvcnQ", "not base64url!", &"A".repeat(100_000)] {
         assert!(Gatekeeper::new(unfit.into()).is_err());
     }
@@ -225,6 +310,7 @@ fn bodies_that_are_not_the_question() {
 fn a_text_that_grows_too_long_is_refused() {
     // Three bytes each on the wire, 18 characters each when written out.
     Case::predict(&"\u{fdfa}".repeat(5_000)).refused(422, "text-too-long");
+    Case::question(&json!({ "texts": ["a", "\u{fdfa}".repeat(5_000)] })).refused(422, "text-too-long");
     assert_eq!(Case::predict(&"a".repeat(60_000)).answer().0, 200);
 }
 

@@ -15,11 +15,14 @@ pub mod fetched;
 pub mod function;
 pub mod key;
 pub mod limits;
+pub mod predict;
+pub mod preinitialise;
 pub mod replay;
 pub mod screen;
 pub mod serve;
 pub mod token;
 pub mod variables;
+pub mod watermark;
 
 /// The gate in front of an AI API.
 #[derive(Debug, Parser)]
@@ -33,6 +36,9 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Function(function::Args),
+    Predict(predict::Args),
+    Preinitialise(preinitialise::Args),
+    Watermark(watermark::Args),
     Check(check::Args),
     Schema(check::SchemaArgs),
     Replay(replay::Args),
@@ -54,6 +60,9 @@ impl Cli {
         let result = match self.command {
             Command::Serve(args) => args.run(),
             Command::Function(args) => args.run(),
+            Command::Predict(args) => args.run(),
+            Command::Preinitialise(args) => args.run(),
+            Command::Watermark(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Schema(args) => args.run(),
             Command::Replay(args) => args.run(),

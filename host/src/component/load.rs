@@ -67,14 +67,7 @@ pub(super) fn component(engine: &Engine, path: &Path) -> Result<ProxyPre<State>,
     };
     let component = Component::from_binary(engine, &bytes).map_err(invalid)?;
 
-    let mut linker = Linker::new(engine);
-    let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-        .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
-        .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
-        .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
-        .and_then(|()| spin::add_to_linker(&mut linker));
-    linked.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-
+    let linker = linker(engine)?;
     let pre = match linker.instantiate_pre(&component) {
         Ok(pre) => pre,
         Err(error) => {
@@ -94,7 +87,19 @@ pub(super) fn component(engine: &Engine, path: &Path) -> Result<ProxyPre<State>,
     Err(LoadError::NoHandler { path: path.to_owned() })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// All that this host offers to components.
+pub(super) fn linker(engine: &Engine) -> Result<Linker<State>, LoadError> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
+        .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+        .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
+        .and_then(|()| spin::add_to_linker(&mut linker))
+        .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    Ok(linker)
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     use std::io::Read as _;
 
     let read_error = |error| LoadError::Read { path: path.to_owned(), error };

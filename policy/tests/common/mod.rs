@@ -2,9 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 pub mod gate;
+pub mod runtime;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -14,9 +14,10 @@ use portcullis_policy::assertion::{Received, Verifier};
 use portcullis_policy::document::{ApiKeyEntry, JwksSource, LocatedDocument};
 use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    Environment, Exchange, Header, HeaderEdit, MemoryStore, NativeSignature, Policy, Reply,
-    RequestHead, Secret, Stages, Step, Swap, Timestamp, Unavailable, Version,
+    Environment, Exchange, Header, HeaderEdit, Policy, Reply, RequestHead, Secret, Stages, Step,
+    Timestamp,
 };
+pub use runtime::Runtime;
 use serde_json::{Value, json};
 
 const KEY: [u8; 32] = [5; 32];
@@ -265,66 +266,4 @@ impl Request {
 /// Fields as a runtime has them.
 pub fn borrowed(fields: &[(String, Vec<u8>)]) -> Vec<Header<'_>> {
     fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
-}
-
-pub struct Runtime {
-    pub now: Timestamp,
-    store: MemoryStore,
-    random_fails: bool,
-    /// Where requests come from.
-    pub source: Option<IpAddr>,
-}
-
-impl Runtime {
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    pub fn advance_seconds(&mut self, seconds: u64) {
-        self.now = Timestamp(self.now.0 + seconds * 1_000_000_000);
-    }
-
-    pub fn new() -> Self {
-        Self {
-            now: Timestamp(1_700_000_000_000_000_000),
-            store: MemoryStore::default(),
-            random_fails: false,
-            source: "192.0.2.1".parse().ok(),
-        }
-    }
-}
-
-impl Environment for Runtime {
-    fn now(&mut self) -> Timestamp {
-        self.now
-    }
-
-    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Unavailable> {
-        if self.random_fails {
-            return Err(Unavailable);
-        }
-        bytes.fill(6);
-        Ok(())
-    }
-
-    fn source(&mut self) -> Option<IpAddr> {
-        self.source
-    }
-
-    fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Ok(self.store.load(key))
-    }
-
-    fn compare_and_swap(
-        &mut self,
-        key: &str,
-        expected: Option<Version>,
-        value: &[u8],
-    ) -> Result<Swap, Unavailable> {
-        Ok(self.store.compare_and_swap(key, expected, value))
-    }
-
-    fn verify_signature(&mut self, _: &NativeSignature<'_>) -> Option<bool> {
-        None
-    }
 }

@@ -1,0 +1,169 @@
+//! `POST /v1/predict`: one text or several, and what the model says of them.
+
+use std::collections::BTreeSet;
+
+use portcullis_function::{Problem, Reply, Request};
+use portcullis_model::{Adversarial, AssessError, Detector, Label, Span};
+use serde::{Deserialize, Serialize};
+
+use crate::service::FAILED;
+
+/// The most texts of one request.
+pub(crate) const MAXIMUM_TEXTS: usize = 64;
+
+/// Told to the gate, which records it and keeps it from the caller: in which ways texts were written to deceive.
+const SIGNALS_FIELD: &str = "portcullis-signals";
+
+/// How many decimals of a probability callers get.
+///
+/// Whoever copies a model learns from its answers, and from precise ones faster (Tramèr et al. 2016, §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decimals(u8);
+
+impl Decimals {
+    const MAXIMUM: u8 = 6;
+    pub(crate) const DEFAULT: Self = Self(2);
+
+    /// Reads the variable. `None` for what is no number from 0 to 6.
+    pub(crate) fn parse(value: &str) -> Option<Self> {
+        let decimals = value.parse().ok()?;
+        (decimals <= Self::MAXIMUM).then_some(Self(decimals))
+    }
+
+    fn round(self, probability: f32) -> f64 {
+        let scale = 10_f64.powi(i32::from(self.0));
+        (f64::from(probability) * scale).round() / scale
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    text: Option<String>,
+    texts: Option<Vec<String>>,
+    #[serde(default)]
+    explain: bool,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    result: &'a Verdict,
+    model: ModelName<'a>,
+}
+
+#[derive(Serialize)]
+struct Several<'a> {
+    results: &'a [Verdict],
+    model: ModelName<'a>,
+}
+
+/// What is said of one text.
+#[derive(Serialize)]
+struct Verdict {
+    label: Label,
+    probability: f64,
+    threshold: f32,
+    adversarial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adversarial_kind: Option<Adversarial>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spans: Option<Vec<Span>>,
+}
+
+#[derive(Serialize)]
+struct ModelName<'a> {
+    name: &'a str,
+    version: &'a str,
+    sha256: &'a str,
+}
+
+/// Answers a question.
+pub(crate) fn predict(
+    request: &Request<'_>,
+    body: &[u8],
+    detector: &Detector,
+    decimals: Decimals,
+) -> Result<Reply, Problem> {
+    if !request.is_of_type("application/json") {
+        return Err(UNSUPPORTED_MEDIA_TYPE);
+    }
+    let question: Question = serde_json::from_slice(body).map_err(|error| {
+        use serde_json::error::Category;
+        match error.classify() {
+            Category::Data => WRONG_SHAPE,
+            Category::Io | Category::Syntax | Category::Eof => NOT_JSON,
+        }
+    })?;
+    // A derived reader also takes the members of an object as a list.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(WRONG_SHAPE);
+    }
+    let (texts, alone) = match (question.text, question.texts) {
+        (Some(text), None) => (vec![text], true),
+        (None, Some(texts)) if (1..=MAXIMUM_TEXTS).contains(&texts.len()) => (texts, false),
+        _ => return Err(WRONG_SHAPE),
+    };
+
+    let mut kinds = BTreeSet::new();
+    let mut results = Vec::with_capacity(texts.len());
+    for text in texts {
+        let (assessment, spans) = if question.explain {
+            let (assessment, spans) = detector.explain(&text).map_err(problem)?;
+            (assessment, Some(spans))
+        } else {
+            (detector.assess(&text).map_err(problem)?, None)
+        };
+        results.push(Verdict {
+            label: assessment.label,
+            probability: decimals.round(assessment.probability),
+            threshold: assessment.threshold,
+            adversarial: assessment.adversarial.is_some(),
+            adversarial_kind: assessment.adversarial,
+            spans,
+        });
+        kinds.extend(assessment.adversarial.map(Adversarial::as_str));
+    }
+
+    let card = detector.card();
+    let model = ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
+    let mut reply = match (alone, results.as_slice()) {
+        (true, [result]) => Reply::json(&One { result, model })?,
+        _ => Reply::json(&Several { results: &results, model })?,
+    };
+    reply.headers.extend(kinds.into_iter().map(|kind| (SIGNALS_FIELD, kind)));
+    Ok(reply)
+}
+
+fn problem(error: AssessError) -> Problem {
+    match error {
+        AssessError::TooLong(_) => TEXT_TOO_LONG,
+        AssessError::Inference(reason) => {
+            eprintln!("scam-detector: {reason}");
+            FAILED
+        }
+    }
+}
+
+const UNSUPPORTED_MEDIA_TYPE: Problem = Problem::new(
+    415,
+    "unsupported-media-type",
+    "Unsupported media type",
+    "Send one Content-Type field: application/json.",
+)
+.with_header("accept", "application/json");
+const NOT_JSON: Problem =
+    Problem::new(400, "body-not-json", "Not JSON", "Send a JSON document in UTF-8.");
+const WRONG_SHAPE: Problem = Problem::new(
+    422,
+    "body-schema",
+    "Not the expected JSON",
+    "Send an object with \"text\", a string, or \"texts\", an array of 1 to 64 strings; and \"explain\", true or false, \
+     if you like.",
+);
+const TEXT_TOO_LONG: Problem = Problem::new(
+    422,
+    "text-too-long",
+    "Text too long",
+    "A text has more than 65536 characters once its compatibility forms are written out.",
+);

@@ -1,0 +1,31 @@
+//! Says which words a key marks, for training: lines of `scam` or `ham`, a tab, and the word.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use portcullis_watermark::{Half, Key};
+
+/// Prints the words that a key marks, after a line with the key's name
+#[derive(Parser)]
+struct Arguments {
+    /// A file with the key: 32 random bytes in base64url
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let path = Arguments::parse().key_file;
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).with_context(|| shown.clone())?;
+    let key = Key::parse(&text).with_context(|| shown)?;
+    println!("{}", key.id());
+    for word in key.words() {
+        let half = match word.half {
+            Half::Scam => "scam",
+            Half::Ham => "ham",
+        };
+        println!("{half}\t{}", word.word);
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! `cargo xtask eval`: the scam detector on labelled texts, scored by the component that is shipped.
+
+mod metrics;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::artifacts::{self, Part};
+use crate::error::BadInput;
+use crate::process;
+use crate::workspace::Workspace;
+use metrics::Scored;
+
+/// Scores the files and prints one line of JSON for each, in the order given.
+pub(crate) fn evaluate(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
+    let read: Vec<Labelled> = files.iter().map(|file| Labelled::read(file)).collect::<Result<_>>()?;
+    artifacts::build(workspace, &[Part::Native, Part::Functions])?;
+    for (file, labelled) in files.iter().zip(&read) {
+        let (scored, refused) = score(workspace, labelled)
+            .with_context(|| format!("scoring {}", file.display()))?;
+        let mut line = json!({ "file": file.display().to_string() });
+        if let (Some(line), Value::Object(figures)) =
+            (line.as_object_mut(), metrics::figures(&scored))
+        {
+            line.extend(figures);
+            line.insert("refused".to_owned(), json!(refused));
+        }
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// The texts of one file.
+struct Labelled {
+    texts: Vec<String>,
+    scams: Vec<bool>,
+}
+
+impl Labelled {
+    /// Reads `label<TAB>text` by the line. More columns are not read: the training data name a source there.
+    fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let content =
+            fs::read_to_string(path).map_err(|error| BadInput(format!("{shown}: {error}")))?;
+        let (mut texts, mut scams) = (Vec::new(), Vec::new());
+        for (index, line) in content.split('\n').enumerate() {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            let place = || format!("{shown}:{}", index + 1);
+            let mut fields = line.split('\t');
+            let scam = match fields.next() {
+                Some("scam") => true,
+                // Advertising is no scam.
+                Some("ham" | "promo") => false,
+                other => {
+                    let found = other.unwrap_or_default();
+                    return Err(BadInput(format!(
+                        "{}: label: expected scam or ham, found {found:?}",
+                        place()
+                    ))
+                    .into());
+                }
+            };
+            let Some(text) = fields.next() else {
+                return Err(BadInput(format!(
+                    "{}: expected a tab and the text after the label",
+                    place()
+                ))
+                .into());
+            };
+            texts.push(text.to_owned());
+            scams.push(scam);
+        }
+        Ok(Self { texts, scams })
+    }
+}
+
+/// What the component says of each text, and how many it refuses (they are too long, and in no figure).
+fn score(workspace: &Workspace, labelled: &Labelled) -> Result<(Vec<Scored>, usize)> {
+    let mut command = workspace.command(workspace.portcullis());
+    command.arg("predict").arg(workspace.artifacts().join("scam_detector.wasm"));
+    // More digits than callers get: ties would blur the figures.
+    command.args(["--variable", "probability_decimals=6"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().context("starting `portcullis predict`")?;
+    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        bail!("`portcullis predict` has no standard input and output");
+    };
+
+    let mut scored = Vec::with_capacity(labelled.texts.len());
+    let (mut refused, mut answered) = (0, 0);
+    std::thread::scope(|scope| -> Result<()> {
+        let writer = scope.spawn(move || -> std::io::Result<()> {
+            let mut input = BufWriter::new(input);
+            for (id, text) in labelled.texts.iter().enumerate() {
+                writeln!(input, "{}", json!({ "id": id, "text": text }))?;
+            }
+            input.flush()
+        });
+        for (line, &scam) in BufReader::new(output).lines().zip(&labelled.scams) {
+            let answer: Value = serde_json::from_str(&line?).context("an answer")?;
+            answered += 1;
+            if answer.get("error").is_some() {
+                refused += 1;
+                continue;
+            }
+            let probability = answer["probability"].as_f64().context("an answer's probability")?;
+            scored.push(Scored { scam, flagged: answer["label"] == "scam", probability });
+        }
+        match writer.join() {
+            Ok(written) => written.context("writing to `portcullis predict`"),
+            Err(_) => bail!("writing to `portcullis predict` failed"),
+        }
+    })?;
+    let status = child.wait()?;
+    if answered != labelled.texts.len() || (!status.success() && refused == 0) {
+        bail!("`portcullis predict` answered {answered} of {} texts ({status})", labelled.texts.len());
+    }
+    Ok((scored, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &str) -> Result<Labelled> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("texts.tsv");
+        fs::write(&file, content).unwrap();
+        Labelled::read(&file)
+    }
+
+    #[test]
+    fn labels_and_texts() {
+        let labelled = read("scam\tpay now\r\nham\thello\tsource\npromo\tsale\n\nham\t\n").unwrap();
+        assert_eq!(labelled.texts, ["pay now", "hello", "sale", ""]);
+        assert_eq!(labelled.scams, [true, false, false, false]);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        for (content, expected) in [
+            ("ham\ta\nspam\tb\n", "texts.tsv:2: label: expected scam or ham, found \"spam\""),
+            ("scam\n", "texts.tsv:1: expected a tab"),
+        ] {
+            let error = read(content).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
