@@ -117,8 +117,12 @@ class Writer:
         self.random = random.Random(seed)
         self.slots = slots
         self.made = self.makers()
+        # One message keeps to one currency, and its links to whoever it speaks of, most of the time.
+        self.currency = None
+        self.sender = None
 
     def message(self, template):
+        self.currency = self.sender = None
         text = self.fill(self.choose(template.text))
         text = re.sub(r"\s+", " ", text).strip()
         text = re.sub(r" ([.,!?])(?=\s|$)", r"\1", text)
@@ -139,7 +143,12 @@ class Writer:
     def value(self, slot):
         if maker := self.made.get(slot):
             return maker()
-        return self.random.choice(self.slots[slot])
+        if slot == "brand" and self.sender and self.random.random() < 0.7:
+            return self.sender
+        value = self.random.choice(self.slots[slot])
+        if slot in SENDERS and self.sender is None:
+            self.sender = re.sub(r"[^a-z0-9]", "", value.lower()) or None
+        return value
 
     def makers(self):
         pick, digits, letters = self.random, self.digits, self.letters
@@ -194,7 +203,10 @@ class Writer:
     def money(self, value, currency=None):
         pick = self.random
         if currency is None:
-            currency = pick.choice(["usd", "gbp", "eur", "rs"]) if pick.random() < 0.6 else pick.choice(list(CURRENCIES)[:14])
+            if self.currency is None or pick.random() < 0.1:
+                common = pick.random() < 0.6
+                self.currency = pick.choice(["usd", "gbp", "eur", "rs"] if common else list(CURRENCIES)[:14])
+            currency = self.currency
         value *= WORTH.get(currency, 1)
         if value >= 100 and pick.random() < 0.4:
             value = float(f"{value:.2g}")
@@ -207,8 +219,8 @@ class Writer:
             number = number.translate(str.maketrans(",.", ".,"))
         if value >= 1e6 and pick.random() < 0.6:
             number = f"{value / 1e6:g} million"
-        elif value >= 2000 and value % 1000 == 0 and pick.random() < 0.2:
-            number = f"{value / 1000:g}k"
+        elif 2000 <= value < 1e6 and value % 1000 == 0 and pick.random() < 0.2:
+            number = f"{value / 1000:.0f}k"
         return pick.choice(CURRENCIES[currency]).format(number)
 
     def phone(self):
@@ -279,6 +291,7 @@ class Writer:
         return text[:place] + (text[place] * 2 if kind == 1 else "") + text[place + 1 :]
 
 
+SENDERS = {"bank", "carrier", "shop", "service", "telco", "taxoffice", "toll", "utility", "airline", "exchange", "wallet", "payapp"}
 ABBREVIATIONS = [
     ("you are", "ur"), ("you", "u"), ("your", "ur"), ("please", "pls"), ("are", "r"), ("to", "2"), ("for", "4"),
     ("text", "txt"), ("message", "msg"), ("tomorrow", "tmrw"), ("because", "cos"), ("and", "n"), ("thanks", "thx"),
