@@ -12,8 +12,11 @@ pub struct Card {
     pub sha256: String,
     /// A score from here up is a scam.
     pub threshold: f32,
-    /// What a stretch of a long text must have more, in log-odds, to count as much as a whole text.
-    pub window_margin: f32,
+    /// What other views than the normalised one must have more.
+    pub margins: Margins,
+    /// How much more, in log-odds, a view must say than the one that an attacker meant to be seen,
+    /// for the text to be called adversarial.
+    pub disagreement: f32,
     /// Size of the feature space that the model was trained on.
     pub buckets: usize,
     pub licence: String,
@@ -23,4 +26,13 @@ pub struct Card {
     pub calibration: serde_json::Value,
     /// Measured quality, by slice of the test data.
     pub metrics: serde_json::Value,
+}
+
+/// What a view must have more, in log-odds, to count as much as the normalised text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Margins {
+    pub written: f32,
+    pub respelled: f32,
+    pub window: f32,
 }

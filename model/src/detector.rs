@@ -1,14 +1,17 @@
 //! The trained model at work.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::TractErrorContext as _;
 
+use crate::assessment::{Adversarial, AssessError, Assessment, Label};
 use crate::card::Card;
-use crate::features::{BUCKETS, Features, TextTooLong, extract};
+use crate::explain::{Span, spans};
+use crate::features::{Features, Spellings, View, Views, extract};
+use crate::hash::BUCKETS;
+use crate::lexicon::LEXICON;
 
 /// The model that is shipped with this library.
 static EMBEDDED_ONNX: &[u8] = include_bytes!("../scam-detector.onnx");
@@ -18,23 +21,6 @@ static EMBEDDED_CARD: &[u8] = include_bytes!("../model.json");
 pub struct Detector {
     plan: Arc<TypedRunnableModel>,
     card: Card,
-}
-
-/// What the model says of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Assessment {
-    pub label: Label,
-    /// The calibrated probability that the text is a scam, from 0 to 1.
-    pub score: f32,
-    /// A score from here up is labelled a scam.
-    pub threshold: f32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Label {
-    Scam,
-    Ham,
 }
 
 /// Why a model could not be loaded.
@@ -48,20 +34,10 @@ pub enum LoadError {
     OtherFeatures(usize),
     #[error("model.json: threshold: expected a number between 0 and 1, found {0}")]
     Threshold(f32),
-    #[error("model.json: window_margin: expected a number from 0 up, found {0}")]
-    WindowMargin(f32),
+    #[error("model.json: {name}: expected a number from 0 up, found {found}")]
+    Margin { name: &'static str, found: f32 },
     #[error("the ONNX graph: {0}")]
     Graph(String),
-}
-
-/// Why a text could not be assessed.
-#[derive(Debug, thiserror::Error)]
-pub enum AssessError {
-    #[error(transparent)]
-    TooLong(#[from] TextTooLong),
-    /// A fault of the model, not of the text.
-    #[error("the model failed: {0}")]
-    Inference(String),
 }
 
 impl Detector {
@@ -75,6 +51,8 @@ impl Detector {
     }
 
     /// Loads a model from the bytes of its `.onnx` file and of its `model.json`.
+    ///
+    /// It reads nothing else and prints nothing, so that an instance may be snapshotted behind it.
     ///
     /// # Errors
     ///
@@ -91,10 +69,19 @@ impl Detector {
         if !(card.threshold > 0.0 && card.threshold < 1.0) {
             return Err(LoadError::Threshold(card.threshold));
         }
-        if !(card.window_margin >= 0.0 && card.window_margin.is_finite()) {
-            return Err(LoadError::WindowMargin(card.window_margin));
+        for (name, found) in [
+            ("margins.written", card.margins.written),
+            ("margins.respelled", card.margins.respelled),
+            ("margins.window", card.margins.window),
+            ("disagreement", card.disagreement),
+        ] {
+            if !(found >= 0.0 && found.is_finite()) {
+                return Err(LoadError::Margin { name, found });
+            }
         }
         let plan = plan(onnx).map_err(|error| LoadError::Graph(format!("{error:#}")))?;
+        // So that it is part of a snapshot, and no first request pays for it.
+        LazyLock::force(&LEXICON);
         Ok(Self { plan, card })
     }
 
@@ -102,45 +89,146 @@ impl Detector {
         &self.card
     }
 
-    /// Assesses a text: as a whole, and where it is long also stretch by stretch; the most
-    /// suspicious view counts.
+    /// Assesses a text in all its views; the most suspicious one counts.
     ///
     /// # Errors
     ///
     /// [`AssessError::TooLong`] for a text over [`crate::MAX_CHARACTERS`].
     pub fn assess(&self, text: &str) -> Result<Assessment, AssessError> {
-        let segments = extract(text)?;
-        let mut log_odds = self.log_odds(&segments.whole)?;
-        for window in &segments.windows {
-            log_odds = log_odds.max(self.log_odds(window)? - self.card.window_margin);
-        }
-
-        let score = 1.0 / (1.0 + (-log_odds).exp());
-        if !score.is_finite() {
-            return Err(AssessError::Inference(String::from("its answer is not a number")));
-        }
-        let threshold = self.card.threshold;
-        let label = if score >= threshold { Label::Scam } else { Label::Ham };
-        Ok(Assessment { label, score, threshold })
+        self.judge(&extract(text)?).map(|judgement| judgement.assessment)
     }
 
-    /// The calibrated log-odds of one segment being a scam.
-    fn log_odds(&self, features: &Features) -> Result<f32, AssessError> {
+    /// Assesses a text and says which parts of it weighed most in the view that counted, the
+    /// heaviest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::assess`].
+    pub fn explain(&self, text: &str) -> Result<(Assessment, Vec<Span>), AssessError> {
+        let views = extract(text)?;
+        let judgement = self.judge(&views)?;
+        let Some((view, features)) = views.all.get(judgement.decisive) else {
+            return Ok((judgement.assessment, Vec::new()));
+        };
+        let answer = self.answer(features)?;
+        let spellings = Spellings::of(text)?;
+        let (spelling, findings) = spellings.findings(judgement.decisive, *view);
+        let spans = spans(spelling, &findings, &features.ids, &answer.terms);
+        Ok((judgement.assessment, spans))
+    }
+
+    fn judge(&self, views: &Views) -> Result<Judgement, AssessError> {
+        let margins = &self.card.margins;
+        let mut seen = Seen::default();
+        let mut best = (f32::NEG_INFINITY, 0);
+        for (index, (view, features)) in views.all.iter().enumerate() {
+            let log_odds = self.answer(features)?.log_odds;
+            if !log_odds.is_finite() {
+                return Err(AssessError::Inference(String::from("its answer is not a number")));
+            }
+            let counted = match view {
+                View::Normalised => log_odds,
+                View::Written => log_odds - margins.written,
+                View::Respelled => log_odds - margins.respelled,
+                View::Window => log_odds - margins.window,
+            };
+            let place = match view {
+                View::Normalised => &mut seen.normalised,
+                View::Written => &mut seen.written,
+                View::Respelled => &mut seen.respelled,
+                View::Window => &mut seen.window,
+            };
+            *place = Some(place.map_or(counted, |before| before.max(counted)));
+            if counted > best.0 {
+                best = (counted, index);
+            }
+        }
+
+        let (log_odds, decisive) = best;
+        let probability = 1.0 / (1.0 + (-log_odds).exp());
+        let threshold = self.card.threshold;
+        let label = if probability >= threshold { Label::Scam } else { Label::Ham };
+        let adversarial = (label == Label::Scam)
+            .then(|| seen.disguise(views, self.card.disagreement, logit(threshold)))
+            .flatten();
+        let assessment = Assessment { label, probability, threshold, adversarial };
+        Ok(Judgement { assessment, decisive })
+    }
+
+    fn answer(&self, features: &Features) -> Result<Answer, AssessError> {
         self.run(features).map_err(|error| AssessError::Inference(format!("{error:#}")))
     }
 
-    fn run(&self, features: &Features) -> TractResult<f32> {
+    fn run(&self, features: &Features) -> TractResult<Answer> {
         let ids: Vec<i64> = features.ids.iter().map(|&id| i64::from(id)).collect();
         let ids = Tensor::from_shape(&[ids.len()], &ids)?;
         let values = Tensor::from_shape(&[features.values.len()], &features.values)?;
         let outputs = self.plan.run(tvec!(ids.into(), values.into()))?;
-        let output = outputs.first().context("the graph has no output")?;
-        output.cast_to_scalar::<f32>()
+        let log_odds = outputs.first().context("the graph has no output")?;
+        let terms = outputs.get(1).context("the graph has no second output")?.clone();
+        Ok(Answer { log_odds: log_odds.cast_to_scalar::<f32>()?, terms: terms.into_tensor() })
     }
 }
 
-/// The graph's inputs are `ids` (int64\[N\]) and `values` (float\[N\]); its first output the
-/// calibrated log-odds.
+/// What the graph says of one view.
+struct Answer {
+    /// Calibrated.
+    log_odds: f32,
+    /// What each feature adds to them.
+    terms: Tensor,
+}
+
+struct Judgement {
+    assessment: Assessment,
+    /// The place in [`Views::all`] of the view that counted.
+    decisive: usize,
+}
+
+/// The log-odds that each kind of view counts with.
+#[derive(Default)]
+struct Seen {
+    normalised: Option<f32>,
+    written: Option<f32>,
+    respelled: Option<f32>,
+    window: Option<f32>,
+}
+
+impl Seen {
+    /// How a text that is a scam in some view hides it from the plainer ones, if it does.
+    fn disguise(&self, views: &Views, bound: f32, threshold: f32) -> Option<Adversarial> {
+        let normalised = self.normalised?;
+        let whole = [self.written, self.respelled].into_iter().flatten().fold(normalised, f32::max);
+        let mut found: Option<(f32, Adversarial)> = None;
+        let mut offer = |gap: f32, kind| {
+            if gap >= bound && found.is_none_or(|(before, _)| gap > before) {
+                found = Some((gap, kind));
+            }
+        };
+        if let Some(written) = self.written {
+            let kind = if views.invisible >= views.look_alikes {
+                Adversarial::InvisibleCharacters
+            } else {
+                Adversarial::LookAlikes
+            };
+            offer(whole - written, kind);
+        }
+        if let Some(respelled) = self.respelled {
+            offer(respelled - normalised, Adversarial::ObfuscatedSpelling);
+        }
+        // Any long text has stretches that say more than the whole: it must also need them.
+        if let Some(window) = self.window.filter(|_| whole < threshold) {
+            offer(window - whole, Adversarial::BuriedInText);
+        }
+        found.map(|(_, kind)| kind)
+    }
+}
+
+fn logit(probability: f32) -> f32 {
+    (probability / (1.0 - probability)).ln()
+}
+
+/// The graph's inputs are `ids` (int64\[N\]) and `values` (float\[N\]); its first output are the
+/// calibrated log-odds, its second (float\[N\]) what each feature adds to them.
 fn plan(onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
     let model = tract_onnx::onnx().model_for_read(&mut std::io::Cursor::new(onnx))?;
     let length = model.symbols.sym("N").to_dim();
@@ -159,132 +247,5 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use tract_onnx::pb::ModelProto;
-
-    use super::*;
-
-    /// The forward pass by hand, from the numbers in the file: what tract computes must be this.
-    struct Oracle {
-        table: Vec<i8>,
-        scale: f32,
-        bias: f32,
-    }
-
-    impl Oracle {
-        fn new() -> Self {
-            let mut onnx = tract_onnx::onnx()
-                .proto_model_for_read(&mut std::io::Cursor::new(EMBEDDED_ONNX))
-                .unwrap();
-            let graph = ModelProto::default().graph.or(onnx.graph.take()).unwrap();
-            let raw = |name: &str| {
-                let tensor = graph.initializer.iter().find(|tensor| tensor.name == name).unwrap();
-                tensor.raw_data.clone()
-            };
-            let float = |name: &str| f32::from_le_bytes(raw(name)[..4].try_into().unwrap());
-            let table = raw("table").iter().map(|&byte| byte.cast_signed()).collect();
-            Self { table, scale: float("scale"), bias: float("bias") }
-        }
-
-        fn log_odds(&self, features: &Features) -> f64 {
-            let terms = features.ids.iter().zip(&features.values);
-            let sum: f64 = terms
-                .map(|(&id, &value)| f64::from(self.table[id as usize]) * f64::from(value))
-                .sum();
-            sum * f64::from(self.scale) + f64::from(self.bias)
-        }
-    }
-
-    const TEXTS: [&str; 6] = [
-        "",
-        "Are we still on for lunch tomorrow?",
-        "USPS: your parcel is held, pay the fee of $1.99 at http://usps-redelivery.top/x",
-        "Your OTP is 123456. Do not share it with anyone.",
-        "Прывітанне, як справы?",
-        "URGENT! You have won a £2000 prize. Call 09061701461 to claim. Code KL341. 12 hours only.",
-    ];
-
-    #[test]
-    fn tract_computes_what_the_file_says() {
-        let detector = Detector::embedded().unwrap();
-        let oracle = Oracle::new();
-        let long = TEXTS.join(" ").repeat(20);
-        for text in TEXTS.into_iter().chain([long.as_str()]) {
-            let segments = extract(text).unwrap();
-            for features in segments.windows.iter().chain([&segments.whole]) {
-                let (actual, expected) =
-                    (f64::from(detector.log_odds(features).unwrap()), oracle.log_odds(features));
-                assert!((actual - expected).abs() < 1e-3, "{text}: {actual} {expected}");
-            }
-        }
-    }
-
-    #[test]
-    fn labels_the_obvious() {
-        let detector = Detector::embedded().unwrap();
-        let labels = TEXTS.map(|text| detector.assess(text).unwrap().label);
-        use Label::{Ham, Scam};
-        assert_eq!(labels, [Ham, Ham, Scam, Ham, Ham, Scam]);
-    }
-
-    #[test]
-    fn a_scam_in_disguise_scores_the_same() {
-        let detector = Detector::embedded().unwrap();
-        let plain = detector.assess("Verify your account now at http://evil.top/login").unwrap();
-        let disguised = detector
-            .assess("Ｖer\u{200b}ify yоur accоunt n\u{301}ow at http://evil.top/login")
-            .unwrap();
-        assert_eq!(plain, disguised);
-    }
-
-    #[test]
-    fn a_scam_in_the_middle_of_harmless_words_is_seen() {
-        let mut card: Card = serde_json::from_slice(EMBEDDED_CARD).unwrap();
-        card.window_margin = 0.0;
-        let detector = Detector::new(EMBEDDED_ONNX, &serde_json::to_vec(&card).unwrap()).unwrap();
-        let prose = "The garden is lovely at this time of the year, we walked along the river. ";
-        let hidden = format!("{}{} {}", prose.repeat(60), TEXTS[2], prose.repeat(60));
-        let whole = detector.log_odds(&extract(&hidden).unwrap().whole).unwrap();
-        let seen = detector.assess(&hidden).unwrap();
-        assert!(seen.score > 1.0 / (1.0 + (-whole).exp()), "the windows must add something");
-        assert_eq!(seen.label, Label::Scam);
-        assert_eq!(detector.assess(&prose.repeat(120)).unwrap().label, Label::Ham);
-    }
-
-    #[test]
-    fn a_card_of_another_model_is_refused() {
-        let mut other = EMBEDDED_ONNX.to_vec();
-        other.push(0);
-        let error = Detector::new(&other, EMBEDDED_CARD).err().unwrap();
-        assert!(matches!(error, LoadError::OtherModel { .. }), "{error}");
-    }
-
-    #[test]
-    fn bad_files_are_errors() {
-        assert!(matches!(Detector::new(EMBEDDED_ONNX, b"{").err(), Some(LoadError::Card(_))));
-
-        let damaged = &EMBEDDED_ONNX[..EMBEDDED_ONNX.len() / 2];
-        let mut card: Card = serde_json::from_slice(EMBEDDED_CARD).unwrap();
-        card.sha256 = hexadecimal(&Sha256::digest(damaged));
-        let error = Detector::new(damaged, &serde_json::to_vec(&card).unwrap()).err().unwrap();
-        assert!(matches!(error, LoadError::Graph(_)), "{error}");
-
-        let mut card: Card = serde_json::from_slice(EMBEDDED_CARD).unwrap();
-        card.threshold = 1.5;
-        let error = Detector::new(EMBEDDED_ONNX, &serde_json::to_vec(&card).unwrap()).err();
-        assert!(matches!(error, Some(LoadError::Threshold(_))));
-    }
-
-    #[test]
-    fn the_longest_text_is_assessed_in_bounded_time() {
-        let detector = Detector::embedded().unwrap();
-        let started = std::time::Instant::now();
-        let text = "win a prize now! ".repeat(65_536 / 17);
-        detector.assess(&text).unwrap();
-        assert!(started.elapsed() < std::time::Duration::from_secs(20));
-        assert!(matches!(
-            detector.assess(&"x".repeat(70_000)),
-            Err(AssessError::TooLong(TextTooLong))
-        ));
-    }
-}
+#[path = "detector_tests.rs"]
+mod tests;

@@ -11,12 +11,27 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod assessment;
+mod canonical;
 mod card;
 mod detector;
+mod explain;
+mod extractor;
 mod features;
+mod hash;
+mod lexicon;
+mod look_alikes;
+#[cfg(feature = "training")]
+pub mod metrics;
+mod names;
 mod normalise;
+mod reading;
+mod respell;
 mod tokens;
 
-pub use card::Card;
-pub use detector::{AssessError, Assessment, Detector, Label, LoadError};
-pub use features::{BUCKETS, Features, MAX_CHARACTERS, Segments, TextTooLong, extract};
+pub use assessment::{Adversarial, AssessError, Assessment, Label};
+pub use card::{Card, Margins};
+pub use detector::{Detector, LoadError};
+pub use explain::{MAX_SPANS, Span};
+pub use features::{Features, MAX_CHARACTERS, TextTooLong, View, Views, extract};
+pub use hash::BUCKETS;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::names::{CURRENCIES, TOP_LEVELS};
+
 /// A piece of a canonical text (see [`crate::normalise`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -49,25 +51,7 @@ pub(crate) fn tokens(canonical: &str) -> Vec<Token> {
 }
 
 fn push_chunk(chunk: &str, start: usize, tokens: &mut Vec<Token>) {
-    let trimmed = chunk.trim_matches(|character: char| {
-        matches!(
-            character,
-            '(' | ')'
-                | '<'
-                | '>'
-                | '['
-                | ']'
-                | '"'
-                | '\''
-                | ','
-                | ';'
-                | '!'
-                | '.'
-                | '“'
-                | '”'
-                | '*'
-        )
-    });
+    let trimmed = unwrapped(chunk);
     let place = start..start + chunk.len();
     // A defanged link ("hxxp://evil[.]top") is a link to the reader who follows its instruction.
     let refanged;
@@ -87,6 +71,35 @@ fn push_chunk(chunk: &str, start: usize, tokens: &mut Vec<Token>) {
         return;
     }
     push_atoms(chunk, start, tokens);
+}
+
+/// A chunk without the brackets, quotes and full stops around it.
+fn unwrapped(chunk: &str) -> &str {
+    chunk.trim_matches(|character: char| {
+        matches!(
+            character,
+            '(' | ')'
+                | '<'
+                | '>'
+                | '['
+                | ']'
+                | '"'
+                | '\''
+                | ','
+                | ';'
+                | '!'
+                | '.'
+                | '“'
+                | '”'
+                | '*'
+        )
+    })
+}
+
+/// Whether a chunk is read as a link or an e-mail address.
+pub(crate) fn is_link_or_address(chunk: &str) -> bool {
+    let trimmed = unwrapped(chunk);
+    email_domain(trimmed).is_some() || link(trimmed).is_some()
 }
 
 /// Letters, digits and marks of a chunk that is neither a link nor an address.
@@ -168,61 +181,7 @@ fn is_currency_symbol(character: char) -> bool {
 }
 
 fn is_currency_code(word: &str) -> bool {
-    matches!(
-        word,
-        "usd"
-            | "eur"
-            | "gbp"
-            | "inr"
-            | "rs"
-            | "aud"
-            | "cad"
-            | "sgd"
-            | "nzd"
-            | "chf"
-            | "jpy"
-            | "cny"
-            | "rmb"
-            | "hkd"
-            | "myr"
-            | "rm"
-            | "idr"
-            | "rp"
-            | "php"
-            | "thb"
-            | "vnd"
-            | "krw"
-            | "zar"
-            | "ngn"
-            | "kes"
-            | "ksh"
-            | "tsh"
-            | "tzs"
-            | "ugx"
-            | "ghs"
-            | "aed"
-            | "sar"
-            | "brl"
-            | "mxn"
-            | "try"
-            | "pln"
-            | "sek"
-            | "nok"
-            | "dkk"
-            | "btc"
-            | "eth"
-            | "usdt"
-            | "usdc"
-            | "bitcoin"
-            | "lakh"
-            | "lakhs"
-            | "crore"
-            | "euro"
-            | "euros"
-            | "dollars"
-            | "pounds"
-            | "rupees"
-    )
+    CURRENCIES.binary_search(&word).is_ok()
 }
 
 /// The domain of an e-mail address.
@@ -288,23 +247,6 @@ fn is_domain(host: &str) -> bool {
         })
 }
 
-/// Top-level domains that messages in the wild name without a scheme. Sorted.
-const TOP_LEVELS: &[&str] = &[
-    "academy", "ae", "africa", "app", "asia", "at", "au", "bank", "be", "best", "bid", "biz", "br",
-    "buzz", "ca", "cam", "cards", "cash", "cc", "center", "cf", "cfd", "ch", "cl", "click",
-    "cloud", "club", "cn", "co", "com", "coupons", "cyou", "cz", "date", "de", "delivery", "dev",
-    "digital", "direct", "dk", "download", "edu", "email", "es", "eu", "exchange", "fi", "finance",
-    "fit", "fr", "fun", "ga", "gd", "gg", "gl", "global", "gov", "gq", "gr", "group", "help", "hk",
-    "host", "hu", "icu", "id", "ie", "il", "in", "info", "io", "ir", "is", "it", "jp", "ke", "kr",
-    "lat", "life", "link", "live", "loan", "lol", "ltd", "ly", "me", "men", "mil", "ml", "mobi",
-    "monster", "mx", "my", "net", "network", "news", "ng", "nl", "no", "nz", "one", "online",
-    "org", "page", "party", "ph", "pk", "pl", "pro", "pt", "pw", "qa", "quest", "review", "ro",
-    "rocks", "ru", "sa", "sbs", "se", "services", "sg", "sh", "shop", "site", "sk", "space",
-    "store", "stream", "su", "support", "systems", "tech", "th", "tk", "to", "today", "tokyo",
-    "top", "tr", "trade", "tv", "tw", "ua", "ug", "uk", "us", "vip", "vn", "wang", "website",
-    "win", "work", "works", "world", "ws", "wtf", "xin", "xyz", "za", "zone",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,11 +260,6 @@ mod tests {
             Kind::Link(link) => Some(link.host),
             _ => None,
         })
-    }
-
-    #[test]
-    fn top_levels_are_sorted() {
-        assert!(TOP_LEVELS.is_sorted());
     }
 
     #[test]

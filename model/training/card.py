@@ -12,7 +12,7 @@ def write(facts, size):
         .replace("@VERSION@", facts["version"])
         .replace("@SHA256@", facts["sha256"])
         .replace("@THRESHOLD@", f"{facts['threshold']:.2f}")
-        .replace("@MARGIN@", f"{facts['window_margin']:.1f}")
+        .replace("@MARGIN@", f"{facts['margins']['window']:.1f}")
         .replace("@BUCKETS@", f"{facts['buckets']:,}")
         .replace("@SIZE@", f"{size:,}")
         .replace("@TRAINING@", rows_by_source(facts["training"]))

@@ -10,7 +10,10 @@ from scipy.sparse import csr_matrix
 
 from messages import messages
 
-BUCKETS = 1 << 16
+BUCKETS = 1 << 17
+
+# The kinds of view that the feature extractor writes (`View` in src/features.rs).
+NORMALISED, WRITTEN, RESPELLED, WINDOW = range(4)
 
 # Only these sources may train the shipped weights: their licences are clear and permissive
 # (CC BY 4.0, MIT, Apache-2.0, PDDL/CC0, own work). Everything else only measures.
@@ -88,31 +91,54 @@ def fraction(text, salt):
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def features(extractor, texts):
-    """The feature rows of each whole text, the rows of all windows, and each window's text."""
-    lines = "".join(f"-\t{clean(text)}\n" for text in texts)
-    done = subprocess.run([extractor], input=lines.encode("utf-8", "replace"), capture_output=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{extractor}: {done.stderr.decode().strip()}")
-    words = np.frombuffer(done.stdout, dtype="<u4")
-    floats = np.frombuffer(done.stdout, dtype="<f4")
+@dataclass
+class Views:
+    """The views of texts: a feature row for each, its kind, and the number of its text."""
 
-    whole, windows, owner = [], [], []
+    matrix: csr_matrix
+    kinds: np.ndarray
+    owners: np.ndarray
+    texts: int
+
+    def of(self, kind):
+        """The feature rows of one kind, and the numbers of their texts."""
+        chosen = np.flatnonzero(self.kinds == kind)
+        return self.matrix[chosen], self.owners[chosen]
+
+
+def features(extractor, texts):
+    """All views of the texts; each has exactly one NORMALISED view, in the order of the texts."""
+    words = np.frombuffer(run([extractor], texts), dtype="<u4")
+    floats = words.view("<f4")
+    kinds, owners, rows = [], [], []
     at = 0
     for index in range(len(texts)):
-        segments = words[at]
+        views = int(words[at])
         at += 1
-        for segment in range(segments):
-            count = int(words[at])
-            at += 1
-            row = (words[at : at + count], floats[at + count : at + 2 * count])
+        for _ in range(views):
+            kind, count = int(words[at]), int(words[at + 1])
+            at += 2
+            rows.append((words[at : at + count], floats[at + count : at + 2 * count]))
             at += 2 * count
-            if segment == 0:
-                whole.append(row)
-            else:
-                windows.append(row)
-                owner.append(index)
-    return sparse(whole), sparse(windows), np.array(owner, dtype=int)
+            kinds.append(kind)
+            owners.append(index)
+    return Views(sparse(rows), np.array(kinds), np.array(owners, dtype=int), len(texts))
+
+
+def assessments(extractor, model, texts):
+    """What the product's own code says of the texts with a model file: the probabilities, and how
+    each text is adversarial (`-` where it is not)."""
+    lines = run([extractor, "--model", str(model)], texts).decode().splitlines()
+    fields = [line.split("\t") for line in lines]
+    return np.array([float(field[0]) for field in fields]), np.array([field[1] for field in fields], dtype=object)
+
+
+def run(command, texts):
+    lines = "".join(f"-\t{clean(text)}\n" for text in texts)
+    done = subprocess.run(command, input=lines.encode("utf-8", "replace"), capture_output=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{command[0]}: {done.stderr.decode().strip()}")
+    return done.stdout
 
 
 def clean(text):
@@ -124,4 +150,4 @@ def sparse(rows):
     pointers = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = np.concatenate([ids for ids, _ in rows]) if rows else np.zeros(0)
     values = np.concatenate([values for _, values in rows]) if rows else np.zeros(0)
-    return csr_matrix((values.astype(np.float64), ids.astype(np.int64), pointers), shape=(len(rows), BUCKETS))
+    return csr_matrix((values.astype(np.float32), ids.astype(np.int32), pointers), shape=(len(rows), BUCKETS))

@@ -1,7 +1,7 @@
 """The ONNX graph: a sparse dot product over hashed buckets.
 
-    log_odds = scale * sum(table[ids] * values) + bias
-    probability = sigmoid(log_odds)
+    terms = table[ids] * values * scale
+    log_odds = sum(terms) + bias
 
 The table is int8, which loses nothing measurable and keeps the file small. The calibration is
 folded into scale and bias.
@@ -21,11 +21,10 @@ def build(table, scale, bias, name, version):
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["steps"], axis=0),
         helper.make_node("Cast", ["steps"], ["weights"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["weights", "values"], ["terms"]),
+        helper.make_node("Mul", ["values", "scale"], ["scaled"]),
+        helper.make_node("Mul", ["weights", "scaled"], ["terms"]),
         helper.make_node("ReduceSum", ["terms", "axes"], ["sum"], keepdims=1),
-        helper.make_node("Mul", ["sum", "scale"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "bias"], ["log_odds"]),
-        helper.make_node("Sigmoid", ["log_odds"], ["probability"]),
+        helper.make_node("Add", ["sum", "bias"], ["log_odds"]),
     ]
     initialisers = [
         numpy_helper.from_array(table, "table"),
@@ -42,7 +41,7 @@ def build(table, scale, bias, name, version):
         ],
         [
             helper.make_tensor_value_info("log_odds", TensorProto.FLOAT, [1]),
-            helper.make_tensor_value_info("probability", TensorProto.FLOAT, [1]),
+            helper.make_tensor_value_info("terms", TensorProto.FLOAT, ["N"]),
         ],
         initialisers,
     )

@@ -41,7 +41,7 @@ def calibration_error(labels, scores, bins=10):
     return float(error)
 
 
-def measure(model, threshold, extractor, merged, promo):
+def measure(assess, threshold, merged, promo):
     """All slices: name to figures."""
     test = merged["test"]
     held_back = sum_rows([rows.where(~permitted(rows)) for rows in merged.values()])
@@ -70,7 +70,7 @@ def measure(model, threshold, extractor, merged, promo):
 
     measured = {}
     for name, rows in named.items():
-        scores = model.assess(*data.features(extractor, rows.texts))
+        scores = assess(rows.texts)
         measured[name] = quality(rows.labels, scores, threshold)
     return measured
 
