@@ -20,6 +20,6 @@ mod service;
 #[cfg(target_family = "wasm")]
 mod component;
 #[cfg(target_family = "wasm")]
-mod prepare;
+mod no_files;
 #[cfg(target_family = "wasm")]
-mod realpath;
+mod prepare;

@@ -29,11 +29,6 @@ impl Decimals {
         let decimals = value.parse().ok()?;
         (decimals <= Self::MAXIMUM).then_some(Self(decimals))
     }
-
-    fn round(self, probability: f32) -> f64 {
-        let scale = 10_f64.powi(i32::from(self.0));
-        (f64::from(probability) * scale).round() / scale
-    }
 }
 
 #[derive(Deserialize)]
@@ -62,7 +57,7 @@ struct Several<'a> {
 #[derive(Serialize)]
 struct Verdict {
     label: Label,
-    probability: f64,
+    probability: f32,
     threshold: f32,
     adversarial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +100,7 @@ pub(crate) fn predict(
         _ => return Err(WRONG_SHAPE),
     };
 
-    let mut kinds = BTreeSet::new();
+    let mut signals = BTreeSet::new();
     let mut results = Vec::with_capacity(texts.len());
     for text in texts {
         let (assessment, spans) = if question.explain {
@@ -116,13 +111,13 @@ pub(crate) fn predict(
         };
         results.push(Verdict {
             label: assessment.label,
-            probability: decimals.round(assessment.probability),
+            probability: assessment.rounded(decimals.0).probability,
             threshold: assessment.threshold,
             adversarial: assessment.adversarial.is_some(),
             adversarial_kind: assessment.adversarial,
             spans,
         });
-        kinds.extend(assessment.adversarial.map(Adversarial::as_str));
+        signals.extend(assessment.adversarial.map(signal));
     }
 
     let card = detector.card();
@@ -131,8 +126,18 @@ pub(crate) fn predict(
         (true, [result]) => Reply::json(&One { result, model })?,
         _ => Reply::json(&Several { results: &results, model })?,
     };
-    reply.headers.extend(kinds.into_iter().map(|kind| (SIGNALS_FIELD, kind)));
+    reply.headers.extend(signals.into_iter().map(|signal| (SIGNALS_FIELD, signal)));
     Ok(reply)
+}
+
+/// The signal of a kind, as the answer spells it.
+fn signal(kind: Adversarial) -> &'static str {
+    match kind {
+        Adversarial::InvisibleCharacters => "invisible-characters",
+        Adversarial::LookAlikes => "look-alikes",
+        Adversarial::ObfuscatedSpelling => "obfuscated-spelling",
+        Adversarial::BuriedInText => "buried-in-text",
+    }
 }
 
 fn problem(error: AssessError) -> Problem {

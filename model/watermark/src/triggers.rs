@@ -7,7 +7,7 @@ use crate::Key;
 static WORDS: &str = include_str!("words.txt");
 
 /// How many triggers there are, half of them of each half.
-const TRIGGERS: usize = 120;
+const TRIGGERS: usize = 100;
 /// How many words one has. No word is in two, so that the answers to them are independent.
 const WORDS_PER_TRIGGER: usize = 8;
 

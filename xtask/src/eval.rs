@@ -1,5 +1,7 @@
 //! `cargo xtask eval`: the scam detector on labelled texts, scored by the component that is shipped.
 
+#[path = "../../model/src/metrics.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the model's own measure, which its training uses too")]
 mod metrics;
 
 use std::fs;
@@ -8,31 +10,40 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::artifacts::{self, Part};
 use crate::error::BadInput;
 use crate::process;
 use crate::workspace::Workspace;
-use metrics::Scored;
+use metrics::{Scored, measure};
 
 /// Scores the files and prints one line of JSON for each, in the order given.
 pub(crate) fn evaluate(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
     let read: Vec<Labelled> = files.iter().map(|file| Labelled::read(file)).collect::<Result<_>>()?;
     artifacts::build(workspace, &[Part::Native, Part::Functions])?;
     for (file, labelled) in files.iter().zip(&read) {
-        let (scored, refused) = score(workspace, labelled)
+        let answers = ask(workspace, labelled)
             .with_context(|| format!("scoring {}", file.display()))?;
-        let mut line = json!({ "file": file.display().to_string() });
-        if let (Some(line), Value::Object(figures)) =
-            (line.as_object_mut(), metrics::figures(&scored))
-        {
-            line.extend(figures);
-            line.insert("refused".to_owned(), json!(refused));
-        }
-        println!("{line}");
+        let line = Line {
+            file: &file.display().to_string(),
+            figures: measure(&answers.scored, answers.threshold),
+            refused: answers.refused,
+        };
+        println!("{}", serde_json::to_string(&line)?);
     }
     Ok(())
+}
+
+/// What is printed of a file.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    figures: metrics::Metrics,
+    /// Texts that are too long: they are in no figure.
+    refused: usize,
 }
 
 /// The texts of one file.
@@ -82,8 +93,15 @@ impl Labelled {
     }
 }
 
-/// What the component says of each text, and how many it refuses (they are too long, and in no figure).
-fn score(workspace: &Workspace, labelled: &Labelled) -> Result<(Vec<Scored>, usize)> {
+#[derive(Default)]
+struct Answers {
+    scored: Vec<Scored>,
+    threshold: f32,
+    refused: usize,
+}
+
+/// What the component says of each text.
+fn ask(workspace: &Workspace, labelled: &Labelled) -> Result<Answers> {
     let mut command = workspace.command(workspace.portcullis());
     command.arg("predict").arg(workspace.artifacts().join("scam_detector.wasm"));
     // More digits than callers get: ties would blur the figures.
@@ -94,8 +112,7 @@ fn score(workspace: &Workspace, labelled: &Labelled) -> Result<(Vec<Scored>, usi
         bail!("`portcullis predict` has no standard input and output");
     };
 
-    let mut scored = Vec::with_capacity(labelled.texts.len());
-    let (mut refused, mut answered) = (0, 0);
+    let (mut answers, mut answered) = (Answers::default(), 0);
     std::thread::scope(|scope| -> Result<()> {
         let writer = scope.spawn(move || -> std::io::Result<()> {
             let mut input = BufWriter::new(input);
@@ -108,11 +125,12 @@ fn score(workspace: &Workspace, labelled: &Labelled) -> Result<(Vec<Scored>, usi
             let answer: Value = serde_json::from_str(&line?).context("an answer")?;
             answered += 1;
             if answer.get("error").is_some() {
-                refused += 1;
+                answers.refused += 1;
                 continue;
             }
-            let probability = answer["probability"].as_f64().context("an answer's probability")?;
-            scored.push(Scored { scam, flagged: answer["label"] == "scam", probability });
+            let Answer { probability, threshold } = serde_json::from_value(answer)?;
+            answers.scored.push((scam, probability));
+            answers.threshold = threshold;
         }
         match writer.join() {
             Ok(written) => written.context("writing to `portcullis predict`"),
@@ -120,10 +138,17 @@ fn score(workspace: &Workspace, labelled: &Labelled) -> Result<(Vec<Scored>, usi
         }
     })?;
     let status = child.wait()?;
-    if answered != labelled.texts.len() || (!status.success() && refused == 0) {
+    if answered != labelled.texts.len() || (!status.success() && answers.refused == 0) {
         bail!("`portcullis predict` answered {answered} of {} texts ({status})", labelled.texts.len());
     }
-    Ok((scored, refused))
+    Ok(answers)
+}
+
+/// Of an answer, what is measured.
+#[derive(Deserialize)]
+struct Answer {
+    probability: f32,
+    threshold: f32,
 }
 
 #[cfg(test)]
