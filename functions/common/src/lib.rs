@@ -15,6 +15,8 @@ mod reply;
 mod request;
 #[cfg(target_family = "wasm")]
 pub mod spin;
+#[cfg(feature = "tenants")]
+pub mod tenants;
 
 pub use caller::{Gatekeeper, KEY_ID};
 pub use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAUTHENTICATED, UNAVAILABLE};
