@@ -10,6 +10,10 @@
 )]
 
 mod caller;
+#[cfg(feature = "jwe")]
+pub mod jwe;
+#[cfg(feature = "keys")]
+pub mod keys;
 mod problem;
 mod reply;
 mod request;

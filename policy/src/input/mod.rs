@@ -4,6 +4,7 @@
 //! is taken out or replaced, all other bytes stay as they came.
 
 mod head;
+mod jose;
 mod json;
 mod media_type;
 mod schema;
@@ -54,7 +55,8 @@ impl InputRules {
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
                 let message = "expected application/json, a +json type, \
-                               application/x-www-form-urlencoded or text/plain: \
+                               application/x-www-form-urlencoded, text/plain or, for an \
+                               upstream that decrypts and screens it itself, application/jose: \
                                other types cannot be inspected";
                 CompileError::new(format!("{field}.content_types[{index}]"), message)
             })
@@ -73,7 +75,10 @@ impl InputRules {
         let schema = section.schema.as_ref();
         let schema =
             schema.map(|schema| Schema::compile(schema, &format!("{field}.schema"))).transpose()?;
-        if schema.is_some() && !content_types.iter().all(|media| media.kind == MediaKind::Json) {
+        // What is encrypted is held against the schema by whoever decrypts it.
+        let has_schema =
+            |media: &MediaType| matches!(media.kind, MediaKind::Json | MediaKind::Jose);
+        if schema.is_some() && !content_types.iter().all(has_schema) {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
@@ -304,6 +309,7 @@ impl Inspect for InputRules {
             MediaKind::Json => self.check_json(body, &mut strings)?,
             MediaKind::Form => self.check_form(body, &mut strings)?,
             MediaKind::Text => self.check_text(body, &mut strings)?,
+            MediaKind::Jose => jose::check(body).map(|()| None)?,
         };
         Ok(Inspected { rewritten, notes: strings.notes })
     }

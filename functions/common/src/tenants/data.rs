@@ -10,9 +10,9 @@ use super::problems::{ISSUER_ALONE, NOT_CONFIRMED, ROLE_MISSING, UNAVAILABLE, un
 use super::reach::{Parameters, Reach, may_have_all};
 use super::results::{MAXIMUM_RESULTS, Retained, Retention, open};
 use super::settings::Administrator;
-use super::storage::Store;
 use super::usage::DayReport;
 use super::vault::{self, Kind, TenantVault, VaultError};
+use crate::keys::Store;
 use crate::{Problem, Reply};
 
 /// A line of an export.
@@ -31,7 +31,7 @@ pub(super) async fn export(
     retention: Retention,
 ) -> Result<Reply, Problem> {
     let mut lines = Vec::new();
-    if reach.is_whole {
+    if reach.is_whole() {
         let days = Ledger::read(vault, store).await.map_err(unavailable)?.days();
         for (day, counts) in days {
             write(&mut lines, "usage", DayReport::new(day, counts))?;

@@ -9,8 +9,8 @@ use super::problems::{
 };
 use super::reach::{Page, Parameters, Reach};
 use super::results::{self, Retention, open};
-use super::storage::Store;
 use super::vault::{Kind, Place, TenantVault};
+use crate::keys::Store;
 use crate::{Problem, Reply, Request};
 
 /// The most that is kept of a tenant, and of a person in it. More is refused, not put in place of the oldest: so nobody can

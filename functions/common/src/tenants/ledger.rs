@@ -17,16 +17,16 @@
 //! that it does it for; and the store shows what was written to all instances within that time. Otherwise what two sums stand for
 //! may be counted by one of them only. The entry of a request may come as late as it likes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::calendar;
-use super::storage::{Sealer, Store, random};
 use super::usage::{self, Counts, Days};
 use super::vault::{TenantVault, VaultError, hexadecimal};
+use crate::keys::{Sealer, Store, random};
 
 /// After what time nobody can be at work any more on what was read before.
 pub(super) const SETTLES_SECONDS: u64 = 120;
@@ -46,6 +46,9 @@ pub(super) const MAXIMUM_DELETIONS: usize = 8192;
 
 /// How often an attempt to read is begun anew because another instance deletes what was listed.
 const ROUNDS: usize = 3;
+
+/// What the key of sums is derived for; those of requests are for the number of a day.
+const SUMS: &str = "sums";
 
 /// The form of what is sealed.
 const VERSION: u8 = 1;
@@ -88,12 +91,13 @@ pub(super) async fn record(
     counts: Counts,
     now: u64,
 ) -> Result<(), VaultError> {
-    let singles = singles(vault);
-    let sealer = sealer(vault, &singles)?;
+    let day = calendar::day(now);
+    let place = format!("{}{day}/", singles(vault));
     let mut content = vec![VERSION];
-    usage::write(&mut content, calendar::day(now), counts);
-    let sealed = sealer.seal(&singles, &content)?;
-    let name = format!("{singles}{}", URL_SAFE_NO_PAD.encode(sealed));
+    usage::write(&mut content, day, counts);
+    // A key for each day: one for all of them could come to more messages than random nonces are safe for.
+    let sealed = vault.usage_sealer(&day.to_string())?.seal(&place, &content)?;
+    let name = format!("{place}{}", URL_SAFE_NO_PAD.encode(sealed));
     // Not empty: not every store takes that.
     Ok(store.set(&name, vec![VERSION]).await?)
 }
@@ -118,11 +122,16 @@ impl Ledger {
         names: Vec<String>,
     ) -> Result<Option<Self>, VaultError> {
         let (singles_begin, sums_begin) = (singles(vault), sums(vault));
-        let sealer = sealer(vault, &singles_begin)?;
+        let sealer = vault.usage_sealer(SUMS)?;
+        let mut of_days: BTreeMap<String, Sealer> = BTreeMap::new();
         let (mut single, mut sums) = (Vec::new(), Vec::new());
         for name in names {
-            if let Some(sealed) = name.strip_prefix(&singles_begin) {
-                let entry = Single::open(&sealer, &singles_begin, sealed, &name);
+            if let Some(own) = name.strip_prefix(&singles_begin) {
+                let (day, _) = own.split_once('/').unwrap_or_default();
+                if !of_days.contains_key(day) {
+                    of_days.insert(day.to_owned(), vault.usage_sealer(day)?);
+                }
+                let entry = of_days.get(day).and_then(|sealer| Single::open(sealer, &name));
                 single.push(entry.ok_or(VaultError::NotOpened(name))?);
             } else if name.starts_with(&sums_begin) {
                 let Some(sealed) = store.value(&name).await? else { return Ok(None) };
@@ -213,13 +222,14 @@ impl Ledger {
         let random = hexadecimal(random::<ID_BYTES>()?.as_slice());
         let name = format!("{sums}{now:016x}-{random}");
         let content = Sum::content(&stands_for, &newest(days));
-        let sealed = sealer(vault, &name)?.seal(&name, &content)?;
+        let sealed = vault.usage_sealer(SUMS)?.seal(&name, &content)?;
         Ok(store.set(&name, sealed).await?)
     }
 }
 
 impl Single {
-    fn open(sealer: &Sealer, place: &str, sealed: &str, name: &str) -> Option<Self> {
+    fn open(sealer: &Sealer, name: &str) -> Option<Self> {
+        let (place, sealed) = name.split_at_checked(name.rfind('/')?.checked_add(1)?)?;
         let content = sealer.open(place, &URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()?;
         let mut rest = content.strip_prefix(&[VERSION])?;
         let (day, counts) = usage::read(&mut rest)?;
@@ -283,8 +293,4 @@ fn singles(vault: &TenantVault<'_>) -> String {
 /// What the names of all sums begin with.
 fn sums(vault: &TenantVault<'_>) -> String {
     format!("{}u/p/", vault.base())
-}
-
-fn sealer(vault: &TenantVault<'_>, place: &str) -> Result<Sealer, VaultError> {
-    vault.usage_sealer().ok_or_else(|| VaultError::NotOpened(place.to_owned()))
 }

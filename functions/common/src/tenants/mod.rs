@@ -22,7 +22,6 @@ mod problems;
 mod reach;
 mod results;
 mod settings;
-mod storage;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -32,7 +31,6 @@ use portcullis_policy::Principal;
 
 pub use results::Assessed;
 pub use settings::{SettingError, Settings};
-pub use storage::{Store, StoreError};
 pub use usage::Counts;
 
 use ledger::Ledger;
@@ -42,6 +40,7 @@ use results::Retention;
 use usage::MonthReport;
 use vault::TenantVault;
 
+use crate::keys::{Store, random};
 use crate::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request};
 
 /// The description of these routes: the paths and schemas to be part of the function's own.
@@ -128,7 +127,7 @@ impl<S: Store> Tenants<'_, S> {
     ) -> Result<(), Problem> {
         let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(()) };
         ledger::record(&vault, self.store, counts, now).await.map_err(unavailable)?;
-        let lot = storage::random::<2>().map(|bytes| u16::from_be_bytes(*bytes));
+        let lot = random::<2>().map(|bytes| u16::from_be_bytes(*bytes));
         if lot.is_ok_and(|lot| lot.is_multiple_of(TIDIES_ONCE_IN)) {
             self.tidy(&vault, now).await;
         }

@@ -21,8 +21,16 @@ pub(super) struct Parameters(Form);
 pub(super) struct Reach {
     /// What the names begin with.
     beginnings: Vec<String>,
-    /// Whether it is the whole space.
-    pub(super) is_whole: bool,
+    extent: Extent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What is kept of the caller.
+    Own,
+    /// Of a subject of their tenant's.
+    Subject,
+    Whole,
 }
 
 /// A part of a list.
@@ -78,12 +86,12 @@ impl Reach {
     pub(super) fn own(vault: &TenantVault<'_>) -> Result<Self, Problem> {
         let person = vault.own_person().ok_or(UNAVAILABLE)?;
         let beginnings = vec![format!("{}p/{person}/", vault.base())];
-        Ok(Self { beginnings, is_whole: false })
+        Ok(Self { beginnings, extent: Extent::Own })
     }
 
     /// Everything in the caller's space.
     pub(super) fn whole(vault: &TenantVault<'_>) -> Self {
-        Self { beginnings: vec![vault.base().to_owned()], is_whole: true }
+        Self { beginnings: vec![vault.base().to_owned()], extent: Extent::Whole }
     }
 
     /// A subject of the tenant's, of one issuer (none, where that is empty) or of all.
@@ -103,11 +111,20 @@ impl Reach {
         let persons: Option<Vec<String>> = persons.into_iter().collect();
         let persons = persons.ok_or(UNAVAILABLE)?.into_iter();
         let beginnings = persons.map(|person| format!("{}p/{person}/", vault.base())).collect();
-        Ok(Self { beginnings, is_whole: false })
+        Ok(Self { beginnings, extent: Extent::Subject })
     }
 
     pub(super) fn beginnings(&self) -> &[String] {
         &self.beginnings
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.extent == Extent::Whole
+    }
+
+    /// Whether nothing is within reach but what is kept of the caller.
+    pub(super) fn is_own(&self) -> bool {
+        self.extent == Extent::Own
     }
 
     /// Those of these names that are entries of this kind within reach, by their ids.

@@ -1,15 +1,16 @@
 //! What belongs to one tenant in the store: where it lies and under which keys.
 //!
 //! ```text
-//! tenant/TENANT/u/r/…               what one request was, until it is summed up
+//! tenant/TENANT/u/r/DAY/…           what one request was, until it is summed up
 //! tenant/TENANT/u/p/…               sums
 //! tenant/TENANT/p/SUBJECT/PERSON/r/ID   a retained result
 //! tenant/TENANT/p/SUBJECT/PERSON/f/ID   feedback
 //! ```
 //!
 //! TENANT, SUBJECT and PERSON are keyed hashes (HMAC-SHA-256, 128 bits, base64url): whatever an id holds, it cannot leave its
-//! place, no name is longer than 128 bytes, and the names alone tell nobody who is meant. SUBJECT is of the subject's name,
-//! PERSON of the name with its issuer and the kind of credential: two issuers may have a subject of the same name.
+//! place, no name is longer than 255 bytes, and the names alone tell nobody who is meant (only how much there is, and of which
+//! day). SUBJECT is of the subject's name, PERSON of the name with its issuer and the kind of credential: two issuers may have
+//! a subject of the same name.
 //!
 //! Each tenant has a key of its own (HKDF-SHA-256), and each person in it one derived from that. What is sealed is bound to its
 //! name, and so opens for no other tenant, person, kind or id.
@@ -22,7 +23,7 @@ use portcullis_policy::{CredentialKind, Principal, Secret};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::storage::{NoRandomness, Sealer, Store, StoreError};
+use crate::keys::{NoRandomness, Sealer, Store, StoreError};
 
 /// All names begin so.
 pub(super) const PREFIX: &str = "tenant/";
@@ -154,9 +155,10 @@ impl<'a> TenantVault<'a> {
         place(name).filter(|_| name.starts_with(&self.base))
     }
 
-    /// Under what usage is sealed.
-    pub(super) fn usage_sealer(&self) -> Option<Sealer> {
-        Sealer::derive(&self.key, b"portcullis tenants: usage")
+    /// Under what a part of the usage is sealed.
+    pub(super) fn usage_sealer(&self, part: &str) -> Result<Sealer, VaultError> {
+        let sealer = Sealer::derive(&self.key, &info("portcullis tenants: usage", &[part]));
+        sealer.ok_or_else(|| VaultError::NotOpened(self.base.clone()))
     }
 
     /// Seals and writes an entry.

@@ -46,10 +46,13 @@ fn any_principal(ids: &[String]) -> impl Strategy<Value = Principal> + use<> {
 }
 
 /// What belongs together: callers of one tenant, or one without.
-fn space(principal: &Principal) -> (Option<&str>, Option<(CredentialKind, Option<&str>, &str)>) {
+fn space(principal: &Principal) -> Vec<Option<&str>> {
     let tenant = principal.tenant.as_deref().filter(|tenant| !tenant.is_empty());
-    let person = (principal.via, principal.issuer.as_deref(), principal.subject.as_str());
-    (tenant, tenant.is_none().then_some(person))
+    let Principal { via, issuer, subject, .. } = principal;
+    match tenant {
+        Some(_) => vec![tenant],
+        None => vec![None, Some(via.as_str()), issuer.as_deref(), Some(subject)],
+    }
 }
 
 /// A request that somebody makes, on any route.

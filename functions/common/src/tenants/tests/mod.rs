@@ -16,7 +16,8 @@ use portcullis_policy::{CredentialKind, Principal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Assessed, Counts, Settings, Store, StoreError, Tenants};
+use super::{Assessed, Counts, Settings, Tenants};
+use crate::keys::{Store, StoreError};
 use crate::{Body, Reply, Request};
 
 const NOW: u64 = 1_700_000_000;
