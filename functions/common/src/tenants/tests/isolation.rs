@@ -239,6 +239,18 @@ fn nobody_in_particular_has_no_space() {
     }
 }
 
+#[test]
+fn who_has_a_tenant_without_a_name_has_none() {
+    let world = World::retaining();
+    let [alice, bob] = ["alice", "bob"].map(|subject| Principal {
+        roles: vec!["tenant-admin".into()],
+        ..member(subject, Some(""))
+    });
+    world.retain(&alice, "t");
+    assert_eq!(world.get(&bob, "/v1/results")["results"], json!([]));
+    assert_eq!(world.base(&alice), world.base(&member("alice", None)));
+}
+
 /// Who can write to the store can swap what is in it, and gets nothing opened by that.
 #[test]
 fn what_is_moved_does_not_open() {
