@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use portcullis_policy::CredentialKind;
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,7 +16,9 @@ fn screen() -> Screen {
             "issuer": "https://issuer.example", "audiences": ["a"], "algorithms": ["ES256"],
             "jwks": { "file": "absent.json" },
         }] } },
-        "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" } },
+        "assertion": {
+            "key": { "env": "PORTCULLIS_ASSERTION_KEY" }, "key_id": "a", "lifetime_seconds": 30,
+        },
         "input": {
             "content_types": ["application/json", "application/jose"],
             "max_body_bytes": 1000,
@@ -152,7 +155,13 @@ fn answers_are_screened_as_well() {
     let secrets = BTreeMap::from([("REDACTION_KEY".to_owned(), key)]);
     let screen = Screen::compile("policy", &document.to_string(), &secrets).unwrap();
     let content = br#"{"text":"write to jane.doe@company.com"}"#;
-    let screened = screen.check(request(content)).unwrap();
+    // Nobody has tokens that come back: only somebody.
+    let principal = Principal {
+        subject: "alice".to_owned(),
+        via: CredentialKind::Jwt,
+        ..Principal::anonymous()
+    };
+    let screened = screen.check(ClearRequest { principal, ..request(content) }).unwrap();
     let rewritten = screened.rewritten.clone().unwrap();
     assert!(!rewritten.windows(8).any(|window| window == b"jane.doe"));
     let answer = [&rewritten, b" and 4111 1111 1111 1111".as_slice()].concat();

@@ -139,7 +139,8 @@ fn without_keys_nothing_is_configured_and_bad_ones_are_named() {
     let short = new_pem(1024);
     let many = pem().repeat(5);
     for (name, value, expected) in [
-        ("key_encryption_key", "hunter2", "at least 32 bytes"),
+        ("key_encryption_key", "hunter2a", "32 bytes"),
+        ("key_encryption_key", "hunter2", "expected base64url"),
         ("decryption_keys", "hunter2", "RSA keys in PKCS #8"),
         ("decryption_keys", public, "RSA keys in PKCS #8"),
         ("decryption_keys", &short, "of 2048 to 4096 bits"),
