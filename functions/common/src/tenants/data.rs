@@ -5,13 +5,14 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::feedback::Feedback;
-use super::ledger::{Ledger, MAXIMUM_DELETIONS};
+use super::ledger::{Ledger, MAXIMUM_DAYS, MAXIMUM_DELETIONS};
 use super::problems::{ISSUER_ALONE, NOT_CONFIRMED, ROLE_MISSING, UNAVAILABLE, unavailable};
 use super::reach::{Parameters, Reach, may_have_all};
 use super::results::{MAXIMUM_RESULTS, Retained, Retention, open};
 use super::settings::Administrator;
 use super::usage::DayReport;
 use super::vault::{self, Kind, TenantVault, VaultError};
+use super::{calendar, entry};
 use crate::keys::Store;
 use crate::{Problem, Reply};
 
@@ -97,14 +98,30 @@ pub(super) async fn erase(
     Reply::json(&json!({ "erased": erased }))
 }
 
-/// Sums up the caller's usage; deletes what has expired, whosesoever it is, and what the caller's tenant has too much of.
+/// Deletes what has expired, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage.
 pub(super) async fn tidy(
     vault: &TenantVault<'_>,
     store: &impl Store,
     retention: Retention,
 ) -> Result<(), VaultError> {
-    Ledger::read(vault, store).await?.tidy(vault, store, retention.now).await?;
     let names = store.names().await?;
+    for name in expired(vault, &names, retention).into_iter().take(MAXIMUM_DELETIONS) {
+        store.delete(name).await?;
+    }
+    Ledger::read(vault, store).await?.tidy(vault, store, retention.now).await
+}
+
+fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retention) -> Vec<&'n str> {
+    let today = calendar::day(retention.now);
+    // The clock cannot be far ahead: the gate's assertions would not be good at such a time, and nobody would get here.
+    let is_old = |name: &&str| {
+        let day = entry::day(name);
+        day.is_some_and(|day| today > day.saturating_add(u32::from(MAXIMUM_DAYS)))
+    };
+    // Sums after what they stand for, which would count again without them.
+    let mut expired: Vec<&str> = names.iter().map(String::as_str).filter(is_old).collect();
+    expired.sort_by_key(|name| name.contains("/u/p/"));
+
     let results = names.iter().filter_map(|name| vault::place(name));
     let results = results.filter(|place| place.kind == Kind::Result);
     let (over, kept): (Vec<_>, Vec<_>) = results.partition(|place| retention.is_over(place.id));
@@ -112,9 +129,7 @@ pub(super) async fn tidy(
         kept.into_iter().filter(|place| vault.place(place.name).is_some()).collect();
     own.sort_by_key(|place| place.id);
     let excess = own.len().saturating_sub(MAXIMUM_RESULTS);
-    let excess = own.into_iter().take(excess);
-    for place in over.into_iter().chain(excess).take(MAXIMUM_DELETIONS) {
-        store.delete(place.name).await?;
-    }
-    Ok(())
+    let places = over.into_iter().chain(own.into_iter().take(excess));
+    expired.extend(places.map(|place| place.name));
+    expired
 }

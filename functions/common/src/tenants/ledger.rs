@@ -19,21 +19,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
-
 use super::calendar;
+use super::entry::{Id, SUMS, Single, Sum, VERSION};
 use super::usage::{self, Counts, Days};
-use super::vault::{TenantVault, VaultError, hexadecimal};
-use crate::keys::{Sealer, Store, random};
+use super::vault::{TenantVault, VaultError};
+use crate::keys::{Sealer, Store};
 
 /// After what time nobody can be at work any more on what was read before.
 pub(super) const SETTLES_SECONDS: u64 = 120;
 
-/// How many days are kept: the newest ones on which there was anything. Not those of a span of time: a clock that is wrong for a
-/// moment would be the end of all.
-pub(super) const MAXIMUM_DAYS: usize = 400;
+/// How many days are kept of who comes again: the newest ones on which there was anything. Of who has not come for as many
+/// days, nothing is kept.
+pub(super) const MAXIMUM_DAYS: u16 = 400;
 
 /// The fewest entries that are worth summing up.
 const LEAST_SUMMED: usize = 32;
@@ -47,41 +44,12 @@ pub(super) const MAXIMUM_DELETIONS: usize = 8192;
 /// How often an attempt to read is begun anew because another instance deletes what was listed.
 const ROUNDS: usize = 3;
 
-/// What the key of sums is derived for; those of requests are for the number of a day.
-const SUMS: &str = "sums";
-
-/// The form of what is sealed.
-const VERSION: u8 = 1;
-
-const ID_BYTES: usize = 8;
-
-/// What stands for an entry in a sum: the beginning of its name's SHA-256. Names have 64 random bits and more.
-type Id = [u8; ID_BYTES];
-
 /// All that counts.
 pub(super) struct Ledger {
     single: Vec<Single>,
     sums: Vec<Sum>,
     /// What the sums that count stand for.
     summed: BTreeSet<Id>,
-}
-
-/// What one request was.
-struct Single {
-    name: String,
-    id: Id,
-    day: calendar::Day,
-    counts: Counts,
-}
-
-struct Sum {
-    name: String,
-    id: Id,
-    made: u64,
-    stands_for: Vec<Id>,
-    days: Days,
-    /// Whether it counts.
-    holds: bool,
 }
 
 /// Writes down what a request was: one write, no read.
@@ -91,13 +59,7 @@ pub(super) async fn record(
     counts: Counts,
     now: u64,
 ) -> Result<(), VaultError> {
-    let day = calendar::day(now);
-    let place = format!("{}{day}/", singles(vault));
-    let mut content = vec![VERSION];
-    usage::write(&mut content, day, counts);
-    // A key for each day: one for all of them could come to more messages than random nonces are safe for.
-    let sealed = vault.usage_sealer(&day.to_string())?.seal(&place, &content)?;
-    let name = format!("{place}{}", URL_SAFE_NO_PAD.encode(sealed));
+    let name = Single::seal(vault, calendar::day(now), counts)?;
     // Not empty: not every store takes that.
     Ok(store.set(&name, vec![VERSION]).await?)
 }
@@ -112,7 +74,7 @@ impl Ledger {
                 return Ok(ledger);
             }
         }
-        Err(VaultError::Unsteady(sums(vault)))
+        Err(VaultError::Unsteady(Sum::beginning(vault)))
     }
 
     /// `None` where a sum was deleted since these names were listed.
@@ -121,10 +83,10 @@ impl Ledger {
         store: &impl Store,
         names: Vec<String>,
     ) -> Result<Option<Self>, VaultError> {
-        let (singles_begin, sums_begin) = (singles(vault), sums(vault));
+        let (singles_begin, sums_begin) = (Single::beginning(vault), Sum::beginning(vault));
         let sealer = vault.usage_sealer(SUMS)?;
         let mut of_days: BTreeMap<String, Sealer> = BTreeMap::new();
-        let (mut single, mut sums) = (Vec::new(), Vec::new());
+        let (mut single, mut sums): (Vec<Single>, Vec<Sum>) = (Vec::new(), Vec::new());
         for name in names {
             if let Some(own) = name.strip_prefix(&singles_begin) {
                 let (day, _) = own.split_once('/').unwrap_or_default();
@@ -140,7 +102,7 @@ impl Ledger {
             }
         }
         // The older one counts. All see the same order.
-        sums.sort_by(|a: &Sum, b| (a.made, &a.name).cmp(&(b.made, &b.name)));
+        sums.sort_by(|a, b| (a.made, &a.name).cmp(&(b.made, &b.name)));
         let mut summed = BTreeSet::new();
         for sum in &mut sums {
             sum.holds = !sum.stands_for.iter().any(|id| summed.contains(id));
@@ -218,79 +180,15 @@ impl Ledger {
             stands_for.push(single.id);
             usage::add(&mut days, single.day, single.counts);
         }
-        let sums = sums(vault);
-        let random = hexadecimal(random::<ID_BYTES>()?.as_slice());
-        let name = format!("{sums}{now:016x}-{random}");
-        let content = Sum::content(&stands_for, &newest(days));
-        let sealed = vault.usage_sealer(SUMS)?.seal(&name, &content)?;
+        let (name, sealed) = Sum::seal(vault, now, &stands_for, &newest(days))?;
         Ok(store.set(&name, sealed).await?)
-    }
-}
-
-impl Single {
-    fn open(sealer: &Sealer, name: &str) -> Option<Self> {
-        let (place, sealed) = name.split_at_checked(name.rfind('/')?.checked_add(1)?)?;
-        let content = sealer.open(place, &URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()?;
-        let mut rest = content.strip_prefix(&[VERSION])?;
-        let (day, counts) = usage::read(&mut rest)?;
-        rest.is_empty().then(|| Self { name: name.to_owned(), id: id(name), day, counts })
-    }
-}
-
-impl Sum {
-    fn content(stands_for: &[Id], days: &Days) -> Vec<u8> {
-        let mut content = vec![VERSION];
-        let number = u32::try_from(stands_for.len()).unwrap_or(u32::MAX);
-        content.extend(number.to_be_bytes());
-        content.extend(stands_for.as_flattened());
-        for (day, counts) in days {
-            usage::write(&mut content, *day, *counts);
-        }
-        content
-    }
-
-    fn open(sealer: &Sealer, name: &str, sealed: &[u8]) -> Option<Self> {
-        let (_, own) = name.rsplit_once('/')?;
-        let made = u64::from_str_radix(own.split_once('-')?.0, 16).ok()?;
-        let content = sealer.open(name, sealed).ok()?;
-        let (number, rest) = content.strip_prefix(&[VERSION])?.split_first_chunk::<4>()?;
-        let bytes = usize::try_from(u32::from_be_bytes(*number)).ok()?.checked_mul(ID_BYTES)?;
-        let (stands_for, mut rest) = rest.split_at_checked(bytes)?;
-        let stands_for = stands_for.as_chunks::<ID_BYTES>().0.to_vec();
-        let mut days = Days::new();
-        while !rest.is_empty() {
-            let (day, counts) = usage::read(&mut rest)?;
-            days.insert(day, counts);
-        }
-        Some(Self { name: name.to_owned(), id: id(name), made, stands_for, days, holds: false })
-    }
-
-    /// Whether nobody can be at work any more on another sum of the same entries. One of the future was made when the clock was
-    /// wrong: nobody waits for that.
-    fn is_settled(&self, now: u64) -> bool {
-        now.abs_diff(self.made) >= SETTLES_SECONDS
     }
 }
 
 /// The newest days.
 fn newest(mut days: Days) -> Days {
-    while days.len() > MAXIMUM_DAYS {
+    while days.len() > usize::from(MAXIMUM_DAYS) {
         days.pop_first();
     }
     days
-}
-
-fn id(name: &str) -> Id {
-    let digest: [u8; 32] = Sha256::digest(name).into();
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
-/// What the names of all requests' entries begin with.
-fn singles(vault: &TenantVault<'_>) -> String {
-    format!("{}u/r/", vault.base())
-}
-
-/// What the names of all sums begin with.
-fn sums(vault: &TenantVault<'_>) -> String {
-    format!("{}u/p/", vault.base())
 }

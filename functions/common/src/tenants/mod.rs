@@ -16,6 +16,7 @@
 
 mod calendar;
 mod data;
+mod entry;
 mod feedback;
 mod ledger;
 mod problems;

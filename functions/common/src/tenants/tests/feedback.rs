@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::tenants::feedback::{MAXIMUM_OF_A_PERSON, MAXIMUM_OF_A_TENANT};
 
@@ -156,4 +158,33 @@ fn feedback_comes_in_pages() {
         after = answer["next"].as_str().map_or(String::new(), |id| format!("&after={id}"));
     }
     assert_eq!((seen.len(), after), (14, String::new()));
+}
+
+proptest! {
+    /// Whatever is sent, there is an answer, and it is one that is described.
+    #[test]
+    fn any_request_is_answered(
+        path in "/v1/(usage|feedback|results|results/.{0,40}|export|data)",
+        query in prop::option::of("(subject=|after=|limit=|month=|confirm=|&|%|[0-9a-f]{2}|.){0,6}"),
+        method in prop::sample::select(vec!["GET", "HEAD", "POST", "DELETE", ""]),
+        body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40),
+            r#"\{("text":"a",|"label":"ham"|"result":"[0-9a-f]{0,32}"|,|\}|null){0,5}"#.prop_map(String::into_bytes),
+        ],
+        now: u64,
+    ) {
+        let world = World::retaining();
+        let request = Request {
+            method,
+            path: &path,
+            query: query.as_deref(),
+            headers: &[("content-type", b"application/json")],
+            body: Body::Whole(body.into()),
+            now,
+        };
+        for principal in [member("alice", Some("acme")), administrator("acme"), member("alice", None)] {
+            let reply = run(world.tenants().answer(&principal, &request));
+            prop_assert!(matches!(reply.status, 200 | 201 | 400 | 403 | 404 | 405 | 422), "{}", reply.status);
+        }
+    }
 }

@@ -88,18 +88,37 @@ fn a_thousand_requests_become_one_entry() {
 fn so_many_days_are_kept_and_no_more() {
     let world = World::new(&[]);
     let root = administrator("acme");
-    for day in 0..u64::try_from(MAXIMUM_DAYS).unwrap() + 50 {
+    for day in 0..u64::from(MAXIMUM_DAYS) + 50 {
         world.now.set(NOW + day * DAY);
         record(&world, &root);
     }
     tidy(&world, &root);
     let vault = TenantVault::of(&root, &world.settings.key).unwrap();
     let days = run(Ledger::read(&vault, &world.store)).unwrap().days();
-    assert_eq!(days.len(), MAXIMUM_DAYS);
+    assert_eq!(days.len(), usize::from(MAXIMUM_DAYS));
     assert_eq!(world.get(&root, "/v1/usage?month=2023-11")["days"], json!([]));
     assert_eq!(world.get(&root, "/v1/usage?month=2024-12")["total"]["requests"], 31);
     let names = world.store.names_now();
     assert!(names.len() <= 2, "{names:?}");
+}
+
+/// Who comes tidies up after those who do not come any more.
+#[test]
+fn of_who_comes_no_more_nothing_is_kept_for_ever() {
+    let world = World::new(&[]);
+    let (root, globex) = (administrator("acme"), administrator("globex"));
+    for _ in 0..100 {
+        record(&world, &root);
+    }
+    tidy(&world, &root);
+    record(&world, &member("carol", None));
+    let kept = world.store.names_now();
+    world.now.set(NOW + u64::from(MAXIMUM_DAYS) * DAY);
+    world.get(&globex, "/v1/usage");
+    assert_eq!((world.store.names_now(), kept.len()), (kept, 2));
+    world.now.set(world.now.get() + 2 * DAY);
+    world.get(&globex, "/v1/usage");
+    assert!(world.store.names_now().is_empty());
 }
 
 #[test]
