@@ -3,7 +3,8 @@
 //!
 //!     {"keys": true}             the public keys
 //!     {"rotate": 3700}           so many seconds later, with a new key; the public keys
-//!     {"decrypt": "…"}           {"content": "…", "content_type": "…", "answer": "…"}, or {"refused": "…", "problem": {…}}
+//!     {"decrypt": "…"}           {"content": "…", "content_type": "…", "answer": "…"},
+//!                                or {"refused": "…", "problem": {…}}
 //!
 //! The content is in base64url; the answer is the same content, encrypted to the key that the message brings. The first
 //! argument names a file with RSA keys (PKCS #8, PEM). Keys are kept nowhere.
@@ -21,7 +22,7 @@ fn main() -> std::io::Result<()> {
     let pem = std::env::args().nth(1).map(std::fs::read_to_string).transpose()?.unwrap_or_default();
     let settings = JweSettings::read(|name| match name {
         // Whatever it is, it goes when this process does.
-        "key_encryption_key" => Some(Zeroizing::new("AQ".repeat(21) + "AQE")),
+        "key_encryption_key" => Some(Zeroizing::new("A".repeat(43))),
         "decryption_keys" => Some(Zeroizing::new(pem.clone())),
         _ => None,
     });

@@ -484,4 +484,32 @@ mod tests {
         let schema = Some(SchemaSource::Inline(json!({})));
         assert_eq!(with(&["text/plain"], schema), Err("input.schema".to_owned()));
     }
+
+    /// What is encrypted for the upstream is held against the rules there: here it is only what it says it is.
+    #[test]
+    fn encrypted_bodies_go_by_where_they_are_named() {
+        let schema = || Some(SchemaSource::Inline(json!({ "type": "object" })));
+        let with = |types: &[&str], schema| {
+            let content_types = Some(types.iter().map(|&name| name.to_owned()).collect());
+            compile(&InputSection { content_types, schema, ..Default::default() })
+        };
+        let message = b"eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.AA.AA.AA.AA";
+        let check = |rules: &InputRules, body: &[u8], content_type: &str| {
+            let checked =
+                rules.check_body(Some(content_type.as_bytes()), body, &Principal::anonymous());
+            checked.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
+        };
+        let unsupported = Err(Reason::ContentTypeUnsupported);
+        let both = with(&["application/json", "application/jose"], schema()).unwrap();
+        assert_eq!(check(&both, message, "application/jose"), Ok(None));
+        assert_eq!(check(&both, b"{}", "application/json"), Ok(None));
+        assert_eq!(check(&both, b"{}", "application/jose"), unsupported);
+        assert_eq!(check(&both, message, "application/json"), Err(Reason::JsonInvalid));
+        assert_eq!(
+            check(&with(&["application/json"], None).unwrap(), message, "application/jose"),
+            unsupported
+        );
+        assert!(with(&["application/jose", "text/plain"], schema()).is_err());
+        assert!(with(&["application/jose+json"], None).is_ok(), "JSON, which is looked into");
+    }
 }
