@@ -153,7 +153,6 @@ impl Ledger {
 
     /// What sums stand for that have settled, and sums that came too late.
     fn done_with(&self) -> impl Iterator<Item = &str> {
-        // First the sums: one of the same entries must not outlive the one that counts.
         let sums = self.sums.iter().filter(|sum| !self.counts(sum)).map(|sum| sum.name.as_str());
         let single = self.single.iter().filter(|single| self.summed.contains(&single.id));
         sums.chain(single.map(|single| single.name.as_str()))

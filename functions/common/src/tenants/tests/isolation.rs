@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tenants::vault::{PREFIX, TenantVault};
+use crate::tenants::vault::{Kind, PREFIX, Place, TenantVault};
 
 /// Ids that would be somewhere else if they were taken as they are.
 fn hostile(of_somebody: &[String]) -> impl Strategy<Value = String> + use<> {
@@ -237,6 +237,24 @@ fn nobody_in_particular_has_no_space() {
             world.refused(&principal, request, 403, "caller-anonymous");
         }
     }
+}
+
+/// Beside its place, a key of its person's and its tenant's own binds what is sealed.
+#[test]
+fn each_person_has_a_key_of_their_own() {
+    let world = World::retaining();
+    let alice = member("alice", Some("acme"));
+    let id = world.retain(&alice, "t");
+    let vault = TenantVault::of(&alice, &world.settings.key).unwrap();
+    let name = world.store.names_now().remove(0);
+    let own =
+        Place { name: &name, person: &vault.own_person().unwrap(), kind: Kind::Result, id: &id };
+    assert!(run(vault.read(&world.store, own)).unwrap().is_some());
+    let other = vault.person(CredentialKind::Jwt, "bob", None).unwrap();
+    assert!(run(vault.read(&world.store, Place { person: &other, ..own })).is_err());
+    let globex = member("alice", Some("globex"));
+    let elsewhere = TenantVault::of(&globex, &world.settings.key).unwrap();
+    assert!(run(elsewhere.read(&world.store, own)).is_err());
 }
 
 #[test]

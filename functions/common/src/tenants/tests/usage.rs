@@ -198,6 +198,8 @@ enum Act {
     Tidy,
     /// One of those that tidy up or read gets a turn.
     Turn(u8),
+    /// One of them is gone, with what it was about to do.
+    Die(u8),
     /// Begins to read.
     Read,
     /// Time passes.
@@ -209,6 +211,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (1..30_u8).prop_map(Act::Record),
         2 => Just(Act::Tidy),
         12 => any::<u8>().prop_map(Act::Turn),
+        1 => any::<u8>().prop_map(Act::Die),
         1 => Just(Act::Read),
         2 => any::<u8>().prop_map(Act::Wait),
     ]
@@ -272,7 +275,10 @@ proptest! {
                         }
                     }
                 }
-                Act::Turn(_) => {}
+                Act::Die(which) if !workers.is_empty() => {
+                    workers.swap_remove(usize::from(which) % workers.len());
+                }
+                Act::Turn(_) | Act::Die(_) => {}
                 Act::Wait(seconds) => {
                     let later = now + u64::from(seconds);
                     // Nobody works for longer than that.
