@@ -10,11 +10,17 @@
 )]
 
 mod caller;
+#[cfg(feature = "jwe")]
+pub mod jwe;
+#[cfg(feature = "keys")]
+pub mod keys;
 mod problem;
 mod reply;
 mod request;
 #[cfg(target_family = "wasm")]
 pub mod spin;
+#[cfg(feature = "tenants")]
+pub mod tenants;
 
 pub use caller::{Gatekeeper, KEY_ID};
 pub use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAUTHENTICATED, UNAVAILABLE};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_function::keys::DefaultStore;
 use portcullis_function::spin;
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
-use spin_sdk::{key_value, variables};
+use spin_sdk::variables;
 use zeroize::Zeroizing;
 
-use crate::keyring::{Store, StoreError};
 use crate::service::{BODY_LIMIT, Service};
 use crate::settings::{Settings, VARIABLES};
 
@@ -52,35 +52,4 @@ async fn settings() -> Option<Settings> {
     Settings::read(|name| values.remove(name))
         .inspect_err(|error| eprintln!("token-issuer: {error}"))
         .ok()
-}
-
-/// Spin's key-value store `default`.
-struct DefaultStore;
-
-impl DefaultStore {
-    async fn open() -> Result<key_value::Store, StoreError> {
-        key_value::Store::open_default().await.map_err(failed)
-    }
-}
-
-impl Store for DefaultStore {
-    async fn names(&self) -> Result<Vec<String>, StoreError> {
-        Self::open().await?.get_keys().await.collect().await.map_err(failed)
-    }
-
-    async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Self::open().await?.get(name).await.map_err(failed)
-    }
-
-    async fn set(&self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        Self::open().await?.set(name, value).await.map_err(failed)
-    }
-
-    async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        Self::open().await?.delete(name).await.map_err(failed)
-    }
-}
-
-fn failed(error: key_value::Error) -> StoreError {
-    StoreError(error.to_string())
 }

@@ -17,11 +17,8 @@
 mod clients;
 mod credentials;
 mod grant;
-mod keyring;
 mod metadata;
 mod oauth_error;
-mod random;
-mod sealer;
 mod service;
 mod settings;
 mod signing_key;

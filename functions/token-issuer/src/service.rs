@@ -1,5 +1,6 @@
 //! From a request to a reply, without anything of Spin.
 
+use portcullis_function::keys::{KeyringError, Rotation, Store};
 use portcullis_function::{
     Limit, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request, UNAUTHENTICATED, UNAVAILABLE,
 };
@@ -8,11 +9,13 @@ use serde_json::json;
 
 use crate::credentials::Credentials;
 use crate::grant::Grant;
-use crate::keyring::{Keyring, KeyringError, Rotation, Store};
 use crate::metadata::metadata;
 use crate::oauth_error::OAuthError;
 use crate::settings::Settings;
+use crate::signing_key::SigningKey;
 use crate::token::AccessToken;
+
+type Keyring = portcullis_function::keys::Keyring<SigningKey>;
 
 /// How much of a body is read.
 pub(crate) const BODY_LIMIT: Limit = Limit { bytes: 8 * 1024, detail: "Send at most 8192 bytes." };

@@ -3,11 +3,11 @@
 use zeroize::Zeroizing;
 
 use portcullis_function::Gatekeeper;
+use portcullis_function::keys::{GRACE_SECONDS, PUBLISHED_BEFORE_SECONDS, Sealer};
 use portcullis_policy::Secret;
 
 use crate::clients::Registry;
-use crate::keyring::{GRACE_SECONDS, PUBLISHED_BEFORE_SECONDS};
-use crate::sealer::Sealer;
+use crate::signing_key::SigningKey;
 use crate::token::MAXIMUM_LIFETIME_SECONDS;
 
 /// The names of all variables.
@@ -66,7 +66,7 @@ impl Settings {
         let sealer = Secret::from_base64url(&key_encryption_key)
             .map_err(|error| wrong("key_encryption_key", error.to_string()))
             .and_then(|key| {
-                Sealer::new(&key)
+                Sealer::new::<SigningKey>(&key)
                     .ok_or_else(|| wrong("key_encryption_key", format!("expected {KEY}")))
             })?;
         let assertion_key = required("assertion_key", KEY)?;

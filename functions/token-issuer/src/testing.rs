@@ -1,20 +1,15 @@
 //! What the tests have in common.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use argon2::password_hash::CustomizedPasswordHasher as _;
 use argon2::{Argon2, Params};
-use portcullis_policy::Secret;
+pub(crate) use portcullis_function::keys::testing::{MemoryStore, NOW, run};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::keyring::{Store, StoreError};
 use crate::settings::Settings;
 
-pub(crate) const NOW: u64 = 1_700_000_000;
 pub(crate) const ISSUER: &str = "https://issuer.example";
 pub(crate) const CLIENT_ID: &str = "batch.1";
 pub(crate) const CLIENT_SECRET: &str = "a+b/c=:d%20é";
@@ -57,63 +52,4 @@ pub(crate) fn variables() -> BTreeMap<String, String> {
 pub(crate) fn settings() -> Settings {
     let variables = variables();
     Settings::read(|name| variables.get(name).cloned().map(Zeroizing::new)).unwrap()
-}
-
-pub(crate) fn secret(byte: u8) -> Secret {
-    Secret::from_bytes(Zeroizing::new(vec![byte; 32])).unwrap()
-}
-
-/// What happens once, just before something is stored.
-type BeforeSet = Box<dyn FnOnce(&MemoryStore)>;
-
-/// A store in memory. `before_set` happens once, before the next write: what another instance does meanwhile.
-#[derive(Default)]
-pub(crate) struct MemoryStore {
-    pub(crate) entries: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub(crate) before_set: RefCell<Option<BeforeSet>>,
-    pub(crate) broken: RefCell<bool>,
-}
-
-impl MemoryStore {
-    fn working(&self) -> Result<(), StoreError> {
-        match *self.broken.borrow() {
-            true => Err(StoreError("gone".to_owned())),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Store for MemoryStore {
-    async fn names(&self) -> Result<Vec<String>, StoreError> {
-        self.working()?;
-        Ok(self.entries.borrow().keys().cloned().collect())
-    }
-
-    async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.working()?;
-        Ok(self.entries.borrow().get(name).cloned())
-    }
-
-    async fn set(&self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        self.working()?;
-        if let Some(meanwhile) = self.before_set.take() {
-            meanwhile(self);
-        }
-        self.entries.borrow_mut().insert(name.to_owned(), value);
-        Ok(())
-    }
-
-    async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.working()?;
-        self.entries.borrow_mut().remove(name);
-        Ok(())
-    }
-}
-
-/// Runs what never waits.
-pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the future waits"),
-    }
 }

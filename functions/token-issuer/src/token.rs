@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_function::keys::{Kind as _, random};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::clients::Client;
 use crate::grant::Grant;
-use crate::random::random;
 use crate::signing_key::{ALGORITHM, SigningKey};
 
 /// How long a token is good for where its client says nothing, in seconds.

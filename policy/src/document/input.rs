@@ -10,7 +10,8 @@ use super::ScreeningSection;
 #[serde(deny_unknown_fields, default)]
 pub struct InputSection {
     /// Media types: `application/json`, any `…+json`, `application/x-www-form-urlencoded`, `text/plain`. Default:
-    /// `application/json`. A type that cannot be inspected cannot be allowed.
+    /// `application/json`. A type that cannot be inspected cannot be allowed, but for `application/jose`: encrypted for an
+    /// upstream that screens what it decrypts, as the scam detector can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_types: Option<Vec<String>>,
     /// The longest body, in bytes. Default 65536, at most 1 MiB.

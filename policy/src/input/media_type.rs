@@ -6,6 +6,8 @@ pub(super) enum Kind {
     Json,
     Form,
     Text,
+    /// Encrypted for somebody behind the gate: only its form can be looked at.
+    Jose,
 }
 
 /// A media type without parameters, in lower case.
@@ -45,6 +47,7 @@ impl MediaType {
             ("application", subtype) if subtype.ends_with("+json") => Kind::Json,
             ("application", "x-www-form-urlencoded") => Kind::Form,
             ("text", "plain") => Kind::Text,
+            ("application", "jose") => Kind::Jose,
             _ => return None,
         };
         Some(Self { name, kind })

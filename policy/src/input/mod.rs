@@ -4,6 +4,7 @@
 //! is taken out or replaced, all other bytes stay as they came.
 
 mod head;
+mod jose;
 mod json;
 mod media_type;
 mod schema;
@@ -54,7 +55,8 @@ impl InputRules {
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
                 let message = "expected application/json, a +json type, \
-                               application/x-www-form-urlencoded or text/plain: \
+                               application/x-www-form-urlencoded, text/plain or, for an \
+                               upstream that decrypts and screens it itself, application/jose: \
                                other types cannot be inspected";
                 CompileError::new(format!("{field}.content_types[{index}]"), message)
             })
@@ -73,7 +75,10 @@ impl InputRules {
         let schema = section.schema.as_ref();
         let schema =
             schema.map(|schema| Schema::compile(schema, &format!("{field}.schema"))).transpose()?;
-        if schema.is_some() && !content_types.iter().all(|media| media.kind == MediaKind::Json) {
+        // What is encrypted is held against the schema by whoever decrypts it.
+        let has_schema =
+            |media: &MediaType| matches!(media.kind, MediaKind::Json | MediaKind::Jose);
+        if schema.is_some() && !content_types.iter().all(has_schema) {
             let message = "a schema is for JSON: expected no other content_types beside it";
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
@@ -304,6 +309,7 @@ impl Inspect for InputRules {
             MediaKind::Json => self.check_json(body, &mut strings)?,
             MediaKind::Form => self.check_form(body, &mut strings)?,
             MediaKind::Text => self.check_text(body, &mut strings)?,
+            MediaKind::Jose => jose::check(body).map(|()| None)?,
         };
         Ok(Inspected { rewritten, notes: strings.notes })
     }
@@ -477,5 +483,33 @@ mod tests {
         assert_eq!(with(&["text/plain", "application/ld+json"], None), Ok(()));
         let schema = Some(SchemaSource::Inline(json!({})));
         assert_eq!(with(&["text/plain"], schema), Err("input.schema".to_owned()));
+    }
+
+    /// What is encrypted for the upstream is held against the rules there: here it is only what it says it is.
+    #[test]
+    fn encrypted_bodies_go_by_where_they_are_named() {
+        let schema = || Some(SchemaSource::Inline(json!({ "type": "object" })));
+        let with = |types: &[&str], schema| {
+            let content_types = Some(types.iter().map(|&name| name.to_owned()).collect());
+            compile(&InputSection { content_types, schema, ..Default::default() })
+        };
+        let message = b"eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.AA.AA.AA.AA";
+        let check = |rules: &InputRules, body: &[u8], content_type: &str| {
+            let checked =
+                rules.check_body(Some(content_type.as_bytes()), body, &Principal::anonymous());
+            checked.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
+        };
+        let unsupported = Err(Reason::ContentTypeUnsupported);
+        let both = with(&["application/json", "application/jose"], schema()).unwrap();
+        assert_eq!(check(&both, message, "application/jose"), Ok(None));
+        assert_eq!(check(&both, b"{}", "application/json"), Ok(None));
+        assert_eq!(check(&both, b"{}", "application/jose"), unsupported);
+        assert_eq!(check(&both, message, "application/json"), Err(Reason::JsonInvalid));
+        assert_eq!(
+            check(&with(&["application/json"], None).unwrap(), message, "application/jose"),
+            unsupported
+        );
+        assert!(with(&["application/jose", "text/plain"], schema()).is_err());
+        assert!(with(&["application/jose+json"], None).is_ok(), "JSON, which is looked into");
     }
 }

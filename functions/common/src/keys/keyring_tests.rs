@@ -1,13 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{MemoryStore, NOW, run, secret};
+use crate::keys::testing::{MemoryStore, NOW, PlainKey, run, secret};
+
+type Keyring = super::Keyring<PlainKey>;
+
+const PREFIX: &str = PlainKey::PREFIX;
+const RETAINED_SECONDS: u64 = PlainKey::RETAINED_SECONDS;
 
 /// 30 days.
 const ROTATION: u64 = 30 * 24 * 3600;
 
 fn sealer(byte: u8) -> Sealer {
-    Sealer::new(&secret(byte)).unwrap()
+    Sealer::new::<PlainKey>(&secret(byte)).unwrap()
 }
 
 fn open(store: &MemoryStore, now: u64) -> Result<Keyring, KeyringError> {
@@ -60,7 +65,7 @@ fn a_key_is_published_before_it_signs_and_after() {
     assert_eq!((current(&keyring), published(&keyring).len()), (new.clone(), 2));
     assert_eq!(states(&keyring), ["retired", "current"]);
     // The last token of the old key lives for so long.
-    let expired = signs + MAXIMUM_LIFETIME_SECONDS + GRACE_SECONDS;
+    let expired = signs + RETAINED_SECONDS + GRACE_SECONDS;
     assert_eq!(published(&open(&store, expired).unwrap()), [old, new.clone()]);
     assert_eq!(published(&open(&store, expired + 1).unwrap()), [new]);
     assert_eq!(store.entries.borrow().len(), 1);
@@ -103,7 +108,7 @@ fn a_race_for_the_first_key_loses_none_that_has_signed() {
     assert_eq!(published(&slower).len(), 2);
     // From then on all agree, and the one that never signed goes when its tokens would have expired.
     assert_eq!(current(&open(&store, NOW + 1).unwrap()), *quicker.borrow());
-    let later = open(&store, NOW + MAXIMUM_LIFETIME_SECONDS + GRACE_SECONDS + 1).unwrap();
+    let later = open(&store, NOW + RETAINED_SECONDS + GRACE_SECONDS + 1).unwrap();
     assert_eq!(published(&later), [quicker.borrow().clone()]);
 }
 
@@ -130,20 +135,22 @@ fn what_does_not_open_stops_everything() {
     let store = MemoryStore::default();
     open(&store, NOW).unwrap();
     let with = |byte| run(Keyring::open(&store, &sealer(byte), NOW, ROTATION)).map(drop);
-    assert!(matches!(with(2), Err(KeyringError::NotOpened(name)) if name.starts_with(PREFIX)));
+    assert!(
+        matches!(with(2), Err(KeyringError::NotOpened { name, .. }) if name.starts_with(PREFIX))
+    );
     assert_eq!(with(1), Ok(()));
 
     // An entry under another's name is not that key.
     let (name, sealed) =
         store.entries.borrow().first_key_value().map(|(a, b)| (a.clone(), b.clone())).unwrap();
     store.entries.borrow_mut().insert(format!("{PREFIX}other"), sealed);
-    assert!(matches!(with(1), Err(KeyringError::NotOpened(_))));
+    assert!(matches!(with(1), Err(KeyringError::NotOpened { .. })));
     store.entries.borrow_mut().remove(&format!("{PREFIX}other"));
     // Nor is a key sealed for a name that is not its id.
     let content = [NOW.to_be_bytes().as_slice(), &[0; 8], &[7; 32]].concat();
     let forged = sealer(1).seal(&format!("{PREFIX}x"), &content).unwrap();
     store.entries.borrow_mut().insert(format!("{PREFIX}x"), forged);
-    assert!(matches!(with(1), Err(KeyringError::NotOpened(_))));
+    assert!(matches!(with(1), Err(KeyringError::NotOpened { .. })));
     store.entries.borrow_mut().remove(&format!("{PREFIX}x"));
     // What others keep in the same store is theirs.
     store.entries.borrow_mut().insert("unrelated".to_owned(), vec![1]);
@@ -163,7 +170,7 @@ fn a_store_that_fails_or_is_full_is_said_so() {
     for number in 0..=MAXIMUM_KEYS {
         store.entries.borrow_mut().insert(format!("{PREFIX}{number}"), vec![]);
     }
-    assert_eq!(open(&store, NOW).map(drop), Err(KeyringError::TooMany));
+    assert_eq!(open(&store, NOW).map(drop), Err(KeyringError::TooMany(PREFIX)));
 }
 
 #[test]
@@ -171,7 +178,7 @@ fn a_clock_before_every_key_signs_nothing() {
     let store = MemoryStore::default();
     let mut keyring = open(&store, NOW).unwrap();
     run(keyring.rotate(&store, &sealer(1))).unwrap();
-    let later = NOW + 2 * PUBLISHED_BEFORE_SECONDS + MAXIMUM_LIFETIME_SECONDS + GRACE_SECONDS + 1;
+    let later = NOW + 2 * PUBLISHED_BEFORE_SECONDS + RETAINED_SECONDS + GRACE_SECONDS + 1;
     assert_eq!(published(&open(&store, later).unwrap()).len(), 1);
     assert_eq!(open(&store, NOW).map(drop), Err(KeyringError::NoneActive));
 }
@@ -207,7 +214,7 @@ proptest! {
         }
         for (signed, kid) in &tokens {
             for (fetched, set) in &sets {
-                let lives = *fetched >= *signed && *fetched < signed + MAXIMUM_LIFETIME_SECONDS;
+                let lives = *fetched >= *signed && *fetched < signed + RETAINED_SECONDS;
                 let before = *kid != first && fetched < signed && fetched + PUBLISHED_BEFORE_SECONDS > *signed;
                 if lives || before {
                     prop_assert!(set.contains(kid), "signed {signed}, fetched {fetched}");

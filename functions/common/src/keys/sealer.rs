@@ -1,4 +1,4 @@
-//! Signing keys at rest: AES-256-GCM under a key derived from the operator's.
+//! Keys at rest: AES-256-GCM under a key derived from the operator's.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -7,35 +7,38 @@ use portcullis_policy::Secret;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::random::{NoRandomness, random};
-
-/// What the derived key is for (RFC 5869 §3.2): the operator's key may serve for other things as well.
-const INFO: &[u8] = b"portcullis token-issuer: signing keys at rest, AES-256-GCM";
+use super::{Kind, NoRandomness, random};
 
 /// The form of what is sealed: this byte, a nonce, the ciphertext with its tag.
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 12;
 
-/// Seals and opens what is stored.
-pub(crate) struct Sealer(Aes256Gcm);
+/// Seals and opens what is stored of one kind of key.
+pub struct Sealer(Aes256Gcm);
 
 /// It was sealed under another key, for another place, or has been changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotOpened;
+pub struct NotOpened;
 
 impl Sealer {
-    /// Derives the key (HKDF-SHA-256, RFC 5869). `None` cannot happen: the length asked for is a fixed one.
-    pub(crate) fn new(key_encryption_key: &Secret) -> Option<Self> {
+    /// Derives the key (HKDF-SHA-256, RFC 5869) for a kind: the operator's key may serve for others as well. `None` cannot
+    /// happen: the length asked for is a fixed one.
+    pub fn new<K: Kind>(key_encryption_key: &Secret) -> Option<Self> {
+        Self::derive(key_encryption_key, K::SEALED_FOR.as_bytes())
+    }
+
+    /// Derives the key for whatever `info` says (RFC 5869 §3.2), which nothing else may say under this key.
+    pub fn derive(key_encryption_key: &Secret, info: &[u8]) -> Option<Self> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, key_encryption_key.expose())
-            .expand(INFO, key.as_mut_slice())
+            .expand(info, key.as_mut_slice())
             .ok()?;
         Aes256Gcm::new_from_slice(key.as_slice()).ok().map(Self)
     }
 
     /// Seals `content` for `place`, where alone it opens again.
-    pub(crate) fn seal(&self, place: &str, content: &[u8]) -> Result<Vec<u8>, NoRandomness> {
-        // Random nonces are safe for 2^32 messages; there is one for each signing key.
+    pub fn seal(&self, place: &str, content: &[u8]) -> Result<Vec<u8>, NoRandomness> {
+        // Random nonces are safe for 2^32 messages: who seals that many derives more keys.
         let nonce = random::<NONCE_BYTES>()?;
         let payload = Payload { msg: content, aad: place.as_bytes() };
         // The only other reason to fail is a content of gigabytes.
@@ -43,7 +46,8 @@ impl Sealer {
         Ok([[VERSION].as_slice(), nonce.as_slice(), &sealed].concat())
     }
 
-    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+    /// Opens what was sealed for this place.
+    pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         let rest = sealed.strip_prefix(&[VERSION]).ok_or(NotOpened)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(NotOpened)?;
         let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
@@ -55,9 +59,10 @@ impl Sealer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::testing::{PlainKey, secret};
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(&Secret::from_bytes(Zeroizing::new(vec![byte; 32])).unwrap()).unwrap()
+        Sealer::new::<PlainKey>(&secret(byte)).unwrap()
     }
 
     #[test]

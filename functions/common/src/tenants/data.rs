@@ -1,0 +1,135 @@
+//! All of it: export, erasure, and what is tidied up on the way.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::feedback::Feedback;
+use super::ledger::{Ledger, MAXIMUM_DAYS, MAXIMUM_DELETIONS};
+use super::problems::{ISSUER_ALONE, NOT_CONFIRMED, ROLE_MISSING, UNAVAILABLE, unavailable};
+use super::reach::{Parameters, Reach, may_have_all};
+use super::results::{MAXIMUM_RESULTS, Retained, Retention, open};
+use super::settings::Administrator;
+use super::usage::DayReport;
+use super::vault::{self, Kind, TenantVault, VaultError};
+use super::{calendar, entry};
+use crate::keys::Store;
+use crate::{Problem, Reply};
+
+/// A line of an export.
+#[derive(Serialize)]
+struct Line<T> {
+    kind: &'static str,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// `GET /v1/export`: everything within reach, a JSON object on each line.
+pub(super) async fn export(
+    vault: &TenantVault<'_>,
+    store: &impl Store,
+    reach: &Reach,
+    retention: Retention,
+) -> Result<Reply, Problem> {
+    let mut lines = Vec::new();
+    if reach.is_whole() {
+        let days = Ledger::read(vault, store).await.map_err(unavailable)?.days();
+        for (day, counts) in days {
+            write(&mut lines, "usage", DayReport::new(day, counts))?;
+        }
+    }
+    let names = store.names().await.map_err(|error| unavailable(error.into()))?;
+    let still = |id: &str| !retention.is_over(id);
+    write_all::<Retained>(&mut lines, "result", vault, store, reach, &names, Kind::Result, still)
+        .await?;
+    let all = |_: &str| true;
+    write_all::<Feedback>(&mut lines, "feedback", vault, store, reach, &names, Kind::Feedback, all)
+        .await?;
+    Ok(Reply::new(200, "application/x-ndjson", lines))
+}
+
+#[allow(clippy::too_many_arguments, reason = "two calls, side by side")]
+async fn write_all<T: Serialize + DeserializeOwned>(
+    lines: &mut Vec<u8>,
+    line: &'static str,
+    vault: &TenantVault<'_>,
+    store: &impl Store,
+    reach: &Reach,
+    names: &[String],
+    kind: Kind,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
+    for place in reach.places(vault, kind, names).into_iter().filter(|place| is_wanted(place.id)) {
+        if let Some(content) = open::<T>(vault, store, place).await.map_err(unavailable)? {
+            write(lines, line, content)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(lines: &mut Vec<u8>, kind: &'static str, content: impl Serialize) -> Result<(), Problem> {
+    serde_json::to_writer(&mut *lines, &Line { kind, content }).map_err(|_| UNAVAILABLE)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// `DELETE /v1/data`: what is kept of a subject; or, with its id as a confirmation, everything of a tenant.
+///
+/// It needs no key to open anything, and answers only when nothing is left. A request of the same subject that is answered at this
+/// very time may still leave something after that.
+pub(super) async fn erase(
+    vault: &TenantVault<'_>,
+    store: &impl Store,
+    administrator: &Administrator,
+    parameters: &Parameters,
+) -> Result<Reply, Problem> {
+    let (subject, confirmed) = (parameters.value("subject"), parameters.value("confirm"));
+    // Else who means one issuer's subjects would erase all.
+    if subject.is_none() && parameters.value("issuer").is_some() {
+        return Err(ISSUER_ALONE);
+    }
+    let reach = match (subject, confirmed) {
+        (Some(_), None) => Reach::of(vault, administrator, parameters)?,
+        (None, Some(_)) if !may_have_all(vault, administrator) => return Err(ROLE_MISSING),
+        (None, Some(confirmed)) if confirmed == vault.owner() => Reach::whole(vault),
+        _ => return Err(NOT_CONFIRMED),
+    };
+    let erased = vault.erase(store, reach.beginnings()).await.map_err(unavailable)?;
+    Reply::json(&json!({ "erased": erased }))
+}
+
+/// Deletes what has expired, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage.
+pub(super) async fn tidy(
+    vault: &TenantVault<'_>,
+    store: &impl Store,
+    retention: Retention,
+) -> Result<(), VaultError> {
+    let names = store.names().await?;
+    for name in expired(vault, &names, retention).into_iter().take(MAXIMUM_DELETIONS) {
+        store.delete(name).await?;
+    }
+    Ledger::read(vault, store).await?.tidy(vault, store, retention.now).await
+}
+
+fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retention) -> Vec<&'n str> {
+    let today = calendar::day(retention.now);
+    // The clock cannot be far ahead: the gate's assertions would not be good at such a time, and nobody would get here.
+    let is_old = |name: &&str| {
+        let day = entry::day(name);
+        day.is_some_and(|day| today > day.saturating_add(u32::from(MAXIMUM_DAYS)))
+    };
+    // Sums after what they stand for, which would count again without them.
+    let mut expired: Vec<&str> = names.iter().map(String::as_str).filter(is_old).collect();
+    expired.sort_by_key(|name| name.contains("/u/p/"));
+
+    let results = names.iter().filter_map(|name| vault::place(name));
+    let results = results.filter(|place| place.kind == Kind::Result);
+    let (over, kept): (Vec<_>, Vec<_>) = results.partition(|place| retention.is_over(place.id));
+    let mut own: Vec<_> =
+        kept.into_iter().filter(|place| vault.place(place.name).is_some()).collect();
+    own.sort_by_key(|place| place.id);
+    let excess = own.len().saturating_sub(MAXIMUM_RESULTS);
+    let places = over.into_iter().chain(own.into_iter().take(excess));
+    expired.extend(places.map(|place| place.name));
+    expired
+}
