@@ -230,7 +230,7 @@ fn logit(probability: f32) -> f32 {
 /// The graph's inputs are `ids` (int64\[N\]) and `values` (float\[N\]); its first output are the
 /// calibrated log-odds, its second (float\[N\]) what each feature adds to them.
 fn plan(onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
-    let model = tract_onnx::onnx().model_for_read(&mut std::io::Cursor::new(onnx))?;
+    let model = crate::operators::onnx().model_for_read(&mut std::io::Cursor::new(onnx))?;
     let length = model.symbols.sym("N").to_dim();
     model
         .with_input_fact(

@@ -25,6 +25,7 @@ mod look_alikes;
 pub mod metrics;
 mod names;
 mod normalise;
+mod operators;
 mod reading;
 mod respell;
 mod tokens;

@@ -46,7 +46,7 @@ pub(crate) fn variables(issuer: &str, clients: &[Client]) -> Result<Vec<(&'stati
 }
 
 /// 256 random bits as text that is base64url (each hexadecimal digit counts as six bits, four of them random).
-fn random_key() -> Result<String> {
+pub(crate) fn random_key() -> Result<String> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))

@@ -132,6 +132,9 @@ impl Stage<'_> {
         command.args(["--listen", "127.0.0.1:0"]);
         // By the environment: other users of this machine can read arguments.
         command.env("PORTCULLIS_VARIABLE_ASSERTION_KEY", self.secret("PORTCULLIS_ASSERTION_KEY")?);
+        // What is kept of tenants is gone with the process, and may have a key of its own each time.
+        command.env("PORTCULLIS_VARIABLE_TENANT_KEY", issuer::random_key()?);
+        command.env("PORTCULLIS_VARIABLE_RETENTION_DAYS", "1");
         let mut service = Service::start("function", &mut command, &self.workspace.dev())?;
         let address = service.wait_for(FUNCTION_STARTS_WITHIN, Service::address)?;
         self.services.push(service);

@@ -1,11 +1,16 @@
 //! The component's side towards Spin.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use portcullis_function::{Gatekeeper, spin};
+use portcullis_function::keys::DefaultStore;
+use portcullis_function::{Gatekeeper, spin, tenants};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
+use spin_sdk::variables;
+use zeroize::Zeroizing;
 
+use crate::accounts::Accounts;
 use crate::predict::Decimals;
 use crate::service::{BODY_LIMIT, Service, Settings};
 
@@ -13,6 +18,8 @@ use crate::service::{BODY_LIMIT, Service, Settings};
 const KEY_VARIABLE: &str = "assertion_key";
 /// Name of the Spin variable that says how many decimals of a probability callers get. It may be left out.
 const DECIMALS_VARIABLE: &str = "probability_decimals";
+/// Name of the Spin variable without which no accounts are kept.
+const TENANT_KEY_VARIABLE: &str = "tenant_key";
 
 /// Made before any instance lives, see [`crate::prepare`]. Nothing of a request is kept in it.
 pub(crate) static SERVICE: OnceLock<Service> = OnceLock::new();
@@ -20,7 +27,7 @@ pub(crate) static SERVICE: OnceLock<Service> = OnceLock::new();
 #[http_service]
 async fn answer(request: Request) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
-    let settings = Settings { gatekeeper: gatekeeper().await, decimals: decimals().await };
+    let settings = settings().await;
     let body = spin::read(body, BODY_LIMIT).await;
 
     let headers: Vec<(&str, &[u8])> =
@@ -33,34 +40,65 @@ async fn answer(request: Request) -> impl IntoResponse {
         body,
         now: spin::now(),
     };
-    spin::response(SERVICE.get_or_init(Service::new).answer(&request, &settings))
+    let service = SERVICE.get_or_init(Service::new);
+    spin::response(service.answer(&request, &settings, &DefaultStore).await)
 }
 
-/// The verifier of assertions, or `None` where its key is missing or unfit: then nobody is let in.
-async fn gatekeeper() -> Option<Gatekeeper> {
-    let key = match spin_sdk::variables::get(KEY_VARIABLE).await {
-        Ok(key) => key,
-        Err(error) => {
-            eprintln!("scam-detector: Spin variable {KEY_VARIABLE}: {error}");
-            return None;
+/// What the operator has settled. What is unfit is told once for each request, and fails those that need it.
+async fn settings() -> Settings {
+    let gatekeeper = variable(KEY_VARIABLE).await.ok().flatten().and_then(|key| {
+        Gatekeeper::new(key.to_string())
+            .inspect_err(|error| eprintln!("scam-detector: Spin variable {KEY_VARIABLE}: {error}"))
+            .ok()
+    });
+    let decimals = match variable(DECIMALS_VARIABLE).await {
+        Err(Unreadable) => None,
+        Ok(None) => Some(Decimals::DEFAULT),
+        Ok(Some(value)) => {
+            let decimals = Decimals::parse(&value);
+            if decimals.is_none() {
+                eprintln!("scam-detector: Spin variable {DECIMALS_VARIABLE}: expected 0 to 6");
+            }
+            decimals
         }
     };
-    match Gatekeeper::new(key) {
-        Ok(gatekeeper) => Some(gatekeeper),
+    Settings { gatekeeper, decimals, accounts: accounts().await }
+}
+
+async fn accounts() -> Accounts {
+    let mut values: BTreeMap<&'static str, Zeroizing<String>> = BTreeMap::new();
+    for name in tenants::Settings::VARIABLES {
+        match variable(name).await {
+            Ok(Some(value)) => drop(values.insert(name, value)),
+            Ok(None) => {}
+            // Nobody is served on the guess that it is not set.
+            Err(Unreadable) => return Accounts::Unfit,
+        }
+    }
+    if !values.contains_key(TENANT_KEY_VARIABLE) {
+        return Accounts::Off;
+    }
+    match tenants::Settings::read(|name| values.remove(name)) {
+        Ok(settings) => Accounts::On(settings),
         Err(error) => {
-            eprintln!("scam-detector: Spin variable {KEY_VARIABLE}: {error}");
-            None
+            eprintln!("scam-detector: {error}");
+            Accounts::Unfit
         }
     }
 }
 
-async fn decimals() -> Option<Decimals> {
-    let Ok(value) = spin_sdk::variables::get(DECIMALS_VARIABLE).await else {
-        return Some(Decimals::DEFAULT);
-    };
-    let decimals = Decimals::parse(&value);
-    if decimals.is_none() {
-        eprintln!("scam-detector: Spin variable {DECIMALS_VARIABLE}: expected 0 to 6, found {value:?}");
+/// A variable cannot be had; the operator has been told.
+struct Unreadable;
+
+/// A variable's value; `None` where it is not set, or empty.
+async fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Unreadable> {
+    match variables::get(name).await {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(Zeroizing::new(value))),
+        Err(variables::Error::Undefined(_)) => Ok(None),
+        Err(error) => {
+            eprintln!("scam-detector: Spin variable {name}: {error}");
+            Err(Unreadable)
+        }
     }
-    decimals
 }

@@ -14,6 +14,7 @@
     allow(dead_code, reason = "what answers Spin is not there natively, only the tests are")
 )]
 
+mod accounts;
 mod predict;
 mod service;
 

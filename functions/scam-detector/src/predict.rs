@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_function::tenants::Pattern;
 use portcullis_function::{Problem, Reply, Request};
-use portcullis_model::{Adversarial, AssessError, Detector, Label, Span};
+use portcullis_model::{Adversarial, AssessError, Assessment, Card, Detector, Label, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::service::FAILED;
@@ -11,7 +12,8 @@ use crate::service::FAILED;
 /// The most texts of one request.
 pub(crate) const MAXIMUM_TEXTS: usize = 64;
 
-/// Told to the gate, which records it and keeps it from the caller: in which ways texts were written to deceive.
+/// Told to the gate, which records it and keeps it from the caller: in which ways texts were written to deceive, and what
+/// the caller's questions look like.
 const SIGNALS_FIELD: &str = "portcullis-signals";
 
 /// How many decimals of a probability callers get.
@@ -64,6 +66,8 @@ struct Verdict {
     adversarial_kind: Option<Adversarial>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spans: Option<Vec<Span>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -73,13 +77,21 @@ struct ModelName<'a> {
     sha256: &'a str,
 }
 
-/// Answers a question.
-pub(crate) fn predict(
+/// One text, and what the model says of it.
+pub(crate) struct Assessed {
+    pub(crate) text: String,
+    pub(crate) assessment: Assessment,
+    spans: Option<Vec<Span>>,
+    /// Under which the result is to be had later, where it is kept.
+    pub(crate) id: Option<String>,
+}
+
+/// Reads the question and has the model answer it.
+pub(crate) fn assess(
     request: &Request<'_>,
     body: &[u8],
     detector: &Detector,
-    decimals: Decimals,
-) -> Result<Reply, Problem> {
+) -> Result<Predicted, Problem> {
     if !request.is_of_type("application/json") {
         return Err(UNSUPPORTED_MEDIA_TYPE);
     }
@@ -99,39 +111,64 @@ pub(crate) fn predict(
         (None, Some(texts)) if (1..=MAXIMUM_TEXTS).contains(&texts.len()) => (texts, false),
         _ => return Err(WRONG_SHAPE),
     };
-
-    let mut signals = BTreeSet::new();
-    let mut results = Vec::with_capacity(texts.len());
-    for text in texts {
+    let assess = |text: String| {
         let (assessment, spans) = if question.explain {
             let (assessment, spans) = detector.explain(&text).map_err(problem)?;
             (assessment, Some(spans))
         } else {
             (detector.assess(&text).map_err(problem)?, None)
         };
-        results.push(Verdict {
-            label: assessment.label,
-            probability: assessment.rounded(decimals.0).probability,
-            threshold: assessment.threshold,
-            adversarial: assessment.adversarial.is_some(),
-            adversarial_kind: assessment.adversarial,
-            spans,
-        });
-        signals.extend(assessment.adversarial.map(signal));
-    }
-
-    let card = detector.card();
-    let model = ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
-    let mut reply = match (alone, results.as_slice()) {
-        (true, [result]) => Reply::json(&One { result, model })?,
-        _ => Reply::json(&Several { results: &results, model })?,
+        Ok(Assessed { text, assessment, spans, id: None })
     };
-    reply.headers.extend(signals.into_iter().map(|signal| (SIGNALS_FIELD, signal)));
-    Ok(reply)
+    let assessed = texts.into_iter().map(assess).collect::<Result<_, Problem>>()?;
+    Ok(Predicted { assessed, alone })
+}
+
+/// The answer to a question.
+pub(crate) struct Predicted {
+    pub(crate) assessed: Vec<Assessed>,
+    /// Whether it was one text, and no list of one.
+    alone: bool,
+}
+
+impl Predicted {
+    pub(crate) fn reply(
+        self,
+        card: &Card,
+        decimals: Decimals,
+        pattern: Option<Pattern>,
+    ) -> Result<Reply, Problem> {
+        let model = ModelName { name: &card.name, version: &card.version, sha256: &card.sha256 };
+        let signals: BTreeSet<&'static str> = self
+            .assessed
+            .iter()
+            .filter_map(|assessed| assessed.assessment.adversarial.map(signal))
+            .chain(pattern.map(Pattern::as_str))
+            .collect();
+        let verdicts: Vec<Verdict> = self
+            .assessed
+            .into_iter()
+            .map(|Assessed { assessment, spans, id, .. }| Verdict {
+                label: assessment.label,
+                probability: assessment.rounded(decimals.0).probability,
+                threshold: assessment.threshold,
+                adversarial: assessment.adversarial.is_some(),
+                adversarial_kind: assessment.adversarial,
+                spans,
+                id,
+            })
+            .collect();
+        let mut reply = match (self.alone, verdicts.as_slice()) {
+            (true, [result]) => Reply::json(&One { result, model })?,
+            _ => Reply::json(&Several { results: &verdicts, model })?,
+        };
+        reply.headers.extend(signals.into_iter().map(|signal| (SIGNALS_FIELD, signal)));
+        Ok(reply)
+    }
 }
 
 /// The signal of a kind, as the answer spells it.
-fn signal(kind: Adversarial) -> &'static str {
+pub(crate) fn signal(kind: Adversarial) -> &'static str {
     match kind {
         Adversarial::InvisibleCharacters => "invisible-characters",
         Adversarial::LookAlikes => "look-alikes",

@@ -4,9 +4,13 @@ use portcullis_function::{
     Gatekeeper, Limit, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request, UNAUTHENTICATED,
     UNAVAILABLE,
 };
+use portcullis_function::keys::Store;
+use portcullis_function::tenants;
 use portcullis_model::Detector;
+use portcullis_policy::Principal;
 
-use crate::predict::{Decimals, predict};
+use crate::accounts::Accounts;
+use crate::predict::{Decimals, assess};
 
 /// How much of a body is read: one text of the longest kind escaped, or 64 of 4,096 bytes.
 pub(crate) const BODY_LIMIT: Limit =
@@ -24,6 +28,7 @@ pub(crate) struct Service {
 pub(crate) struct Settings {
     pub(crate) gatekeeper: Option<Gatekeeper>,
     pub(crate) decimals: Option<Decimals>,
+    pub(crate) accounts: Accounts,
 }
 
 /// What can be asked for.
@@ -33,6 +38,8 @@ enum Route {
     Model,
     Health,
     OpenApi,
+    /// What is kept of those who ask; with the methods of the path.
+    Tenants(&'static str),
 }
 
 impl Route {
@@ -42,7 +49,7 @@ impl Route {
             "/v1/model" => Some(Self::Model),
             "/healthz" => Some(Self::Health),
             "/openapi.yaml" => Some(Self::OpenApi),
-            _ => None,
+            _ => tenants::allow(path).map(Self::Tenants),
         }
     }
 
@@ -51,6 +58,7 @@ impl Route {
         match self {
             Self::Predict => "POST",
             Self::Model | Self::Health | Self::OpenApi => "GET, HEAD",
+            Self::Tenants(allow) => allow,
         }
     }
 
@@ -60,7 +68,7 @@ impl Route {
 
     /// Only what says nothing of the model is answered to those who did not come through the gate.
     fn needs_assertion(self) -> bool {
-        matches!(self, Self::Predict | Self::Model)
+        matches!(self, Self::Predict | Self::Model | Self::Tenants(_))
     }
 }
 
@@ -83,38 +91,74 @@ impl Service {
         }
     }
 
-    /// Answers a request.
-    pub(crate) fn answer(&self, request: &Request<'_>, settings: &Settings) -> Reply {
-        let mut reply = self.route(request, settings).unwrap_or_else(|problem| problem.reply());
+    /// Answers a request. What is kept of who asks is kept in `store`.
+    pub(crate) async fn answer(
+        &self,
+        request: &Request<'_>,
+        settings: &Settings,
+        store: &impl Store,
+    ) -> Reply {
+        let reply = self.route(request, settings, store).await;
+        let mut reply = reply.unwrap_or_else(|problem| problem.reply());
         if request.method == "HEAD" {
             reply.body.clear();
         }
         reply
     }
 
-    fn route(&self, request: &Request<'_>, settings: &Settings) -> Result<Reply, Problem> {
+    async fn route(
+        &self,
+        request: &Request<'_>,
+        settings: &Settings,
+        store: &impl Store,
+    ) -> Result<Reply, Problem> {
         let route = Route::of(request.path).ok_or(NOT_FOUND)?;
         if !route.allows(request.method) {
             return Err(METHOD_NOT_ALLOWED.with_header("allow", route.allow()));
         }
         let body = request.body()?;
+        let mut principal = Principal::anonymous();
         if route.needs_assertion() {
             let gatekeeper = settings.gatekeeper.as_ref().ok_or(UNAVAILABLE)?;
             // The caller learns that the assertion is bad, not why: that would help to forge one.
-            gatekeeper.principal(request, body).map_err(|_| UNAUTHENTICATED)?;
+            principal = gatekeeper.principal(request, body).map_err(|_| UNAUTHENTICATED)?;
         }
 
         match route {
-            Route::Predict => {
-                let decimals = settings.decimals.ok_or(UNAVAILABLE)?;
-                predict(request, body, self.detector()?, decimals)
-            }
+            Route::Predict => self.predict(request, body, &principal, settings, store).await,
             Route::Model => Reply::json(self.detector()?.card()),
             Route::Health => {
                 self.detector()?;
                 Ok(Reply::new(200, "application/json", br#"{"status":"ok"}"#.to_vec()))
             }
             Route::OpenApi => Ok(Reply::new(200, "application/yaml", OPENAPI.to_vec())),
+            Route::Tenants(_) => {
+                Ok(settings.accounts.tenants(store)?.answer(&principal, request).await)
+            }
+        }
+    }
+
+    async fn predict(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+        principal: &Principal,
+        settings: &Settings,
+        store: &impl Store,
+    ) -> Result<Reply, Problem> {
+        let decimals = settings.decimals.ok_or(UNAVAILABLE)?;
+        let detector = self.detector()?;
+        let accounts = &settings.accounts;
+        match assess(request, body, detector) {
+            Ok(mut predicted) => {
+                let assessed = &mut predicted.assessed;
+                let pattern = accounts.answered(principal, assessed, store, request.now).await?;
+                predicted.reply(detector.card(), decimals, pattern)
+            }
+            Err(problem) => {
+                accounts.refused(principal, store, request.now).await;
+                Err(problem)
+            }
         }
     }
 

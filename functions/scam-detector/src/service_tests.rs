@@ -1,3 +1,6 @@
+use std::rc::Rc;
+
+use portcullis_function::keys::testing::{MemoryStore, run};
 use portcullis_policy::assertion::Signer;
 use portcullis_policy::{CredentialKind, Principal, Secret};
 use serde_json::{Value, json};
@@ -18,6 +21,9 @@ struct Case {
     headers: Vec<(String, Vec<u8>)>,
     body: Body,
     now: u64,
+    /// Whom the gate names.
+    principal: Principal,
+    store: Rc<MemoryStore>,
 }
 
 impl Case {
@@ -30,6 +36,13 @@ impl Case {
             headers,
             body: Body::Whole(body.to_vec().into()),
             now: NOW + 1,
+            principal: Principal {
+                subject: "alice".into(),
+                roles: vec!["caller".into()],
+                via: CredentialKind::Jwt,
+                ..Principal::anonymous()
+            },
+            store: Rc::default(),
         }
     }
 
@@ -42,15 +55,9 @@ impl Case {
     }
 
     fn signed(mut self, key: &str) -> Self {
-        let principal = Principal {
-            subject: "alice".into(),
-            roles: vec!["caller".into()],
-            via: CredentialKind::Jwt,
-            ..Principal::anonymous()
-        };
         let Body::Whole(body) = &self.body else { return self };
         let fields = Signer::new(KEY_ID, Secret::from_base64url(key).unwrap(), 30).sign(
-            &principal.to_field(),
+            &self.principal.to_field(),
             self.method,
             self.path,
             self.query,
@@ -84,7 +91,7 @@ impl Case {
             body: self.body.clone(),
             now: self.now,
         };
-        let reply = Service::new().answer(&request, settings);
+        let reply = run(Service::new().answer(&request, settings, &self.store));
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 
@@ -185,6 +192,68 @@ fn callers_get_as_many_decimals_as_the_operator_says() {
     }
 }
 
+fn with_accounts(retention_days: &str) -> Settings {
+    let accounts = tenants::Settings::read(|name| match name {
+        "tenant_key" => Some(String::from(OTHER_KEY).into()),
+        "retention_days" => Some(String::from(retention_days).into()),
+        _ => None,
+    });
+    Settings { accounts: Accounts::On(accounts.unwrap()), ..settings() }
+}
+
+impl Case {
+    /// Of this tenant, with this role, keeping accounts there.
+    fn of(mut self, tenant: &str, role: &str, store: &Rc<MemoryStore>) -> Self {
+        self.principal.tenant = Some(tenant.into());
+        self.principal.roles = vec![role.into()];
+        self.store = Rc::clone(store);
+        self.headers.truncate(1);
+        self.signed(KEY)
+    }
+}
+
+#[test]
+fn tenants_have_their_own_usage_and_results() {
+    let store = Rc::new(MemoryStore::default());
+    let settings = with_accounts("30");
+    let ask = |tenant: &str| {
+        let case = Case::question(&json!({ "texts": [SCAM, HAM] })).of(tenant, "caller", &store);
+        case.answer_with(&settings).1
+    };
+    let answer = ask("acme");
+    ask("other");
+    let id = answer["results"][0]["id"].as_str().unwrap();
+    let result = |tenant: &str| {
+        let path = String::leak(format!("/v1/results/{id}"));
+        Case::new("GET", path, b"").of(tenant, "caller", &store).answer_with(&settings)
+    };
+    let (status, kept, _) = result("acme");
+    assert_eq!((status, &kept["label"]), (200, &json!("scam")), "{kept}");
+    assert_eq!(result("other").0, 404, "a result of another tenant is none");
+
+    let usage = |tenant: &str, role: &str| {
+        Case::new("GET", "/v1/usage", b"").of(tenant, role, &store).answer_with(&settings)
+    };
+    let (status, usage_of_acme, _) = usage("acme", "tenant-admin");
+    assert_eq!(status, 200, "{usage_of_acme}");
+    assert!(usage_of_acme.to_string().contains("\"texts\":2"), "{usage_of_acme}");
+    assert_eq!(usage("acme", "caller").0, 403);
+}
+
+#[test]
+fn who_is_not_counted_is_not_served() {
+    let broken = Rc::new(MemoryStore::default());
+    broken.broken.replace(true);
+    let case = Case::predict(HAM).of("acme", "caller", &broken);
+    assert_eq!(case.answer_with(&with_accounts("0")).0, 503);
+    assert_eq!(case.answer_with(&Settings { accounts: Accounts::Unfit, ..settings() }).0, 503);
+    assert_eq!(case.answer().0, 200, "where no accounts are kept");
+    for path in ["/v1/usage", "/v1/results", "/v1/export"] {
+        Case::new("GET", path, b"").refused(401, "assertion-invalid");
+        assert_eq!(Case::new("GET", path, b"").signed(KEY).answer().0, 503);
+    }
+}
+
 #[test]
 fn the_models_facts_are_served() {
     let (status, facts, _) = Case::new("GET", "/v1/model", b"").signed(KEY).answer();
@@ -226,7 +295,7 @@ fn who_does_not_come_through_the_gate_is_refused() {
 
 fn settings() -> Settings {
     let gatekeeper = Some(Gatekeeper::new(KEY.into()).unwrap());
-    Settings { gatekeeper, decimals: Some(Decimals::DEFAULT) }
+    Settings { gatekeeper, decimals: Some(Decimals::DEFAULT), accounts: Accounts::Off }
 }
 
 fn without_key() -> Settings {
@@ -317,7 +386,7 @@ fn a_text_that_grows_too_long_is_refused() {
 #[test]
 fn the_description_names_every_route_and_status() {
     let description = std::str::from_utf8(OPENAPI).unwrap();
-    for path in ["/v1/predict:", "/v1/model:", "/healthz:", "/openapi.yaml:"] {
+    for path in ["/v1/predict:", "/v1/model:", "/v1/usage:", "/v1/data:", "/healthz:", "/openapi.yaml:"] {
         assert!(description.contains(path), "{path}");
     }
     for status in ["200", "400", "401", "405", "413", "415", "422", "500", "503"] {

@@ -20,6 +20,7 @@ mod entry;
 mod feedback;
 mod ledger;
 mod problems;
+mod queries;
 mod reach;
 mod results;
 mod settings;
@@ -30,6 +31,7 @@ mod vault;
 
 use portcullis_policy::Principal;
 
+pub use queries::{Pattern, Query};
 pub use results::Assessed;
 pub use settings::{SettingError, Settings};
 pub use usage::Counts;
@@ -147,6 +149,16 @@ impl<S: Store> Tenants<'_, S> {
         }
         let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(None) };
         results::retain(&vault, self.store, assessed, now).await.map(Some).map_err(unavailable)
+    }
+
+    /// Remembers the caller's questions, and tells what they look like together with those before them.
+    pub async fn watch(
+        &self,
+        principal: &Principal,
+        queries: &[Query],
+    ) -> Result<Option<Pattern>, Problem> {
+        let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(None) };
+        queries::watch(&vault, self.store, queries).await.map_err(unavailable)
     }
 
     async fn route(&self, principal: &Principal, request: &Request<'_>) -> Result<Reply, Problem> {

@@ -5,6 +5,7 @@
 //! tenant/TENANT/u/p/…               sums
 //! tenant/TENANT/p/SUBJECT/PERSON/r/ID   a retained result
 //! tenant/TENANT/p/SUBJECT/PERSON/f/ID   feedback
+//! tenant/TENANT/p/SUBJECT/PERSON/q/last what the last questions looked like
 //! ```
 //!
 //! TENANT, SUBJECT and PERSON are keyed hashes (HMAC-SHA-256, 128 bits, base64url): whatever an id holds, it cannot leave its
@@ -66,6 +67,8 @@ pub(super) enum VaultError {
 pub(super) enum Kind {
     Result,
     Feedback,
+    /// What the last questions looked like.
+    Queries,
 }
 
 impl Kind {
@@ -73,6 +76,7 @@ impl Kind {
         match self {
             Self::Result => "r",
             Self::Feedback => "f",
+            Self::Queries => "q",
         }
     }
 }
@@ -235,6 +239,7 @@ pub(super) fn place(name: &str) -> Option<Place<'_>> {
     let kind = match kind {
         "r" => Kind::Result,
         "f" => Kind::Feedback,
+        "q" => Kind::Queries,
         _ => return None,
     };
     Some(Place { name, person, kind, id })
