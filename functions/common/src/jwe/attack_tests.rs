@@ -1,5 +1,6 @@
 //! What must be refused, and in one way.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::compact::encode;
@@ -343,6 +344,162 @@ fn the_contents_key_has_its_length() {
         let encrypted_key = public.oaep_encrypt::<sha2::Sha256>(&vec![5; length]).unwrap();
         let message = Message { encrypted_key, ..Message::to(&rsa) }.write();
         assert_eq!(refused(&keys, &message), UNCHANGED, "{length}");
+    }
+}
+
+#[test]
+fn an_answer_needs_a_key_that_is_fit_for_it() {
+    let keys = keys();
+    let key = published(&keys, "EC");
+    let detail = |message: &Message| {
+        let error = keys.decrypt(message.write().as_bytes()).unwrap_err();
+        let JweError::ReplyKey(detail) = error else { panic!("{error}") };
+        let reply = error.problem().reply();
+        let problem: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!((reply.status, &problem["detail"]), (400, &json!(detail)));
+        assert_eq!(problem["type"], "urn:portcullis:problem:reply-key-unfit");
+        detail
+    };
+    let with = |jwk: Value| detail(&Message::to(&key).header("reply_jwk", jwk));
+    assert!(detail(&Message::to(&key).without("reply_jwk")).contains("reply_jwk"));
+    let good = caller().1;
+    let changed = |name: &str, value: Value| {
+        let mut jwk = good.clone();
+        jwk[name] = value;
+        jwk
+    };
+    for jwk in [
+        json!(null),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!({ "kty": "oct", "x": "AQAB" }),
+        changed("kty", "OKP".into()),
+    ] {
+        assert!(with(jwk).starts_with("Send the public key"));
+    }
+    for (name, value) in [("d", encode([1; 32])), ("k", encode([1; 32])), ("p", "AQAB".to_owned())]
+    {
+        assert!(with(changed(name, value.into())).contains("private key"));
+    }
+    assert!(with(changed("use", "sig".into())).contains("for encryption"));
+    for operations in [json!(["verify"]), json!("encrypt"), json!([1])] {
+        assert!(with(changed("key_ops", operations)).contains("for encryption"));
+    }
+    for algorithm in ["RSA-OAEP-256", "ECDH-ES", "dir", "ES256"] {
+        assert!(with(changed("alg", algorithm.into())).contains("with the alg"));
+    }
+    assert!(with(changed("x", encode([1; 32]).into())).contains("on that curve"));
+    assert!(with(changed("crv", "P-384".into())).contains("on that curve"));
+    for kid in [json!(1), json!("a\nb"), json!("a".repeat(257))] {
+        assert!(with(changed("kid", kid)).contains("kid"));
+    }
+    let rsa = published(&keys, "RSA");
+    let modulus = compact::decode(rsa["n"].as_str().unwrap()).unwrap();
+    let even: Vec<u8> = modulus[..modulus.len() - 1].iter().copied().chain([2]).collect();
+    for (name, value) in [
+        ("e", "Aw".to_owned()),
+        ("e", "AAEAAQ".to_owned()),
+        ("e", String::new()),
+        ("n", encode([0xff; 128])),
+        ("n", encode([0xff; 513])),
+        ("n", encode([0xff; 4000])),
+        ("n", encode([[0].as_slice(), &modulus].concat())),
+        ("n", encode(even)),
+        ("n", String::new()),
+        ("n", format!("{}=", rsa["n"].as_str().unwrap())),
+    ] {
+        let mut jwk = rsa.clone();
+        jwk[name] = value.clone().into();
+        assert!(with(jwk).contains("2048 to 4096 bits"), "{name} {value}");
+    }
+    // As browsers write them.
+    for jwk in
+        [changed("key_ops", json!([])), changed("ext", true.into()), changed("use", "enc".into())]
+    {
+        let message = Message::to(&key).header("reply_jwk", jwk).write();
+        assert!(keys.decrypt(message.as_bytes()).is_ok());
+    }
+}
+
+/// That there is no key for the answer is told to who could encrypt, and to nobody who only changed a message.
+#[test]
+fn nothing_is_said_of_a_reply_key_before_the_message_has_been_decrypted() {
+    let keys = keys();
+    let key = published(&keys, "EC");
+    let message = Message { content_key: [4; 32].into(), ..Message::to(&key).without("reply_jwk") };
+    assert_eq!(refused(&keys, &message.write()), UNCHANGED);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(keys().decrypt(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_parts_panic(
+        header in "[ -~]{0,60}",
+        parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 4),
+    ) {
+        let parts: Vec<_> = parts.into_iter().map(encode).collect();
+        let message = format!("{}.{}", encode(&header), parts.join("."));
+        prop_assert!(keys().decrypt(message.as_bytes()).is_err());
+    }
+
+    /// Whatever of a header's members is changed, nothing else comes out than what was sent.
+    #[test]
+    fn no_header_panics(
+        name in "alg|enc|kid|epk|apu|apv|cty|zip|reply_jwk|x",
+        value in prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,30}".prop_map(Value::from),
+            prop::collection::btree_map("kty|crv|x|y|n|e|kid|alg|use|key_ops", "EC|RSA|P-256|AQAB|[A-Za-z0-9_-]{0,50}", 0..6)
+                .prop_map(|members| json!(members)),
+        ],
+    ) {
+        let keys = keys();
+        let message = Message::to(&published(&keys, "EC")).header(&name, value).write();
+        if let Ok(decrypted) = keys.decrypt(message.as_bytes()) {
+            prop_assert_eq!(decrypted.content.as_slice(), CONTENT);
+        }
+    }
+
+    /// No character can be changed, left out or put in.
+    #[test]
+    fn no_changed_message_is_decrypted(at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_.-]", kind in 0..3) {
+        let keys = keys();
+        let good = Message::to(&published(&keys, "EC")).write();
+        let mut changed = good.clone();
+        let at = at.index(good.len());
+        match kind {
+            0 => changed.replace_range(at..=at, &to),
+            1 => changed.replace_range(at..=at, ""),
+            _ => changed.insert_str(at, &to),
+        }
+        prop_assert_eq!(keys.decrypt(changed.as_bytes()).is_ok(), changed == good);
+    }
+
+    /// Whatever number a caller's modulus is: no key of ours depends on it, and nothing panics.
+    #[test]
+    fn any_odd_modulus_can_be_answered(mut modulus in prop::collection::vec(any::<u8>(), 250..520), content in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(last) = modulus.last_mut() { *last |= 1; }
+        let jwk = json!({ "kty": "RSA", "e": "AQAB", "n": encode(&modulus) });
+        if let Ok(key) = ReplyKey::from_jwk(&jwk) {
+            let answer = key.encrypt(&content, "text/plain").unwrap();
+            prop_assert_eq!(answer.split('.').count(), 5);
+        }
+    }
+
+    #[test]
+    fn contents_come_out_as_they_went_in(content in prop::collection::vec(any::<u8>(), 0..5000)) {
+        let keys = keys();
+        let message = Message { content: content.clone(), ..Message::to(&published(&keys, "EC")) };
+        let decrypted = keys.decrypt(message.write().as_bytes()).unwrap();
+        prop_assert_eq!(decrypted.content.as_slice(), content.as_slice());
     }
 }
 

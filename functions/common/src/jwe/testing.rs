@@ -148,7 +148,7 @@ fn wrap_with(
     (epk, wrapped)
 }
 
-/// An agreement without `apu` and `apv`.
+/// What an [`Agreement`] of one key with itself is good for: a fixture of the vectors.
 pub(super) fn agreement_of(ephemeral: p256::PublicKey) -> Agreement {
     Agreement { ephemeral, apu: Vec::new(), apv: Vec::new() }
 }
