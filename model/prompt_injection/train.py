@@ -1,6 +1,6 @@
 """Trains, judges and writes the prompt model.
 
-    python3 train.py --corpora DIR
+    python3 train.py --corpora DIR --messages DIR
 
 writes policy/src/screening/prompt/{weights.bin,parity.json} and MODEL_CARD.md. Same data, same bytes: run it with
 OMP_NUM_THREADS=1.
@@ -120,8 +120,10 @@ def threshold(scores, share):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--corpora", required=True)
-    corpora = arguments.parse_args().corpora
-    rows = data.read(corpora)
+    arguments.add_argument("--messages", required=True)
+    arguments = arguments.parse_args()
+    rows = data.read(arguments.corpora)
+    data.read_messages(rows, arguments.messages)
     data.add_ordinary(rows)
     data.add_own(rows)
     texts = Texts(rows)
