@@ -27,8 +27,8 @@ STRONGEST = 2
 # Of sets of others' attacks only such rows are learned from as a model of our own texts alone finds at all likely: they
 # are full of ordinary questions ("What is a quadratic equation?") that only their system prompts make attacks.
 LIKELY = -1.5
-# A set counts by the root of its size or so, lest the largest rule.
-POWER = 0.3
+# A set counts for somewhat less than its size, lest the largest rule.
+POWER = 0.15
 OWN = 2.0
 # Ordinary texts that neither threshold may be reached by too often, measured on models that have not seen their set.
 PROSE = {

@@ -131,8 +131,9 @@ fn mark(scan: &Scan<'_>, ends: Ends, found: &mut Vec<Range<usize>>) {
             cut(scan.text, sighting.start.saturating_sub(MAXIMUM_LINE_BYTES), sighting.start);
         let length = before.iter().rev().take_while(|byte| !is_line_end(**byte)).count();
         let start = sighting.start.saturating_sub(length).max(covered);
-        let end = ends.next(scan.text, sighting.end);
-        let end = end.min(sighting.end.saturating_add(MAXIMUM_LINE_BYTES));
+        // No further: the next one would read all of it again.
+        let near = cut(scan.text, 0, sighting.end.saturating_add(MAXIMUM_LINE_BYTES));
+        let end = ends.next(near, sighting.end);
         found.push(start..trimmed_end(scan.text, &(start..end)));
         covered = end;
     }
