@@ -75,12 +75,34 @@ pub struct TextSection {
     /// overrides, tag characters and the like. Joiners and marks that ordinary writing needs are
     /// let through. Default: strip. Text that was copied from a web page often has some.
     pub invisible: Handling,
+    /// The form of Unicode in which strings go on. Default: none, as they came.
+    pub normalise: Normalisation,
 }
 
 impl Default for TextSection {
     fn default() -> Self {
-        Self { max_chars: 32 * 1024, control: Handling::Refuse, invisible: Handling::Strip }
+        Self {
+            max_chars: 32 * 1024,
+            control: Handling::Refuse,
+            invisible: Handling::Strip,
+            normalise: Normalisation::None,
+        }
     }
+}
+
+/// Forms of Unicode (UAX #15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Normalisation {
+    /// Strings go on as they came.
+    None,
+    /// What is the same character is written in the same way: `e` and an accent become `é`. Names of members and of a form's
+    /// fields that are not in this form are refused: two could become the same one.
+    Nfc,
+    /// And what is another form of a character is that character: full-width letters, ligatures, numbers in circles. This
+    /// loses what the forms said.
+    Nfkc,
 }
 
 /// What happens to characters of a kind.

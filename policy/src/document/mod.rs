@@ -33,7 +33,9 @@ pub use identity::{
     ApiKeyEntry, ApiKeyFile, ApiKeySection, ClaimHeader, CredentialSource, DenyList, DpopSection,
     IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,
 };
-pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
+pub use input::{
+    Handling, InputSection, JsonSection, Normalisation, SchemaSource, TextSection,
+};
 pub use limits::{
     Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
     RequestValue, Reserve, ResponseValue, Subnet,

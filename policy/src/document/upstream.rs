@@ -36,7 +36,8 @@ pub struct OutputSection {
     /// Header fields that every response gets. Default: `x-content-type-options: nosniff` and `cache-control: no-store`.
     pub set_headers: BTreeMap<String, String>,
     /// Personal data and secrets in responses that are text, JSON or streams of events, by kind. What is not named goes by. With
-    /// `refuse` the rest of the response is not sent. `tokenise` is for requests.
+    /// `refuse` the rest of the response is not sent. `tokenise` is for requests. `stack_trace` is among the kinds: what a program
+    /// that failed says of itself, and errors of databases.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub personal_data: BTreeMap<Kind, Action>,
     /// Markers that stand in the system's instructions and may never be in a response, however they are spelled: what follows

@@ -276,7 +276,7 @@ impl Inspect for InputRules {
             self.media_type(single(headers, "content-type"))?;
         }
         let mut notes = Notes::default();
-        if self.screening.looks_at_arguments() {
+        if self.screening.looks_at_heads() {
             target.map_or(Ok(()), |target| head::target(&self.screening, target, &mut notes))?;
             head::fields(&self.screening, headers, &mut notes)?;
         }
