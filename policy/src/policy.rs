@@ -22,7 +22,7 @@ use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
-use crate::stages::{Identify, InputSections, Inspect, Stages};
+use crate::stages::{Identify, InputSections, Inspect, Shared, Stages};
 use crate::trace::Trace;
 use crate::{Principal, Secret, Secrets};
 
@@ -341,15 +341,17 @@ fn compile_route(
             output: &document.output,
             redaction_key: screens.redaction_key.as_ref(),
             canaries: &screens.canaries,
+            shared: &screens.shared,
         })?,
     })
 }
 
-/// The secrets of the input stage.
+/// The secrets of the input stage, and what its routes share.
 #[derive(Default)]
 struct ScreenSecrets {
     redaction_key: Option<Secret>,
     canaries: Vec<Zeroizing<String>>,
+    shared: Shared,
 }
 
 impl ScreenSecrets {
@@ -366,7 +368,8 @@ impl ScreenSecrets {
             secrets.secret(&source.env).ok_or_else(|| CompileError::unset(&field, &source.env))
         });
         let canaries = canaries.collect::<Result<_, _>>()?;
-        Ok(Self { redaction_key: document.redaction_key(secrets)?, canaries })
+        let redaction_key = document.redaction_key(secrets)?;
+        Ok(Self { redaction_key, canaries, shared: Shared::default() })
     }
 }
 
