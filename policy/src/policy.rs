@@ -11,7 +11,9 @@ use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::{AuthorisationRules, Roles};
-use crate::document::{AuditSection, Document, DocumentError, KeyPart, Route, SecretSource};
+use crate::document::{
+    AuditSection, ContentEncoding, Document, DocumentError, KeyPart, Route, SecretSource,
+};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
@@ -60,6 +62,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) input: Option<Box<dyn Inspect>>,
     /// Where `input` is another filter's: the longest body that it lets through.
     pub(crate) max_body_bytes: usize,
+    /// And whether it takes compressed ones.
+    pub(crate) decodes: bool,
 }
 
 impl Policy {
@@ -335,6 +339,7 @@ fn compile_route(
         matcher,
         limits: stages.compile_limits(limits, &limits_field)?,
         max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
+        decodes: input.content_encoding == Some(ContentEncoding::Decode),
         input: stages.compile_input(&InputSections {
             input: &input,
             field: &section("input", route.input != Default::default()),

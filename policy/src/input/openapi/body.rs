@@ -69,6 +69,11 @@ impl Content {
         self.schema.is_some()
     }
 
+    /// Whether a form's field is described.
+    pub(super) fn has_field(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// A form as the object that its schema is about. Fields that are not described are text.
     pub(super) fn object(&self, form: &Form) -> Value {
         let value = |name: &str, text: &str| {

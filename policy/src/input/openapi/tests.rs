@@ -287,7 +287,10 @@ fn errors_name_the_place_in_the_document() {
         ),
         (with(schema, json!({"$ref": "http://a.example/a"})), &format!("{schema}/$ref: ")),
         (with(schema, json!({"$ref": "#/nowhere"})), &format!("{schema}: #/nowhere leads nowhere")),
-        (with(schema, json!({"type": "no such"})), &format!("{schema}: not a usable schema")),
+        (
+            with(schema, json!({"type": "integer", "minimum": "x"})),
+            &format!("{schema}: not a usable schema"),
+        ),
         (
             with(schema, json!({"type": "object"})),
             &format!("{schema}: expected a type that a text"),
@@ -432,7 +435,7 @@ fn replace(value: &mut Value, place: usize, count: &mut usize, with: &Value) {
             members.values_mut().for_each(|value| replace(value, place, count, with));
         }
         Value::Array(items) => {
-            items.iter_mut().for_each(|value| replace(value, place, count, with))
+            items.iter_mut().for_each(|value| replace(value, place, count, with));
         }
         _ => {}
     }
