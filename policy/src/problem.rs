@@ -182,6 +182,8 @@ reasons! {
     LimitsUnavailable = "limits-unavailable", Limits, 503, "The request could not be counted, try again";
     /// A path that the OpenAPI document does not describe.
     PathUnknown = "path-unknown", Input, 404, "There is nothing at this path";
+    /// A method that the OpenAPI document does not describe at this path.
+    MethodUnknown = "method-unknown", Input, 405, "There is no such method at this path";
     /// A parameter of the query that the OpenAPI document does not describe.
     ParameterUnknown = "parameter-unknown", Input, 400, "A parameter is not known here";
     /// A parameter that is missing, there twice, or not what the OpenAPI document describes.

@@ -135,8 +135,8 @@ fn everything_else_is_refused() {
         ("POST", "/v1/other", &[JSON][..], HELLO, 404, "path-unknown"),
         ("POST", "/v1/predict/", &[JSON], HELLO, 404, "path-unknown"),
         ("POST", "/v1%2fpredict", &[JSON], HELLO, 400, "path-invalid"),
-        ("PUT", predict, &[JSON], HELLO, 405, "method-not-allowed"),
-        ("GET", predict, &[], b"", 405, "method-not-allowed"),
+        ("PUT", predict, &[JSON], HELLO, 405, "method-unknown"),
+        ("GET", predict, &[], b"", 405, "method-unknown"),
         ("POST", "/v1/predict?debug=1", &[JSON], HELLO, 400, "parameter-unknown"),
         ("POST", predict, &[], HELLO, 415, "content-type-unsupported"),
         (

@@ -268,7 +268,7 @@ impl Item {
                 names.push("HEAD");
             }
             let names = names.join(", ");
-            Refusal::new(Reason::MethodNotAllowed, format!("Use one of these methods: {names}."))
+            Refusal::new(Reason::MethodUnknown, format!("Use one of these methods: {names}."))
                 .header("allow", names)
         })
     }

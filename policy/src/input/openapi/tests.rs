@@ -133,7 +133,7 @@ fn what_is_not_described_is_refused() {
     }
     for method in ["PUT", "get", "TRACE", "OPTIONS", "X"] {
         let (status, name, _) = head(method, "/v1/things", &[]).unwrap_err();
-        assert_eq!((status, name), (405, "method-not-allowed"), "{method}");
+        assert_eq!((status, name), (405, "method-unknown"), "{method}");
     }
     // However it is spelled, it is one path.
     for path in ["/v1//things", "/v1/./things", "/x/../v1/things", "/v1/thing%73", "\\v1\\things"] {
