@@ -1,6 +1,9 @@
 //! The `input` section.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::ScreeningSection;
 
@@ -23,6 +26,16 @@ pub struct InputSection {
     /// A JSON Schema (2020-12 or draft 7) that bodies must satisfy. With it a body is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaSource>,
+    /// Bodies that are compressed. Default: refuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<ContentEncoding>,
+    /// How many times its own length a compressed body may become, which never is more than `max_body_bytes`. Default 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_expansion: Option<u32>,
+    /// An OpenAPI document (3.1). What it does not describe is refused: paths, methods, parameters of queries, media types, bodies. Its
+    /// media types hold in place of the default of `content_types`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openapi: Option<OpenApiSource>,
     /// Every string in the body, member names included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextSection>,
@@ -39,6 +52,9 @@ impl InputSection {
             max_body_bytes: self.max_body_bytes.or(base.max_body_bytes),
             json: self.json.or(base.json),
             schema: self.schema.clone().or_else(|| base.schema.clone()),
+            content_encoding: self.content_encoding.or(base.content_encoding),
+            max_expansion: self.max_expansion.or(base.max_expansion),
+            openapi: self.openapi.clone().or_else(|| base.openapi.clone()),
             text: self.text.or(base.text),
             screening: self.screening.clone().or_else(|| base.screening.clone()),
         }
@@ -119,6 +135,17 @@ pub enum Handling {
     Refuse,
 }
 
+/// What happens to a body that is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ContentEncoding {
+    /// It is refused: what cannot be read cannot be judged.
+    Refuse,
+    /// gzip, Brotli and Zstandard are taken off. What goes on is what was read, uncompressed.
+    Decode,
+}
+
 /// Where a JSON Schema is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -127,5 +154,56 @@ pub enum SchemaSource {
     /// A file, relative to the policy document. `portcullis` puts its content into what it gives to filters.
     File(String),
     /// The schema itself.
-    Inline(serde_json::Value),
+    Inline(Value),
+}
+
+/// Where an OpenAPI document is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OpenApiSource {
+    /// A file, YAML or JSON, relative to the policy document. `portcullis` puts its content into what it gives to filters.
+    File(String),
+    /// The document itself.
+    Inline(OpenApiDocument),
+    /// None: for a route that the document of all others does not describe.
+    None,
+}
+
+impl OpenApiSource {
+    /// A document that has been read, without the members that no request is checked by.
+    pub fn inline(mut document: Value) -> Self {
+        if let Some(members) = document.as_object_mut() {
+            let used = ["openapi", "jsonSchemaDialect", "servers", "paths", "components"];
+            members.retain(|name, _| used.contains(&name.as_str()));
+        }
+        Self::Inline(OpenApiDocument(Arc::new(document)))
+    }
+}
+
+/// An OpenAPI document that routes share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenApiDocument(pub(crate) Arc<Value>);
+
+impl Serialize for OpenApiDocument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OpenApiDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|document| Self(Arc::new(document)))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for OpenApiDocument {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OpenApiDocument".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "object", "description": "An OpenAPI document (3.1)." })
+    }
 }

@@ -34,7 +34,8 @@ pub use identity::{
     IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,
 };
 pub use input::{
-    Handling, InputSection, JsonSection, Normalisation, SchemaSource, TextSection,
+    ContentEncoding, Handling, InputSection, JsonSection, Normalisation, OpenApiDocument,
+    OpenApiSource, SchemaSource, TextSection,
 };
 pub use limits::{
     Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
@@ -44,11 +45,11 @@ pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use screening::{Reaction, RedactionSection, ScreeningSection};
-pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
+pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection, ResponseSchema};
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
 #[cfg(feature = "yaml")]
-pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
+pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES, read_value};
 
 /// A policy document as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
