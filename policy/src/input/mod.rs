@@ -3,9 +3,12 @@
 //! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads. Where something in it
 //! is taken out or replaced, all other bytes stay as they came.
 
+mod attachments;
 mod head;
 mod json;
 mod media_type;
+mod multipart;
+mod parts;
 mod schema;
 
 use serde_json::Value;
@@ -14,6 +17,7 @@ pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::Principal;
 use crate::access::{Header, Target, single};
+use crate::files::FileRules;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -22,6 +26,7 @@ use crate::screening::{
 };
 use crate::stages::{InputSections, Inspect, Inspected};
 
+use attachments::{Attachments, Seen};
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
 use schema::Schema;
@@ -43,6 +48,7 @@ pub(crate) struct InputRules {
     json: JsonLimits,
     schema: Option<Schema>,
     screening: Screening,
+    files: Option<FileRules>,
     responses: Option<ResponseScreening>,
 }
 
@@ -53,7 +59,7 @@ impl InputRules {
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
-                let message = "expected application/json, a +json type, \
+                let message = "expected application/json, a +json type, multipart/form-data, \
                                application/x-www-form-urlencoded or text/plain: \
                                other types cannot be inspected";
                 CompileError::new(format!("{field}.content_types[{index}]"), message)
@@ -78,6 +84,9 @@ impl InputRules {
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
         let screening = Screening::compile(section, redaction_key, field)?;
+        let files = section.files.as_ref();
+        let files =
+            files.map(|files| FileRules::compile(files, &format!("{field}.files"))).transpose()?;
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
@@ -85,6 +94,7 @@ impl InputRules {
             schema,
             responses: ResponseScreening::compile(sections, screening.data())?,
             screening,
+            files,
         })
     }
 
@@ -120,6 +130,9 @@ impl InputRules {
             Some(schema) => Some((schema, self.parse(body)?)),
             None => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
+        if let Some(attachments) = &mut strings.attachments {
+            attachments.read_labels(body);
+        }
         let rewritten = json::rewrite(body, &mut |text| strings.check(text))?;
         if let Some((schema, value)) = value {
             // What goes on is what must be of the form that the route takes.
@@ -146,9 +159,9 @@ impl InputRules {
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
-            strings.check(Text { path: &[], is_name: true, text: name })?;
+            strings.check(Text { path: &[], container: 0, is_name: true, text: name })?;
             let path = [Step::Member(name.into())];
-            let value_text = Text { path: &path, is_name: false, text: value };
+            let value_text = Text { path: &path, container: 0, is_name: false, text: value };
             let answer = strings.check(value_text)?;
             is_rewritten |= answer.is_some();
             rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
@@ -165,7 +178,7 @@ impl InputRules {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        let rewritten = strings.check(Text { path: &[], is_name: false, text })?;
+        let rewritten = strings.check(Text { path: &[], container: 0, is_name: false, text })?;
         Ok(rewritten.map(String::into_bytes))
     }
 }
@@ -173,13 +186,20 @@ impl InputRules {
 /// The strings of a body, as they are met.
 struct Strings<'a> {
     screening: &'a Screening,
+    attachments: Option<Attachments<'a>>,
     owner: &'a Owner,
     notes: Notes,
 }
 
 impl Strings<'_> {
     /// What goes on in a string's place, if it is not to go on as it is.
-    fn check(&mut self, Text { path, is_name, text }: Text<'_>) -> Result<Option<String>, Refusal> {
+    fn check(&mut self, text: Text<'_>) -> Result<Option<String>, Refusal> {
+        if let Some(attachments) = &mut self.attachments
+            && let Seen::File(answer) = attachments.look(text, &mut self.notes)?
+        {
+            return Ok(answer);
+        }
+        let Text { path, is_name, text, .. } = text;
         let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
         let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
@@ -189,6 +209,7 @@ impl Strings<'_> {
         note(&screened.found, || pointer(path), &mut self.notes)?;
         Ok(screened.rewritten)
     }
+
 }
 
 /// Notes what was found; refuses where it has to be.
@@ -268,7 +289,10 @@ impl Inspect for InputRules {
             .header("accept-encoding", "identity"));
         }
         if has_body && length != Some(0) {
-            self.media_type(single(headers, "content-type"))?;
+            let content_type = single(headers, "content-type");
+            if self.media_type(content_type)?.kind == MediaKind::Multipart {
+                parts::check_head(content_type)?;
+            }
         }
         let mut notes = Notes::default();
         if self.screening.looks_at_arguments() {
@@ -298,11 +322,16 @@ impl Inspect for InputRules {
         }
         // Whose it is matters only where something is replaced.
         let owner = self.screening.data().map_or_else(Owner::nobody, |_| Owner::from(principal));
-        let mut strings =
-            Strings { screening: &self.screening, owner: &owner, notes: Notes::default() };
+        let mut strings = Strings {
+            screening: &self.screening,
+            attachments: self.files.as_ref().map(Attachments::new),
+            owner: &owner,
+            notes: Notes::default(),
+        };
         let rewritten = match self.media_type(content_type)?.kind {
             MediaKind::Json => self.check_json(body, &mut strings)?,
             MediaKind::Form => self.check_form(body, &mut strings)?,
+            MediaKind::Multipart => parts::check(body, content_type, &mut strings)?,
             MediaKind::Text => self.check_text(body, &mut strings)?,
         };
         Ok(Inspected { rewritten, notes: strings.notes })

@@ -81,6 +81,12 @@ pub enum Kind {
     PrivateKey,
     /// A secret marker of the system's instructions (OWASP LLM07).
     Canary,
+
+    // Files.
+    /// What a file says beside what it shows: where it was made, when, with what. It is taken out.
+    FileMetadata,
+    /// The address of a file in place of the file.
+    FileAddress,
 }
 
 impl Kind {
@@ -119,6 +125,8 @@ impl Kind {
             Self::Secret => "secret",
             Self::PrivateKey => "private_key",
             Self::Canary => "canary",
+            Self::FileMetadata => "file_metadata",
+            Self::FileAddress => "file_address",
         }
     }
 }

@@ -26,6 +26,7 @@ mod tokens;
 mod tests;
 
 use super::{Detection, Kind};
+pub(crate) use host::{Place as HostPlace, place as host_place};
 use decode::View;
 use findings::Findings;
 use lexicon::Lexicon;
