@@ -17,6 +17,10 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The most elements, texts and comments.
 const MAXIMUM_NODES: u32 = 20_000;
 
+/// The most attributes of one element, and namespaces of all. Readers compare each with every other one.
+const MAXIMUM_ATTRIBUTES: usize = 200;
+const MAXIMUM_NAMESPACES: usize = 50;
+
 /// Elements that draw.
 const DRAWN: [&str; 19] = [
     "svg",
@@ -102,6 +106,11 @@ fn check_markup(text: &str) -> Result<(), Fault> {
         }
         None => lower.as_str(),
     };
+    // In a value there is no angle bracket that opens, so between two of them there is one element at most.
+    let has_many = |tag: &str| tag.matches('=').count() > MAXIMUM_ATTRIBUTES;
+    if text.split('<').any(has_many) || text.matches("xmlns").count() > MAXIMUM_NAMESPACES {
+        return Err("at most 200 attributes of an element, and 50 namespaces");
+    }
     if rest.matches("<!").count() != rest.matches("<!--").count() || rest.contains("<?") {
         return Err("SVG without a document type, sections and processing instructions");
     }
@@ -272,5 +281,12 @@ mod tests {
             assert!(walked(text).is_err(), "{text}");
         }
         assert!(walk(b"<svg xmlns=\"http://www.w3.org/2000/svg\" id=\"\xff\"/>", 1000).is_err());
+        // What takes the square of its length.
+        let many = |one: &dyn Fn(usize) -> String, count| (0..count).map(one).collect::<String>();
+        let attributes = |count| of(&format!("<g{}/>", many(&|n| format!(" a{n}=\"\""), count)));
+        assert!(walked(&attributes(200)).is_ok());
+        assert!(walked(&attributes(201)).is_err());
+        let namespaces = many(&|n| format!(" xmlns:a{n}=\"u\""), 50);
+        assert!(walked(&of(&format!("<g{namespaces}/>"))).is_err());
     }
 }

@@ -209,7 +209,6 @@ impl Strings<'_> {
         note(&screened.found, || pointer(path), &mut self.notes)?;
         Ok(screened.rewritten)
     }
-
 }
 
 /// Notes what was found; refuses where it has to be.

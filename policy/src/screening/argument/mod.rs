@@ -26,9 +26,9 @@ mod tokens;
 mod tests;
 
 use super::{Detection, Kind};
-pub(crate) use host::{Place as HostPlace, place as host_place};
 use decode::View;
 use findings::Findings;
+pub(crate) use host::{Place as HostPlace, place as host_place};
 use lexicon::Lexicon;
 use tokens::{AND, COMMENT, DASHES, OR, Shape, Token, Tokens, WORD};
 
