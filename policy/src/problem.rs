@@ -204,6 +204,8 @@ reasons! {
     JsonTooComplex = "json-too-complex", Input, 400, "The body is too deeply nested or has too many values";
     /// Not a form, or a form with two meanings.
     FormInvalid = "form-invalid", Input, 400, "The body is not a valid form";
+    /// Not a multipart form, or one with two meanings.
+    MultipartMalformed = "multipart-malformed", Input, 400, "The body is not a valid multipart form";
     /// JSON that is not what the route takes.
     SchemaViolated = "schema-violated", Input, 422, "The body is not what this route takes";
     /// A string longer than allowed.
@@ -220,6 +222,12 @@ reasons! {
     PromptInjectionSuspected = "prompt-injection-suspected", Input, 422, "A text looks like an attack on the model";
     /// Personal data or a secret of a kind that may not be sent here.
     PersonalDataRefused = "personal-data-refused", Input, 422, "A text holds personal data or a secret that may not be sent here";
+    /// A file of a type that is not taken here, that is not what it says, that is too large, or with something in or behind it.
+    FileRefused = "file-refused", Input, 422, "A file is not accepted";
+    /// An address in place of a file, where files have to be sent along, or one that leads to where nobody may be sent.
+    FileAddressRefused = "file-address-refused", Input, 422, "The address of a file is not accepted";
+    /// A file that is known to be harmful.
+    MalwareSuspected = "malware-suspected", Input, 422, "A file is known to be harmful";
     /// A response that is compressed although that was not asked for, where responses are screened.
     ResponseUnreadable = "response-unreadable", Output, 502, "The response cannot be screened";
     /// The upstream could not be told who is calling.

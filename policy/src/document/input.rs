@@ -5,16 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::ScreeningSection;
+use super::{FilesSection, ScreeningSection};
 
 /// What may be in a request's body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct InputSection {
-    /// Media types: `application/json`, any `…+json`, `application/x-www-form-urlencoded`, `text/plain`. Default:
-    /// `application/json`. A type that cannot be inspected cannot be allowed, but for `application/jose`: encrypted for an
-    /// upstream that screens what it decrypts, as the scam detector can.
+    /// Media types: `application/json`, any `…+json`, `application/x-www-form-urlencoded`, `multipart/form-data`, `text/plain`.
+    /// Default: `application/json`. A type that cannot be inspected cannot be allowed, but for `application/jose`: encrypted
+    /// for an upstream that screens what it decrypts, as the function `jose` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_types: Option<Vec<String>>,
     /// The longest body, in bytes. Default 65536, at most 1 MiB.
@@ -42,6 +42,10 @@ pub struct InputSection {
     /// What texts are screened for: attacks, personal data. Without it they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screening: Option<ScreeningSection>,
+    /// Files that are sent along: parts of multipart forms, and base64 in JSON. Without it the first are refused, and the second
+    /// are strings like others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesSection>,
 }
 
 impl InputSection {
@@ -57,6 +61,7 @@ impl InputSection {
             openapi: self.openapi.clone().or_else(|| base.openapi.clone()),
             text: self.text.or(base.text),
             screening: self.screening.clone().or_else(|| base.screening.clone()),
+            files: self.files.clone().or_else(|| base.files.clone()),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod access;
 mod authorisation;
 mod error;
+mod files;
 mod identity;
 mod input;
 mod limits;
@@ -29,6 +30,7 @@ pub use authorisation::{
     AuthorisationSection, ClaimRule, Requirement, Role, RolesSection, TextMatch,
 };
 pub use error::DocumentError;
+pub use files::{FilesSection, Metadata};
 pub use identity::{
     ApiKeyEntry, ApiKeyFile, ApiKeySection, ClaimHeader, CredentialSource, DenyList, DpopSection,
     IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,

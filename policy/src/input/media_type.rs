@@ -5,6 +5,8 @@
 pub(super) enum Kind {
     Json,
     Form,
+    /// Its boundary is not looked at here.
+    Multipart,
     Text,
     /// Encrypted for somebody behind the gate: only its form can be looked at.
     Jose,
@@ -50,6 +52,7 @@ impl MediaType {
             ("application", "json") => Kind::Json,
             ("application", subtype) if subtype.ends_with("+json") => Kind::Json,
             ("application", "x-www-form-urlencoded") => Kind::Form,
+            ("multipart", "form-data") => Kind::Multipart,
             ("text", "plain") => Kind::Text,
             ("application", "jose") => Kind::Jose,
             _ => return None,

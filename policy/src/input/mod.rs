@@ -3,12 +3,15 @@
 //! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads. Where something in it
 //! is taken out or replaced, all other bytes stay as they came.
 
+mod attachments;
 mod coding;
 mod head;
 mod jose;
 mod json;
 mod media_type;
+mod multipart;
 mod openapi;
+mod parts;
 mod response;
 mod schema;
 #[cfg(test)]
@@ -27,6 +30,7 @@ pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 use crate::Principal;
 use crate::access::{Header, Target, single};
 use crate::document::{ContentEncoding, OpenApiSource};
+use crate::files::FileRules;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -35,6 +39,7 @@ use crate::screening::{
 };
 use crate::stages::{Announced, InputSections, Inspect, Inspected};
 
+use attachments::{Attachments, Seen};
 use coding::{Caps, DecodeError};
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
@@ -69,6 +74,7 @@ pub(crate) struct InputRules {
     max_expansion: Option<usize>,
     shadow: Option<ResponseRules>,
     screening: Screening,
+    files: Option<FileRules>,
     responses: Option<ResponseScreening>,
 }
 
@@ -83,7 +89,7 @@ impl InputRules {
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
-                let message = "expected application/json, a +json type, \
+                let message = "expected application/json, a +json type, multipart/form-data, \
                                application/x-www-form-urlencoded, text/plain or, for an \
                                upstream that decrypts and screens it itself, application/jose: \
                                other types cannot be inspected";
@@ -118,6 +124,9 @@ impl InputRules {
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
         let screening = Screening::compile(section, redaction_key, field)?;
+        let files = section.files.as_ref();
+        let files =
+            files.map(|files| FileRules::compile(files, &format!("{field}.files"))).transpose()?;
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
@@ -128,6 +137,7 @@ impl InputRules {
             max_expansion: decodes.then_some(max_expansion as usize),
             responses: ResponseScreening::compile(sections, screening.data())?,
             screening,
+            files,
         })
     }
 
@@ -206,6 +216,9 @@ impl InputRules {
             true => Some(self.parse(body)?),
             false => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
+        if let Some(attachments) = &mut strings.attachments {
+            attachments.read_labels(body);
+        }
         let rewritten = json::rewrite(body, &mut |text| strings.check(text))?;
         if let Some(value) = value {
             // What goes on is what must be of the form that the route takes.
@@ -231,9 +244,9 @@ impl InputRules {
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
-            strings.check(Text { path: &[], is_name: true, text: name })?;
+            strings.check(Text { path: &[], container: 0, is_name: true, text: name })?;
             let path = [Step::Member(name.into())];
-            let value_text = Text { path: &path, is_name: false, text: value };
+            let value_text = Text { path: &path, container: 0, is_name: false, text: value };
             let answer = strings.check(value_text)?;
             is_rewritten |= answer.is_some();
             rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
@@ -263,7 +276,7 @@ impl InputRules {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        let rewritten = strings.check(Text { path: &[], is_name: false, text })?;
+        let rewritten = strings.check(Text { path: &[], container: 0, is_name: false, text })?;
         if let Some((openapi, content)) = described {
             openapi.check_value(content, rewritten.as_deref().unwrap_or(text).into())?;
         }
@@ -274,13 +287,20 @@ impl InputRules {
 /// The strings of a body, as they are met.
 struct Strings<'a> {
     screening: &'a Screening,
+    attachments: Option<Attachments<'a>>,
     owner: &'a Owner,
     notes: Notes,
 }
 
 impl Strings<'_> {
     /// What goes on in a string's place, if it is not to go on as it is.
-    fn check(&mut self, Text { path, is_name, text }: Text<'_>) -> Result<Option<String>, Refusal> {
+    fn check(&mut self, text: Text<'_>) -> Result<Option<String>, Refusal> {
+        if let Some(attachments) = &mut self.attachments
+            && let Seen::File(answer) = attachments.look(text, &mut self.notes)?
+        {
+            return Ok(answer);
+        }
+        let Text { path, is_name, text, .. } = text;
         let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
         let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
@@ -370,7 +390,11 @@ impl Inspect for InputRules {
             self.operation(&announced).is_none_or(|(_, operation)| operation.takes_body());
         // Where none is taken it may still turn out that there is none.
         if has_body && length != Some(0) && takes_body {
-            let media_type = self.media_type(announced.content_type.as_deref())?;
+            let content_type = announced.content_type.as_deref();
+            let media_type = self.media_type(content_type)?;
+            if media_type.kind == MediaKind::Multipart {
+                parts::check_head(content_type)?;
+            }
             self.described(&announced, &media_type)?;
         }
         let mut notes = Notes::default();
@@ -426,13 +450,19 @@ impl Inspect for InputRules {
         operation.map_or(Ok(()), Operation::check_takes_body)?;
         // Whose it is matters only where something is replaced.
         let owner = self.screening.data().map_or_else(Owner::nobody, |_| Owner::from(principal));
-        let mut strings =
-            Strings { screening: &self.screening, owner: &owner, notes: Notes::default() };
-        let media_type = self.media_type(announced.content_type.as_deref())?;
+        let mut strings = Strings {
+            screening: &self.screening,
+            attachments: self.files.as_ref().map(Attachments::new),
+            owner: &owner,
+            notes: Notes::default(),
+        };
+        let content_type = announced.content_type.as_deref();
+        let media_type = self.media_type(content_type)?;
         let described = self.described(announced, &media_type)?;
         let rewritten = match media_type.kind {
             MediaKind::Json => self.check_json(body, described, &mut strings)?,
             MediaKind::Form => self.check_form(body, described, &mut strings)?,
+            MediaKind::Multipart => parts::check(body, content_type, &mut strings)?,
             MediaKind::Text => self.check_text(body, described, &mut strings)?,
             MediaKind::Jose => jose::check(body).map(|()| None)?,
         };

@@ -85,6 +85,12 @@ pub enum Kind {
     StackTrace,
     /// A secret marker of the system's instructions (OWASP LLM07).
     Canary,
+
+    // Files.
+    /// What a file says beside what it shows: where it was made, when, with what. It is taken out.
+    FileMetadata,
+    /// The address of a file in place of the file.
+    FileAddress,
 }
 
 impl Kind {
@@ -125,6 +131,8 @@ impl Kind {
             Self::PrivateKey => "private_key",
             Self::StackTrace => "stack_trace",
             Self::Canary => "canary",
+            Self::FileMetadata => "file_metadata",
+            Self::FileAddress => "file_address",
         }
     }
 }
