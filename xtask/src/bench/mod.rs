@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: what the filters cost beside Envoy's own.
 //!
-//! Every Envoy, and every nginx, has one worker, pinned to one core; the load comes from another. Rounds go over all variants in
-//! changing order, and what counts is the difference to the bare server within the same round: absolute figures drift
-//! with the machine, differences and ratios much less.
+//! Every Envoy, and every nginx, has one worker, pinned to one core; the load comes from another. Rounds go over all
+//! variants in changing order, and what counts is the difference to the bare server within the same round: absolute
+//! figures drift with the machine, differences and ratios much less.
 
 mod credentials;
 mod envoy;

@@ -76,9 +76,9 @@ impl Report<'_> {
     fn variants(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = ["µs", "Δ µs", "±", "Δ to native"];
         let [cost, difference, spread, ratio] = columns;
-        writeln!(f, "{:<44} {cost:>8} {difference:>8} {spread:>5} {ratio:>12}", "variant")?;
+        writeln!(f, "{:<46} {cost:>8} {difference:>8} {spread:>5} {ratio:>12}", "variant")?;
         for (index, variant) in self.plan.variants.iter().enumerate() {
-            write!(f, "{:<44} {:>8.1}", variant.name, self.costs.median(index))?;
+            write!(f, "{:<46} {:>8.1}", variant.name, self.costs.median(index))?;
             let Some(base) = variant.base else {
                 writeln!(f)?;
                 continue;
@@ -152,14 +152,14 @@ impl Report<'_> {
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MEBIBYTE: f64 = (1 << 20) as f64;
         let mebibytes = |bytes: u64| bytes as f64 / MEBIBYTE;
-        writeln!(f, "{:<44} {:>8} {:>8}", "resident memory", "MiB", "Δ MiB")?;
+        writeln!(f, "{:<46} {:>8} {:>8}", "resident memory", "MiB", "Δ MiB")?;
         let programs = || self.plan.programs.iter().zip(self.memory);
         for (program, bytes) in programs() {
             // The first of a kind is the bare one.
             let bare = programs().find(|(other, _)| other.is_like(program));
             let bare = bare.map_or(0.0, |(_, bytes)| mebibytes(*bytes));
             let all = mebibytes(*bytes);
-            writeln!(f, "{:<44} {all:>8.1} {:>8.1}", program.name(), all - bare)?;
+            writeln!(f, "{:<46} {all:>8.1} {:>8.1}", program.name(), all - bare)?;
         }
         Ok(())
     }
