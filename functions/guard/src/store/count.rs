@@ -20,10 +20,10 @@ pub(crate) enum Count {
 /// A token bucket's shape, in nanoseconds: a token flows back every `interval`, and all are back after `capacity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bucket {
-    interval: u64,
-    capacity: u64,
+    pub(super) interval: u64,
+    pub(super) capacity: u64,
     /// The capacity, and what it may owe for what was taken before it was known how much it would be.
-    longest: u64,
+    pub(super) longest: u64,
 }
 
 /// When a source is shut out, and for how long.

@@ -233,7 +233,9 @@ if #takes > 0 then
     take.place = has_place and (take.is_own and take.own or take.overflow) or nil
     local text = has_place and (take.is_own and own or overflow) or nil
     local admitted, remaining, wait, ticket, state = counts[take.count].take(take, read(text))
-    take.admitted, take.state = admitted, state
+    take.admitted = admitted
+    -- Where one refuses, those after it are not touched.
+    take.state = all_hold and state or nil
     if admitted < 0 or (take.is_enforced and admitted == 0) then all_hold = false end
     for _, number in ipairs({ admitted, remaining, wait, ticket, take.is_own and 0 or 1 }) do
       table.insert(answers, number)

@@ -6,6 +6,7 @@
 
 mod count;
 mod fallback;
+mod judge;
 mod key;
 mod redis;
 mod sqlite;

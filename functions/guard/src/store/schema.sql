@@ -1,14 +1,11 @@
--- What is counted, a row for each key. What a, b and c mean depends on the count: see take.sql.
+-- What is counted, a row for each key. What a, b and c mean depends on the count: see judge.rs.
 CREATE TABLE IF NOT EXISTS portcullis_limits (
   key TEXT PRIMARY KEY NOT NULL,
   a INTEGER NOT NULL,
   b INTEGER NOT NULL,
   c INTEGER NOT NULL,
-  -- From when on the row says the same as none, and when it was written: nanoseconds since 1970.
-  idle INTEGER NOT NULL,
-  written INTEGER NOT NULL,
-  -- What was said last: RETURNING can only tell what is in a column.
-  answer TEXT
+  -- From when on the row says the same as none, in nanoseconds since 1970.
+  idle INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS portcullis_limits_idle ON portcullis_limits (idle);
@@ -18,14 +15,8 @@ CREATE TABLE IF NOT EXISTS portcullis_room (one INTEGER PRIMARY KEY CHECK (one =
 
 INSERT INTO portcullis_room (one, keys) SELECT 1, count(*) FROM portcullis_limits WHERE true ON CONFLICT DO NOTHING;
 
--- A new row sweeps out two that say nothing any more, so that there are never many of those; and two that a clock has written that was
--- two months ahead and has gone back since.
 CREATE TRIGGER IF NOT EXISTS portcullis_limits_added AFTER INSERT ON portcullis_limits BEGIN
   UPDATE portcullis_room SET keys = keys + 1;
-  DELETE FROM portcullis_limits WHERE key IN
-    (SELECT key FROM portcullis_limits WHERE idle <= new.written AND key <> new.key ORDER BY idle LIMIT 2);
-  DELETE FROM portcullis_limits WHERE key IN
-    (SELECT key FROM portcullis_limits WHERE idle > new.written + 5184000000000000 ORDER BY idle DESC LIMIT 2);
 END;
 
 CREATE TRIGGER IF NOT EXISTS portcullis_limits_removed AFTER DELETE ON portcullis_limits BEGIN

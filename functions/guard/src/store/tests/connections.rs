@@ -131,10 +131,6 @@ impl Sqlite {
         Self { connection, statements: Cell::new(0) }
     }
 
-    pub(super) fn stop_sweeping(&self) {
-        self.connection.execute_batch("DROP TRIGGER IF EXISTS portcullis_limits_added").unwrap();
-    }
-
     pub(super) fn number(&self, statement: &str) -> i64 {
         self.connection.query_row(statement, [], |row| row.get(0)).unwrap()
     }

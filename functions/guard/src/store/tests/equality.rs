@@ -302,7 +302,7 @@ impl<'a> Trial<'a> {
         let by_sql = now(self.sqlite.take(&takes)).unwrap();
         if self.goes_back {
             // What says nothing is swept out, and would say something again. Redis keeps it, in a time that is set.
-            self.sqlite.connection().stop_sweeping();
+            self.sqlite.stop_sweeping();
         }
         let said = self.told(&takes, &by_sql, body);
         prop_assert_eq!(&said, &told, "SQLite: {:?}", by_sql);
