@@ -87,7 +87,7 @@ impl<C: RedisConnection> RedisStore<C> {
         }
         match self.time {
             Some((seconds, nanoseconds)) => {
-                arguments.extend([number(seconds), number(nanoseconds)])
+                arguments.extend([number(seconds), number(nanoseconds)]);
             }
             None => arguments.extend([Vec::new(), Vec::new()]),
         }

@@ -23,7 +23,6 @@ pub(crate) trait SqliteConnection {
 /// A parameter of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SqliteValue {
-    Null,
     Integer(i64),
     Text(String),
 }

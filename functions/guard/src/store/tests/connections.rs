@@ -24,7 +24,7 @@ impl Redis {
         let Some(program) = std::env::var_os("PORTCULLIS_REDIS") else {
             static SAID: OnceLock<()> = OnceLock::new();
             SAID.get_or_init(|| {
-                eprintln!("\nLEFT OUT: Redis. Set PORTCULLIS_REDIS to a redis-server.\n")
+                eprintln!("\nLEFT OUT: Redis. Set PORTCULLIS_REDIS to a redis-server.\n");
             });
             return None;
         };
@@ -147,8 +147,7 @@ impl SqliteConnection for Sqlite {
         let failed = |error: rusqlite::Error| SqliteFailure(error.to_string());
         let mut statement = self.connection.prepare(statement).map_err(failed)?;
         let parameters = parameters.iter().map(|value| match value {
-            SqliteValue::Null => rusqlite::types::Value::Null,
-            SqliteValue::Integer(number) => (*number).into(),
+            SqliteValue::Integer(number) => rusqlite::types::Value::from(*number),
             SqliteValue::Text(text) => text.clone().into(),
         });
         let mut rows = statement.query(rusqlite::params_from_iter(parameters)).map_err(failed)?;
