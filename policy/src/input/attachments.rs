@@ -213,7 +213,12 @@ impl<'a> Attachments<'a> {
         let (name, outer) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         let labels = self.labels.get(&container);
         let kind = labels.and_then(|labels| labels.kind.as_deref());
-        let has_type = labels.is_some_and(|labels| !labels.media_types.is_empty());
+        // `"type": "text"` beside `text/plain` is prose that is sent along as a document.
+        let is_binary = |media_type: &String| !media_type.starts_with("text/");
+        let has_type = labels.is_some_and(|labels| match kind {
+            Some("text") => labels.media_types.iter().any(is_binary),
+            _ => !labels.media_types.is_empty(),
+        });
         if ADDRESSES.contains(&name)
             || name == "url" && (ADDRESSES.contains(&outer) || kind == Some("url"))
         {
@@ -221,9 +226,7 @@ impl<'a> Attachments<'a> {
         }
         let is_content = CONTENTS.contains(&name)
             || name == "data"
-                && (CONTAINERS.contains(&outer)
-                    || kind == Some("base64")
-                    || has_type && kind != Some("text"));
+                && (CONTAINERS.contains(&outer) || kind == Some("base64") || has_type);
         if is_content { form } else { Form::Text }
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::Principal;
     use crate::document::{InputSection, OutputSection, ScreeningSection};
-    use crate::stages::{InputSections, Inspect as _};
+    use crate::stages::{Announced, InputSections, Inspect as _};
 
     const TYPE: &str = "multipart/form-data; boundary=b0undary";
 
@@ -125,6 +125,7 @@ mod tests {
             output: &OutputSection::default(),
             redaction_key: None,
             canaries: &[],
+            shared: &Default::default(),
         })
         .unwrap()
     }
@@ -132,8 +133,9 @@ mod tests {
     fn rewritten(parts: &[&str]) -> Result<Option<String>, (Reason, String)> {
         let parts: String = parts.iter().map(|part| format!("--b0undary\r\n{part}\r\n")).collect();
         let body = format!("{parts}--b0undary--\r\n");
-        let inspected =
-            rules().check_body(Some(TYPE.as_bytes()), body.as_bytes(), &Principal::anonymous());
+        let announced =
+            Announced { content_type: Some(TYPE.as_bytes().to_vec()), ..Default::default() };
+        let inspected = rules().check_body(&announced, body.as_bytes(), &Principal::anonymous());
         inspected
             .map(|inspected| inspected.rewritten.map(|body| String::from_utf8(body).unwrap()))
             .map_err(|refusal| (refusal.reason, refusal.findings[0].at.clone()))

@@ -8,7 +8,7 @@ use crate::document::{FilesSection, InputSection, OutputSection, Reaction, Scree
 use crate::files::FileType;
 use crate::files::samples::{SECRET, loaded, plain};
 use crate::problem::Reason;
-use crate::stages::{InputSections, Inspect as _, Inspected};
+use crate::stages::{Announced, InputSections, Inspect as _, Inspected};
 
 fn rules_of(files: FilesSection) -> InputRules {
     let types = ["application/json", "multipart/form-data", "application/x-www-form-urlencoded"];
@@ -25,13 +25,17 @@ fn rules_of(files: FilesSection) -> InputRules {
         output: &OutputSection::default(),
         redaction_key: None,
         canaries: &[],
+        shared: &Default::default(),
     })
     .unwrap()
 }
 
+fn announced(kind: &str) -> Announced {
+    Announced { content_type: Some(kind.as_bytes().to_vec()), ..Default::default() }
+}
+
 fn inspected(files: FilesSection, kind: &str, body: &[u8]) -> Result<Inspected, (Reason, String)> {
-    let inspected =
-        rules_of(files).check_body(Some(kind.as_bytes()), body, &Principal::anonymous());
+    let inspected = rules_of(files).check_body(&announced(kind), body, &Principal::anonymous());
     inspected.map_err(|refusal| (refusal.reason, refusal.findings[0].at.clone()))
 }
 
@@ -144,7 +148,7 @@ fn base64_and_data_urls_have_one_form() {
     let expected = |png: &str| {
         let body = json!({"images": [png]}).to_string();
         let refused = rules_of(all_types())
-            .check_body(Some(b"application/json"), body.as_bytes(), &Principal::anonymous())
+            .check_body(&announced("application/json"), body.as_bytes(), &Principal::anonymous())
             .unwrap_err();
         refused.findings[0].expected.clone()
     };
@@ -201,6 +205,8 @@ fn what_only_looks_like_a_data_url_is_prose() {
     }
     let document = json!({"source": {"type": "text", "media_type": "text/plain", "data": "hello"}});
     assert_eq!(json_of(&document), Ok(Inspected::default()));
+    let other = json!({"source": {"type": "text", "media_type": "image/png", "data": "hello"}});
+    assert_eq!(json_of(&other), Err((Reason::FileRefused, "/source/data".to_owned())));
 }
 
 #[test]
