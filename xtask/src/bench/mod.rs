@@ -6,6 +6,7 @@
 
 mod credentials;
 mod envoy;
+mod function;
 mod gate;
 mod identity;
 mod limits;
@@ -57,13 +58,15 @@ enum Suite {
     Limits,
     /// gate, all stages, beside Envoy's filters for the same policy and ModSecurity for the same bodies
     Gate,
+    /// The scam detector in fresh and warm instances, beside the usual Python service
+    Function,
 }
 
 impl Suite {
     fn plan(self, workspace: &Workspace, options: &Options) -> Result<Plan> {
         let modsecurity = match self {
             Self::Gate => ModSecurity::ensure(workspace)?,
-            Self::Identity | Self::Limits => None,
+            Self::Identity | Self::Limits | Self::Function => None,
         };
         let step = Step::begin("credentials", "minting tokens to measure with");
         let issuer = Issuer::new(workspace)?;
@@ -71,6 +74,7 @@ impl Suite {
             Self::Identity => identity::plan(workspace, &issuer, options.each()),
             Self::Limits => limits::plan(workspace, &issuer),
             Self::Gate => gate::plan(workspace, &issuer, modsecurity.as_ref()),
+            Self::Function => bail!("functions are asked in another way"),
         };
         step.done(&issuer.minted());
         plan
@@ -92,12 +96,15 @@ const WARM_UP: u32 = 5000;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
-    artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
-    let cores = server::cores()?;
     let suites = if options.suites.is_empty() { Suite::value_variants() } else { &options.suites };
     for suite in suites {
+        if *suite == Suite::Function {
+            function::bench(workspace, options)?;
+            continue;
+        }
+        artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
         let plan = suite.plan(workspace, options)?;
-        run(workspace, options, plan, cores)?;
+        run(workspace, options, plan, server::cores()?)?;
     }
     Ok(())
 }

@@ -77,17 +77,21 @@ impl Server {
         self.address
     }
 
-    /// The time that all its threads have spent on a processor.
     pub(super) fn cpu_time(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end between the listing and the reading.
-            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            let first = text.split_ascii_whitespace().next().unwrap_or_default();
-            nanoseconds += first.parse::<u64>().context("reading schedstat")?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        cpu_time(self.child.id())
     }
+}
+
+/// The time that all threads of a process have spent on a processor.
+pub(super) fn cpu_time(process: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        let first = text.split_ascii_whitespace().next().unwrap_or_default();
+        nanoseconds += first.parse::<u64>().context("reading schedstat")?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 impl Server {
