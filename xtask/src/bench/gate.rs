@@ -111,7 +111,8 @@ fn beside(
         }
     }
     plan.remarks.push(format!(
-        "ModSecurity: {}; paranoia level 1, refusing, no audit log, bodies of answers not looked at; of {ONE_IN} requests it got one",
+        "ModSecurity: {}; paranoia level 1, refusing, no audit log, bodies of answers not looked at; \
+         of {ONE_IN} requests it got one",
         modsecurity.versions
     ));
 }
