@@ -61,7 +61,9 @@ impl ModSecurity {
             fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
         let mut rules = vec![root.join("etc/modsecurity/crs/crs-setup.conf")];
         let files = files_in(&root.join("usr/share/modsecurity-crs/rules"))?;
-        rules.extend(files.into_iter().filter(|file| file.extension().is_some_and(is_conf)));
+        rules.extend(
+            files.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "conf")),
+        );
         let modsecurity = Self {
             nginx,
             module: root.join("usr/lib/nginx/modules/ngx_http_modsecurity_module.so"),
@@ -80,10 +82,6 @@ impl ModSecurity {
         }
         Ok(modsecurity)
     }
-}
-
-fn is_conf(extension: &std::ffi::OsStr) -> bool {
-    extension == "conf"
 }
 
 /// Of the list of what was unpacked, what the figures depend on.

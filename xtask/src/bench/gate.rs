@@ -111,7 +111,8 @@ fn beside(
         }
     }
     plan.remarks.push(format!(
-        "ModSecurity: {}; paranoia level 1, refusing, no audit log, bodies of answers not looked at; of {ONE_IN} requests it got one",
+        "ModSecurity: {}; paranoia level 1, refusing, no audit log, bodies of answers not looked at; \
+         of {ONE_IN} requests it got one",
         modsecurity.versions
     ));
 }
@@ -245,11 +246,9 @@ mod tests {
     fn an_attack_is_the_last_that_is_in_a_body() {
         for body in Body::all() {
             let text = body.with("<attack>").value.to_string();
-            let rest = text.split_once("<attack>").unwrap().1;
-            assert!(
-                rest.chars().all(|character| "\"}]".contains(character) || rest.contains("role")),
-                "{rest}"
-            );
+            // What closes the text and what it is in, and a name that sorts after it.
+            let (_, rest) = text.split_once("<attack>").unwrap();
+            assert!(rest.len() < 20, "{rest}");
             assert!(!body.value.to_string().contains("<attack>"));
         }
     }

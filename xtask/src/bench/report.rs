@@ -58,8 +58,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n{}: CPU time of the server (Envoy {}) for each request, one worker on one core. Δ is the median of the differences \
-             to the base within a round ({} rounds, {} requests), ± half the distance of their quartiles.\n",
+            "\n{}: CPU time of the server (Envoy {}) for each request, one worker on one core. Δ is the median \
+             of the differences to the base within a round ({} rounds, {} requests), ± half the distance of their quartiles.\n",
             self.plan.title,
             crate::envoy::VERSION,
             self.options.rounds,
