@@ -164,6 +164,8 @@ MEASURED = {
     "typing mistakes": (mistyped, 0.85),
     "three at once": (combined, 0.85),
 }
+BURIED = "inside 800 characters of prose"
+AIMS = {name: aim for name, (_, aim) in MEASURED.items()} | {BURIED: 0.75}
 # Copies for training are made with these: what normalising does not undo completely.
 LEARNED = [spaced, split_words, joined, leet, leet_signs, punctuated, hyphenated, mistyped, combined, mistyped]
 

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 import data
 
 # Settled by the valid split and by left-out groups; see the report.
-INVERSE_PENALTY = 1.0
+INVERSE_PENALTY = 0.5
 RARITY_POWER = 2.0
 TOLERANCE = 1e-5
 
@@ -15,13 +15,13 @@ TOLERANCE = 1e-5
 class Linear:
     """Logistic regression over features weighted by their rarity."""
 
-    def __init__(self, labels, matrix, weight):
+    def __init__(self, labels, matrix, weight, tolerance=TOLERANCE):
         # Every feature has a value of its own in a row, so that rows are counted by entries.
         counts = np.bincount(matrix.indices, minlength=data.BUCKETS)
         rarity = ((np.log((matrix.shape[0] + 1) / (counts + 1)) + 1) ** RARITY_POWER).astype(np.float32)
         scaled = matrix.copy()
         scaled.data *= rarity[scaled.indices]
-        fitted = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=500)
+        fitted = LogisticRegression(C=INVERSE_PENALTY, tol=tolerance, max_iter=500)
         fitted.fit(scaled, labels, (weight * len(weight) / weight.sum()).astype(np.float32))
         self.weights = (fitted.coef_.ravel() * rarity).astype(np.float64)
         self.bias = float(fitted.intercept_[0])
@@ -36,21 +36,32 @@ def platt(scores, labels, weight=None):
     positive, negative = weight[labels == 1].sum(), weight[labels == 0].sum()
     target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
 
+    # In steps of the scores' own spread: some are in the hundredths, some in the tens.
+    spread = max(float(np.sqrt(np.average((scores - np.average(scores, weights=weight)) ** 2, weights=weight))), 1e-9)
+    centre = float(np.average(scores, weights=weight))
+    steps = (scores - centre) / spread
+
     def loss(parameters):
-        log_odds = parameters[0] * scores + parameters[1]
-        return np.average(np.logaddexp(0, log_odds) - target * log_odds, weights=weight)
+        log_odds = parameters[0] * steps + parameters[1]
+        error = weight / weight.sum() * (1 / (1 + np.exp(-log_odds)) - target)
+        value = np.average(np.logaddexp(0, log_odds) - target * log_odds, weights=weight)
+        return value, np.array([error @ steps, error.sum()])
 
-    start = np.array([1.0, 0.0])
-    return minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9}).x
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="BFGS", jac=True, options={"gtol": 1e-9}).x
+    return slope / spread, offset - slope * centre / spread
 
 
-def log_odds_of(views, score, margins):
-    """The most suspicious view of each text, by the margins of `data.KINDS`."""
+def log_odds_of(views, score, margins, threshold):
+    """The most suspicious view of each text, by the margins of `data.KINDS`, as `Detector` has it."""
     best = score(views.of(data.NORMALISED)[0])
     for name, kind in data.KINDS.items():
         matrix, owners = views.of(kind)
-        if len(owners):
-            np.maximum.at(best, owners, score(matrix) - margins[name])
+        if not len(owners):
+            continue
+        counted = score(matrix) - margins[name]
+        if kind == data.WINDOW:
+            counted = np.where(counted >= threshold, counted, -np.inf)
+        np.maximum.at(best, owners, counted)
     return best
 
 

@@ -17,13 +17,13 @@ SOURCE_WEIGHT = {
     "promo_ots": 0.2,
     "promo_spamassassin": 0.2,
     "spamassassin_ham": 0.5,
-    "uci_sms": 3.0,
+    "uci_sms": 4.0,
 }
 # Disguised copies, of so many scams and so many other texts.
-COPIES, COPY_WEIGHT = 4000, 0.15
+COPIES, COPY_WEIGHT = 4000, 0.004
 # Stretches of genuine texts, and stretches with a scam in them or beside it.
-WINDOWS, WINDOW_WEIGHT = 10_000, 0.3
-BURIED, BURIED_WEIGHT = 1500, 0.15
+WINDOWS, WINDOW_WEIGHT = 10_000, 0.006
+BURIED, BURIED_WEIGHT = 1500, 0.015
 SHORT = range(20, 400)
 
 
