@@ -5,6 +5,7 @@
 use portcullis_model::{Adversarial, Assessment, Detector, Label};
 
 const SCAMS: &str = include_str!("scams.txt");
+const PROSE: &str = include_str!("prose.txt");
 
 /// The share of the scams that are seen when written so, and the share of those seen that are
 /// called adversarial.
@@ -101,14 +102,12 @@ fn obfuscated_spellings_are_read() {
 
 #[test]
 fn a_scam_in_long_prose_is_mostly_seen() {
-    let prose = "The library opens at nine and the reading room stays quiet until noon. Visitors may \
-                 borrow up to ten books for three weeks. On Saturday there is a walk through the \
-                 botanical garden, followed by tea in the old greenhouse near the southern gate. ";
-    let buried = |text: &str| format!("{}{text} {}", prose.repeat(2), prose.repeat(2));
+    let (before, after) = PROSE.split_at(400);
+    let buried = |text: &str| format!("{before} {text} {after}");
     let (recall, called) = seen(buried, Adversarial::BuriedInText);
     println!("in prose: {recall:.2} seen, {called:.2} of them called buried");
     assert!(recall >= 0.75 * plain(), "{recall}");
     let detector = Detector::embedded().unwrap();
-    let harmless = detector.assess(&prose.repeat(4)).unwrap();
+    let harmless = detector.assess(PROSE).unwrap();
     assert_eq!((harmless.label, harmless.adversarial), (Label::Ham, None));
 }
