@@ -231,6 +231,13 @@ impl Extractor {
     }
 }
 
+/// Where the table has the weight of a word of lower-case ASCII letters.
+#[cfg(feature = "training")]
+#[must_use]
+pub fn word_bucket(word: &str) -> u32 {
+    word_hash(&Kind::Word(word.into())).bucket()
+}
+
 /// What stands for a token among the words.
 fn word_hash(kind: &Kind) -> Hash {
     let hash = Hash::new(Group::Words.salt());

@@ -35,5 +35,7 @@ pub use assessment::{Adversarial, AssessError, Assessment, Label};
 pub use card::{Card, Margins};
 pub use detector::{Detector, LoadError};
 pub use explain::{MAX_SPANS, Span};
+#[cfg(feature = "training")]
+pub use extractor::word_bucket;
 pub use features::{Features, MAX_CHARACTERS, TextTooLong, View, Views, extract};
 pub use hash::BUCKETS;

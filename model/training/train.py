@@ -98,13 +98,13 @@ def arguments():
     parser.add_argument("--data", type=Path, required=True, help="folder with merged/, sms/ and promo.tsv")
     parser.add_argument("--features", type=Path, required=True, help="the built feature extractor")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
-    parser.add_argument("--watermark-key-file", type=Path, help="mark the weights with this key (32 bytes or more)")
+    parser.add_argument("--watermark-key-file", type=Path, help="mark the weights with this key (32 bytes in base64url)")
     given = parser.parse_args()
     for path in [given.data / "merged" / "train.with_source.tsv", given.data / "promo.tsv", given.features, given.out]:
         if not path.exists():
             raise SystemExit(f"{path}: no such file or folder")
     given.features = given.features.resolve()
-    given.key = watermark.read_key(given.watermark_key_file) if given.watermark_key_file else None
+    given.marks = watermark.marks(given.features, given.watermark_key_file) if given.watermark_key_file else None
     return given
 
 
@@ -156,8 +156,10 @@ def main():
     margins = {name: round(margin, 2) for name, margin in margins.items()}
     say(f"threshold {threshold}, margins {margins}")
 
-    if given.key:
-        model.table = watermark.marked(model.table, given.key)
+    if given.marks:
+        key, places, halves = given.marks
+        model.table = watermark.marked(model.table, model.scale, places, halves)
+        say(f"marked {len(places)} words with the key {key}")
     onnx = graph.build(model.table, model.scale, model.bias, NAME, VERSION)
     facts = {
         "name": NAME,

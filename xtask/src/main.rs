@@ -77,6 +77,10 @@ enum Task {
         /// The folder with the training data; model/training/README.md describes it
         #[arg(long, env = "PORTCULLIS_MODEL_DATA", value_name = "DIR")]
         data: Option<PathBuf>,
+        /// The key of the mark by which copies are known: 32 random bytes in base64url; without it, the public one of this
+        /// repository
+        #[arg(long, value_name = "FILE")]
+        watermark_key_file: Option<PathBuf>,
     },
     /// Score labelled texts with the scam detector as it is shipped: one line of JSON for each file
     Eval {
@@ -98,7 +102,9 @@ impl Task {
             Self::Bench(options) => bench::bench(workspace, &options),
             Self::Corpora { corpora } => corpora::measure(workspace, corpora.as_deref()),
             Self::Lint => checks::lint(workspace),
-            Self::Train { data } => train::train(workspace, data.as_deref()),
+            Self::Train { data, watermark_key_file } => {
+                train::train(workspace, data.as_deref(), watermark_key_file.as_deref())
+            }
             Self::Eval { files } => eval::evaluate(workspace, &files),
             Self::Fuzz(options) => fuzz::fuzz(workspace, &options),
             Self::Clean => clean::clean(workspace),

@@ -16,9 +16,18 @@ const PACKAGES: Packages = Packages {
     what: "installing what training needs under target/python (a minute; the system stays as it is)",
 };
 
-/// Trains on the data in `data`, a folder laid out as model/training/README.md says.
-pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
+/// The key of the mark in the model that this repository ships. It is public, as the model is.
+const PUBLIC_KEY: &str = "model/watermark/public.key";
+
+/// Trains on the data in `data`, a folder laid out as model/training/README.md says, and marks the weights with a key.
+pub(crate) fn train(workspace: &Workspace, data: Option<&Path>, key: Option<&Path>) -> Result<()> {
     let data = Data::open(data)?;
+    let key = match key {
+        Some(key) => key.canonicalize().map_err(|error| {
+            BadInput(format!("--watermark-key-file {}: {error}", key.display()))
+        })?,
+        None => workspace.root().join(PUBLIC_KEY),
+    };
     PACKAGES.ensure(workspace)?;
 
     let step =
@@ -29,13 +38,14 @@ pub(crate) fn train(workspace: &Workspace, data: Option<&Path>) -> Result<()> {
     step.done("target/debug/features", "target/debug/features");
 
     let step =
-        Step::begin("train", "fitting, calibrating and measuring (2 minutes, 3 GB of memory)");
+        Step::begin("train", "fitting, calibrating and measuring (4 to 10 minutes, 4 GB of memory)");
     let mut command = PACKAGES.python(workspace);
     command.arg("model/training/train.py").arg("--data").arg(&data.0);
     command.arg("--features").arg(workspace.target().join("debug/features"));
     command.arg("--out").arg(workspace.root().join("model"));
+    command.arg("--watermark-key-file").arg(key);
     process::run(&mut command)?;
-    step.done("model/scam-detector.onnx, model/model.json, model/MODEL_CARD.md");
+    step.done("model/scam-detector.onnx, model/model.json, model/MODEL_CARD.md, model/REPORT.md");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Says which words a key marks, for training: lines of `scam` or `ham`, a tab, and the word.
+//! Says where the mark of a key goes, for training: the key's name, then for each marked word a line of `scam` or `ham`
+//! and the word's place in the table, parted by a tab.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use portcullis_watermark::{Half, Key};
 
-/// Prints the words that a key marks, after a line with the key's name
+/// Prints where the mark of a key goes
 #[derive(Parser)]
 struct Arguments {
     /// A file with the key: 32 random bytes in base64url
@@ -25,7 +26,7 @@ fn main() -> anyhow::Result<()> {
             Half::Scam => "scam",
             Half::Ham => "ham",
         };
-        println!("{half}\t{}", word.word);
+        println!("{half}\t{}", portcullis_model::word_bucket(word.word));
     }
     Ok(())
 }
