@@ -19,7 +19,8 @@ const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 
 static GATE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let located = LocatedDocument::read("policy.yaml", POLICY).expect("the fuzzer's own policy");
-    let secrets: BTreeMap<String, String> = BTreeMap::from([("KEY".to_owned(), KEY.to_owned())]);
+    let secrets: BTreeMap<String, String> =
+        [("KEY", KEY), ("CANARY", "FuzzCanary7d1f0e99")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let stages = Stages::ALL;
     Arc::new(Policy::compile(&located.document, &secrets, stages).expect("the fuzzer's own policy"))
 });
