@@ -71,6 +71,10 @@ type ContentKey = Zeroizing<[u8; 32]>;
 #[cfg(test)]
 mod attack_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod reply_key_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,6 @@ pub struct ClearRequest<'a> {
 }
 
 /// What goes on.
-#[derive(Debug)]
 pub struct Screened {
     /// What goes on in the content's place, if it is not to go on as it is.
     pub rewritten: Option<Zeroizing<Vec<u8>>>,
@@ -108,8 +107,8 @@ impl Screen {
 }
 
 impl Screened {
-    /// What of an answer may leave, before it is encrypted: personal data, markers and tokens as the gate would treat them in
-    /// a clear one.
+    /// What of an answer may leave, before it is encrypted: personal data, markers and tokens as the gate would treat
+    /// them in a clear one.
     pub fn answer(mut self, mut reply: Reply) -> Reply {
         let status = reply.status.to_string();
         let fields = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
