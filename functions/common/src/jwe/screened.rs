@@ -15,6 +15,9 @@ use crate::{Problem, Reply};
 /// The field in which the gate tells what it found in a request that goes on all the same.
 const FINDINGS: &str = "portcullis-findings";
 
+/// A constant: what no stage of it needs is not linked.
+const STAGES: Stages = Stages::of(&[Stage::Input]);
+
 /// The input stage of a policy, and of nothing else in it.
 pub struct Screen(Arc<Policy>);
 
@@ -55,7 +58,7 @@ impl Screen {
         document: &str,
         secrets: &dyn Secrets,
     ) -> Result<Self, DocumentError> {
-        let policy = Policy::from_json(name, document, secrets, Stages::of(&[Stage::Input]))?;
+        let policy = Policy::from_json(name, document, secrets, STAGES)?;
         Ok(Self(Arc::new(policy)))
     }
 
