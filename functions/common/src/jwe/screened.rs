@@ -67,6 +67,9 @@ impl Screen {
     pub fn check(&self, request: ClearRequest<'_>) -> Result<Screened, Reply> {
         let ClearRequest { method, path, query, host, content_type, content, principal, now } =
             request;
+        if !is_normal(path) {
+            return Err(PATH_INVALID.reply());
+        }
         let target = match query {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
@@ -126,6 +129,21 @@ impl Screened {
     }
 }
 
+/// Whether the gate sends a path on as it is. The policy finds a route for what is meant by a path, so that another
+/// spelling of it would be judged as one thing, and be another to whoever it is sent on to.
+fn is_normal(path: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_needless = |after: &str| {
+        let digits = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        digits.is_some_and(is_unreserved)
+    };
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    !path.contains("//")
+        && !path.contains('\\')
+        && !path.split('/').any(is_dots)
+        && !path.split('%').skip(1).any(is_needless)
+}
+
 fn findings(edits: Vec<HeaderEdit>) -> Option<String> {
     edits.into_iter().find_map(|edit| match edit {
         HeaderEdit::Set(name, value) if name == FINDINGS => Some(value),
@@ -168,6 +186,13 @@ impl Environment for Alone {
         None
     }
 }
+
+const PATH_INVALID: Problem = Problem::new(
+    400,
+    "path-invalid",
+    "The path is malformed or ambiguous",
+    "Send a plain, normalised path.",
+);
 
 const UNSCREENED: Problem = Problem::new(
     403,

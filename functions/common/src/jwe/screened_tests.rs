@@ -160,6 +160,20 @@ fn there_is_a_route_or_nothing() {
     refused(ClearRequest { method: "PUT", ..request(content) }, 403, "route-unknown");
     refused(ClearRequest { path: "/other", ..request(content) }, 403, "route-unknown");
     refused(ClearRequest { path: "no slash", ..request(content) }, 400, "path-invalid");
+    for path in [
+        "//v1/predict",
+        "/v1//predict",
+        "/v1/./predict",
+        "/v1/other/../predict",
+        "/v1/..",
+        "/v1/%70redict",
+        "/v1/predict%7e",
+        "\\v1\\predict",
+        "/v1/predict%2",
+    ] {
+        refused(ClearRequest { path, ..request(content) }, 400, "path-invalid");
+    }
+    refused(ClearRequest { path: "/v1/a%2Cb..", ..request(content) }, 403, "route-unknown");
     let host = Some("b.example");
     assert!(screen().check(ClearRequest { path: "/other", host, ..request(content) }).is_ok());
     assert!(screen().check(ClearRequest { query: Some("a=b"), ..request(content) }).is_ok());
