@@ -5,7 +5,8 @@ use portcullis_function::jwe::{BODY_LIMIT, Caller};
 use portcullis_function::keys::testing::{MemoryStore, NOW, run};
 use portcullis_function::{Body, Gatekeeper, KEY_ID};
 use portcullis_policy::assertion::Signer;
-use portcullis_policy::{CredentialKind, Principal, Secret};
+use portcullis_policy::document::LocatedDocument;
+use portcullis_policy::{CredentialKind, Policy, Principal, Secret, Stages};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -480,6 +481,25 @@ fn a_prefix_is_taken_off_and_needed() {
     }
     let twice = world.encrypted(QUESTION).at("/encrypted/encrypted/v1/predict", None);
     world.refused_sealed(&twice, 403, "route-unknown");
+}
+
+/// The whole of it is good for the gate, and its input stage for this component.
+#[test]
+fn the_example_of_a_policy_is_one_for_both() {
+    let text = include_str!("../../../policy/examples/encryption.yaml");
+    let document = LocatedDocument::read("encryption.yaml", text).unwrap().document;
+    let document = serde_json::to_string(&document).unwrap();
+    let secrets = ["PORTCULLIS_API_KEY_PEPPER", "PORTCULLIS_ASSERTION_KEY"]
+        .map(|name| (name.to_owned(), THIRD_KEY.to_owned()));
+    Policy::from_json("policy", &document, &BTreeMap::from(secrets), Stages::ALL).unwrap();
+
+    let mut variables = variables();
+    variables.insert("input_policy".to_owned(), document);
+    variables.insert("path_prefix".to_owned(), "/encrypted".to_owned());
+    let world = World::with(&variables);
+    let ask = |content| world.encrypted(content).at("/encrypted/v1/predict", None);
+    assert_eq!(world.sealed(&ask(QUESTION)).0, 200);
+    world.refused_sealed(&ask(b"{\"text\":1}"), 422, "schema-violated");
 }
 
 #[test]
