@@ -77,6 +77,7 @@ impl Encryption {
             uri: format!("{}{path}{query}", self.upstream),
             headers,
             body,
+            timeout: self.timeout,
         };
         let incoming = upstream.send(outgoing).await.map_err(|error| {
             eprintln!("jose: {error}");

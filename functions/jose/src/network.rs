@@ -14,8 +14,6 @@ use spin_sdk::wasip3::http_compat::RequestOptionsExtension;
 
 use crate::upstream::{ANSWER_LIMIT, Incoming, Outgoing, Upstream, UpstreamError};
 
-/// From the first byte sent to the last one read. A host may allow less.
-const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The hosts that the manifest allows.
@@ -23,8 +21,9 @@ pub(crate) struct Network;
 
 impl Upstream for Network {
     async fn send(&self, request: Outgoing) -> Result<Incoming, UpstreamError> {
+        let timeout = request.timeout;
         let request = outgoing(request)?;
-        within(TIMEOUT, exchange(request)).await.unwrap_or(Err(UpstreamError::Timeout))
+        within(timeout, exchange(request)).await.unwrap_or(Err(UpstreamError::Timeout))
     }
 }
 
@@ -57,8 +56,8 @@ fn outgoing(mut request: Outgoing) -> Result<Request<FullBody<Bytes>>, UpstreamE
     // A host that knows no such limit has limits of its own.
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).ok();
     let _ = options.set_connect_timeout(nanoseconds(CONNECT_TIMEOUT));
-    let _ = options.set_first_byte_timeout(nanoseconds(TIMEOUT));
-    let _ = options.set_between_bytes_timeout(nanoseconds(TIMEOUT));
+    let _ = options.set_first_byte_timeout(nanoseconds(request.timeout));
+    let _ = options.set_between_bytes_timeout(nanoseconds(request.timeout));
     http.extensions_mut().insert(RequestOptionsExtension(options));
     Ok(http)
 }

@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use portcullis_function::jwe::{BODY_LIMIT, Caller};
 use portcullis_function::keys::testing::{MemoryStore, NOW, run};
@@ -241,6 +242,7 @@ fn an_encrypted_request_is_answered_encrypted() {
     assert_eq!(field(&asked, "content-type"), Some("application/json"));
     assert_eq!(field(&asked, "content-length"), Some("16"));
     assert_eq!(principal_of(&asked), alice());
+    assert_eq!(asked.timeout, Duration::from_secs(8));
 }
 
 #[test]
@@ -470,12 +472,13 @@ fn a_function_that_does_not_answer_is_told_sealed() {
 fn a_prefix_is_taken_off_and_needed() {
     let mut variables = variables();
     variables.insert("path_prefix".to_owned(), "/encrypted".to_owned());
+    variables.insert("upstream_timeout_seconds".to_owned(), "300".to_owned());
     let world = World::with(&variables);
     let case = world.encrypted(QUESTION).at("/encrypted/v1/predict", Some("a=b"));
     assert_eq!(world.sealed(&case).0, 200);
     let asked = world.asked();
     assert_eq!(asked.uri, format!("{UPSTREAM}{PATH}?a=b"));
-    assert_eq!(principal_of(&asked), alice());
+    assert_eq!((principal_of(&asked), asked.timeout), (alice(), Duration::from_secs(300)));
     for path in [PATH, "/encrypted", "/encryptedv1/predict", "/Encrypted/v1/predict"] {
         world.refused(&world.encrypted(QUESTION).at(path, None), 404, "not-found");
     }

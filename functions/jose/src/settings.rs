@@ -1,7 +1,9 @@
 //! The operator's settings: Spin variables.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_function::jwe::{self, JweSettings, Screen};
 use portcullis_function::{Gatekeeper, KEY_ID};
@@ -17,13 +19,20 @@ pub(crate) const INPUT_POLICY: &str = "input_policy";
 const ASSERTION_KEY: &str = "assertion_key";
 const UPSTREAM: &str = "upstream";
 const PATH_PREFIX: &str = "path_prefix";
+const UPSTREAM_TIMEOUT: &str = "upstream_timeout_seconds";
+
+/// How long the function behind this one may take where nothing is said: hosts give this one little more, and who waits is to
+/// be told under encryption.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(8);
+/// In seconds.
+const TIMEOUTS: RangeInclusive<u64> = 1..=300;
 
 /// How long the function behind this one may take the assertion for good: it is asked at once.
 const ASSERTION_SECONDS: u32 = 30;
 
 /// The names of all variables but those of the policy's secrets, which [`secret_names`] and [`variable_of`] tell.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    jwe::VARIABLES.into_iter().chain([INPUT_POLICY, UPSTREAM, PATH_PREFIX])
+    jwe::VARIABLES.into_iter().chain([INPUT_POLICY, UPSTREAM, UPSTREAM_TIMEOUT, PATH_PREFIX])
 }
 
 pub(crate) struct Settings {
@@ -39,6 +48,8 @@ pub(crate) struct Encryption {
     pub(crate) signer: Signer,
     /// The origin of the function behind this one.
     pub(crate) upstream: String,
+    /// How long it may take, all in all.
+    pub(crate) timeout: Duration,
     /// What goes before the paths of that function; may be empty.
     pub(crate) path_prefix: String,
 }
@@ -88,6 +99,14 @@ impl Settings {
                 "expected an origin such as http://scam-detector.spin.internal, in lower case, without a slash at its end",
             ));
         }
+        let timeout = match set(UPSTREAM_TIMEOUT) {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => timeout(&text).ok_or_else(|| {
+                let (least, most) = (TIMEOUTS.start(), TIMEOUTS.end());
+                let expected = format!("expected a whole number from {least} to {most}");
+                unfit(UPSTREAM_TIMEOUT, expected)
+            })?,
+        };
         let path_prefix = set(PATH_PREFIX).unwrap_or_default();
         if !path_prefix.is_empty() && !is_prefix(&path_prefix) {
             return Err(unfit(
@@ -101,6 +120,7 @@ impl Settings {
                 screen,
                 signer: Signer::new(KEY_ID, secret, ASSERTION_SECONDS),
                 upstream: upstream.to_string(),
+                timeout,
                 path_prefix: path_prefix.to_string(),
             }),
             (keys, screen, upstream) => {
@@ -131,6 +151,11 @@ fn policy_secrets(
         secrets.insert(name, value);
     }
     Ok(secrets)
+}
+
+fn timeout(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse().ok()?;
+    TIMEOUTS.contains(&seconds).then_some(Duration::from_secs(seconds))
 }
 
 fn unfit(variable: &str, expected: impl Display) -> SettingError {
@@ -166,6 +191,7 @@ mod tests {
             "decryption_rotation_seconds",
             "input_policy",
             "upstream",
+            "upstream_timeout_seconds",
             "path_prefix",
         ] {
             let error = error(name, "hunter2");
@@ -174,6 +200,9 @@ mod tests {
         }
         assert!(error("assertion_key", " ").contains("assertion_key: not set; expected"));
         assert!(error("assertion_key", OTHER_KEY).contains("another key"), "one for two purposes");
+        for number in ["0", "301", "-1", "1.5", "99999999999999999999"] {
+            assert!(error("upstream_timeout_seconds", number).ends_with("from 1 to 300"));
+        }
         let mut unknown = policy();
         unknown["inputs"] = json!({});
         assert!(error("input_policy", &unknown.to_string()).contains("inputs"));

@@ -1,5 +1,7 @@
 //! The function behind this one: what is sent to it, and what of its answers is taken.
 
+use std::time::Duration;
+
 use portcullis_function::{Body, Limit, Problem, Reply, UNAVAILABLE};
 use zeroize::Zeroizing;
 
@@ -35,6 +37,8 @@ pub(crate) struct Outgoing {
     /// Names in lower case.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// From the first byte sent to the last one read.
+    pub(crate) timeout: Duration,
 }
 
 /// An answer of the function's.
