@@ -27,4 +27,6 @@ mod component;
 #[cfg(target_family = "wasm")]
 mod network;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod testing;
