@@ -17,16 +17,13 @@ use zeroize::Zeroizing;
 
 /// 32 bytes in base64url. Nothing is protected here.
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
-/// 160 characters, as long as a message on a phone may be.
-const TEXT: &str = "Your parcel 4711 could not be delivered today because the address is incomplete. Please pay 1.99 \
-                    EUR within 12 hours at http://parcel-fee.example/track or it goes";
-
 struct Arguments {
     nothing: PathBuf,
     plain: PathBuf,
     prepared: PathBuf,
     rounds: usize,
     requests: usize,
+    text: String,
 }
 
 fn arguments() -> Option<Arguments> {
@@ -34,12 +31,14 @@ fn arguments() -> Option<Arguments> {
     let mut path = || given.next().map(PathBuf::from);
     let (nothing, plain, prepared) = (path()?, path()?, path()?);
     let mut number = || given.next()?.to_str()?.parse().ok();
-    Some(Arguments { nothing, plain, prepared, rounds: number()?, requests: number()? })
+    let (rounds, requests) = (number()?, number()?);
+    let text = given.next()?.into_string().ok()?;
+    Some(Arguments { nothing, plain, prepared, rounds, requests, text })
 }
 
 fn main() {
     let Some(arguments) = arguments() else {
-        eprintln!("expected: NOOP.wasm PLAIN.wasm PREPARED.wasm ROUNDS REQUESTS");
+        eprintln!("expected: NOOP.wasm PLAIN.wasm PREPARED.wasm ROUNDS REQUESTS TEXT");
         std::process::exit(2);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -54,7 +53,7 @@ fn main() {
     for round in 0..=arguments.rounds {
         for place in 0..cases.len() {
             let index = (place + round) % cases.len();
-            let cost = runtime.block_on(cases[index].cost(arguments.requests));
+            let cost = runtime.block_on(cases[index].cost(&arguments.text, arguments.requests));
             // The first round fills caches.
             if round > 0 {
                 costs[index].push(cost.as_secs_f64() * 1e6);
@@ -96,10 +95,10 @@ impl Case {
         Self { name, function, texts }
     }
 
-    async fn cost(&self, requests: usize) -> Duration {
+    async fn cost(&self, text: &str, requests: usize) -> Duration {
         let before = cpu_time();
         for _ in 0..requests {
-            let response = self.function.handle(self.request()).await.unwrap();
+            let response = self.function.handle(self.request(text)).await.unwrap();
             let status = response.status();
             let body = response.into_body().collect().await.unwrap().to_bytes();
             assert!(status.is_success(), "{}: {status} {body:?}", self.name);
@@ -107,13 +106,13 @@ impl Case {
         (cpu_time() - before) / u32::try_from(requests).unwrap()
     }
 
-    fn request(&self) -> Request<Full<Bytes>> {
+    fn request(&self, text: &str) -> Request<Full<Bytes>> {
         let Some(texts) = self.texts else {
             return Request::get("/").header("host", "localhost").body(Full::default()).unwrap();
         };
         let body = match texts {
-            1 => json!({ "text": TEXT }),
-            more => json!({ "texts": vec![TEXT; more] }),
+            1 => json!({ "text": text }),
+            more => json!({ "texts": vec![text; more] }),
         };
         let body = body.to_string();
         let principal = Principal {

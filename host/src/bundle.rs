@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::document::{
-    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, RateLimitServiceSection, Remote,
-    SchemaSource,
+    ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, OpenApiSource,
+    RateLimitServiceSection, Remote, ResponseSchema, SchemaSource, read_value,
 };
 use portcullis_policy::identity::KeySet;
 use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
@@ -59,6 +59,8 @@ impl Bundle {
         inline_api_keys(&mut located, folder)?;
         inline_deny_list(&mut located, folder)?;
         inline_schemas(&mut located, folder)?;
+        inline_response_schema(&mut located, folder)?;
+        inline_openapi(&mut located, folder)?;
         let json = serde_json::to_string(&located.document)
             .map_err(|error| located.error("", error.to_string()))?;
         if json.len() > MAXIMUM_BYTES {
@@ -240,16 +242,7 @@ fn inline_deny_list(located: &mut LocatedDocument, folder: &Path) -> Result<(), 
 fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
     let read = |source: &Option<SchemaSource>, field: String| {
         let Some(SchemaSource::File(file)) = source else { return Ok(None) };
-        let field = format!("{field}.schema.file");
-        let path = folder.join(file);
-        let error =
-            |message: String| located.error(&field, format!("{}: {message}", path.display()));
-        let text = read_text(&path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
-        let schema: Value = serde_json::from_str(&text)
-            .map_err(|why| error(format!("expected a JSON Schema: {why}")))?;
-        if !schema.is_object() && !schema.is_boolean() {
-            return Err(error("expected a JSON Schema: an object or a boolean".to_owned()));
-        }
+        let schema = read_schema(&*located, &folder.join(file), &format!("{field}.schema.file"))?;
         Ok(Some(SchemaSource::Inline(schema)))
     };
     let base = read(&located.document.input.schema, "input".to_owned())?;
@@ -261,6 +254,57 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
     for (input, schema) in inputs.zip(routes).chain([(&mut located.document.input, base)]) {
         if schema.is_some() {
             input.schema = schema;
+        }
+    }
+    Ok(())
+}
+
+fn inline_response_schema(
+    located: &mut LocatedDocument,
+    folder: &Path,
+) -> Result<(), DocumentError> {
+    let Some(ResponseSchema::File(file)) = &located.document.output.schema else { return Ok(()) };
+    let schema = read_schema(&*located, &folder.join(file), "output.schema.file")?;
+    located.document.output.schema = Some(ResponseSchema::Inline(schema));
+    Ok(())
+}
+
+fn read_schema(
+    located: &LocatedDocument,
+    path: &Path,
+    field: &str,
+) -> Result<Value, DocumentError> {
+    let error = |message: String| located.error(field, format!("{}: {message}", path.display()));
+    let text = read_text(path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
+    let schema: Value = serde_json::from_str(&text)
+        .map_err(|why| error(format!("expected a JSON Schema: {why}")))?;
+    if !schema.is_object() && !schema.is_boolean() {
+        return Err(error("expected a JSON Schema: an object or a boolean".to_owned()));
+    }
+    Ok(schema)
+}
+
+fn inline_openapi(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
+    let read = |source: &Option<OpenApiSource>, field: String| {
+        let Some(OpenApiSource::File(file)) = source else { return Ok(None) };
+        let field = format!("{field}.openapi.file");
+        let path = folder.join(file);
+        let shown = path.display().to_string();
+        let text = read_text(&path, MAXIMUM_FILE_BYTES)
+            .map_err(|why| located.error(&field, format!("{shown}: {why}")))?;
+        let document =
+            read_value(&shown, &text).map_err(|why| located.error(&field, why.to_string()))?;
+        Ok(Some(OpenApiSource::inline(document)))
+    };
+    let base = read(&located.document.input.openapi, "input".to_owned())?;
+    let routes = located.document.routes.iter().enumerate();
+    let routes = routes
+        .map(|(index, route)| read(&route.input.openapi, format!("routes[{index}].input")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let inputs = located.document.routes.iter_mut().map(|route| &mut route.input);
+    for (input, openapi) in inputs.zip(routes).chain([(&mut located.document.input, base)]) {
+        if openapi.is_some() {
+            input.openapi = openapi;
         }
     }
     Ok(())

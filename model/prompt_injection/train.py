@@ -1,6 +1,6 @@
 """Trains, judges and writes the prompt model.
 
-    python3 train.py --corpora DIR
+    python3 train.py --corpora DIR --messages DIR
 
 writes policy/src/screening/prompt/{weights.bin,parity.json} and MODEL_CARD.md. Same data, same bytes: run it with
 OMP_NUM_THREADS=1.
@@ -27,8 +27,8 @@ STRONGEST = 2
 # Of sets of others' attacks only such rows are learned from as a model of our own texts alone finds at all likely: they
 # are full of ordinary questions ("What is a quadratic equation?") that only their system prompts make attacks.
 LIKELY = -1.5
-# A set counts by the root of its size or so, lest the largest rule.
-POWER = 0.3
+# A set counts for somewhat less than its size, lest the largest rule.
+POWER = 0.15
 OWN = 2.0
 # Ordinary texts that neither threshold may be reached by too often, measured on models that have not seen their set.
 PROSE = {
@@ -120,8 +120,10 @@ def threshold(scores, share):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--corpora", required=True)
-    corpora = arguments.parse_args().corpora
-    rows = data.read(corpora)
+    arguments.add_argument("--messages", required=True)
+    arguments = arguments.parse_args()
+    rows = data.read(arguments.corpora)
+    data.read_messages(rows, arguments.messages)
     data.add_ordinary(rows)
     data.add_own(rows)
     texts = Texts(rows)

@@ -119,6 +119,7 @@ impl Detector {
 
     fn judge(&self, views: &Views) -> Result<Judgement, AssessError> {
         let margins = &self.card.margins;
+        let threshold = self.card.threshold;
         let mut seen = Seen::default();
         let mut best = (f32::NEG_INFINITY, 0);
         for (index, (view, features)) in views.all.iter().enumerate() {
@@ -132,6 +133,11 @@ impl Detector {
                 View::Respelled => log_odds - margins.respelled,
                 View::Window => log_odds - margins.window,
             };
+            // The best of many stretches of a genuine text says little of it: a stretch is only heard
+            // where it finds a scam.
+            if *view == View::Window && counted < logit(threshold) {
+                continue;
+            }
             let place = match view {
                 View::Normalised => &mut seen.normalised,
                 View::Written => &mut seen.written,
@@ -146,7 +152,6 @@ impl Detector {
 
         let (log_odds, decisive) = best;
         let probability = 1.0 / (1.0 + (-log_odds).exp());
-        let threshold = self.card.threshold;
         let label = if probability >= threshold { Label::Scam } else { Label::Ham };
         let adversarial = (label == Label::Scam)
             .then(|| seen.disguise(views, self.card.disagreement, logit(threshold)))

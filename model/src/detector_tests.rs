@@ -105,14 +105,16 @@ fn a_scam_in_disguise_scores_the_same_and_is_called_adversarial() {
     }
 }
 
+/// A thousand characters.
+const PROSE: &str = include_str!("../tests/prose.txt");
+
 #[test]
 fn a_scam_in_the_middle_of_harmless_words_is_seen() {
     let detector = Detector::embedded().unwrap();
-    let prose = "The garden is lovely at this time of the year, we walked along the river. ";
-    let hidden = format!("{}{} {}", prose.repeat(60), TEXTS[2], prose.repeat(60));
+    let hidden = format!("{PROSE} {} {PROSE}", TEXTS[2]);
     let seen = detector.assess(&hidden).unwrap();
     assert_eq!((seen.label, seen.adversarial), (Label::Scam, Some(Adversarial::BuriedInText)));
-    assert_eq!(detector.assess(&prose.repeat(120)).unwrap().label, Label::Ham);
+    assert_eq!(detector.assess(&PROSE.repeat(9)).unwrap().label, Label::Ham);
 }
 
 #[test]
@@ -137,12 +139,12 @@ fn what_weighed_is_named_by_its_place_in_the_given_text() {
 #[test]
 fn a_window_is_explained_in_the_whole_text() {
     let detector = Detector::embedded().unwrap();
-    let prose = "The garden is lovely at this time of the year, we walked along the river. ";
-    let hidden = format!("{}{} {}", prose.repeat(20), TEXTS[2], prose.repeat(20));
+    let hidden = format!("{PROSE} {} {PROSE}", TEXTS[2]);
     let (_, spans) = detector.explain(&hidden).unwrap();
-    let place = prose.len() * 20..prose.len() * 20 + TEXTS[2].len();
-    let inside = spans.iter().filter(|span| place.contains(&span.start)).count();
-    assert!(inside * 2 > spans.len(), "{spans:?}");
+    let from = PROSE.chars().count() + 1;
+    let place = from..from + TEXTS[2].chars().count();
+    assert!(spans.iter().any(|span| place.contains(&span.start) && span.weight > 1.0), "{spans:?}");
+    assert!(place.contains(&spans[0].start), "{spans:?}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod lexicon;
 mod look_alikes;
 #[cfg(feature = "training")]
 pub mod metrics;
+mod misspelt;
 mod names;
 mod normalise;
 mod operators;

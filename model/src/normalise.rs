@@ -109,7 +109,7 @@ fn push_decomposed(character: char, origin: u32, out: &mut Canonical, look_alike
     }
     let mut first = true;
     decompose_compatible(character, |part| {
-        if std::mem::take(&mut first) && part.is_ascii() && !is_accented(character) {
+        if std::mem::take(&mut first) && part.is_ascii_alphanumeric() && !is_accented(character) {
             *look_alikes += 1;
         }
         if part.is_whitespace() {

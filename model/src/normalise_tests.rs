@@ -45,7 +45,7 @@ fn genuine_texts_are_written_as_they_are() {
         "क्ष\u{200d} नमस्ते",
         "See you ❤\u{fe0f} 👨\u{200d}👩\u{200d}👧",
         "안녕하세요",
-        "\u{feff}Hello\u{a0}there",
+        "\u{feff}Hello\u{a0}there… “so”, 5 €",
     ] {
         assert_eq!(normalise(text, 1_000).unwrap().written, None, "{text}");
     }

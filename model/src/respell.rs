@@ -7,7 +7,8 @@
 
 use crate::canonical::Canonical;
 use crate::lexicon::{LEXICON, LONGEST};
-use crate::reading::{Letters, misspelt, segments};
+use crate::misspelt::misspelt;
+use crate::reading::{Letters, segments};
 use crate::tokens::is_link_or_address;
 
 /// The text with its obfuscated words replaced, or `None` where there are none. Linear in its

@@ -5,18 +5,23 @@ from pathlib import Path
 COLUMNS = ["n", "scam", "ham", "accuracy", "precision", "recall", "f1", "auc", "fpr", "ece"]
 
 
-def write(facts, size):
+def write(facts, size, measured, left_out):
     template = (Path(__file__).parent / "card.md").read_text("utf-8")
+    margins = ", ".join(f"{name} {margin:.2f}" for name, margin in facts["margins"].items())
+    plain = {name: figures for name, figures in measured.figures.items() if not name.startswith("scams, ")}
     return (
         template.replace("@NAME@", facts["name"])
         .replace("@VERSION@", facts["version"])
         .replace("@SHA256@", facts["sha256"])
         .replace("@THRESHOLD@", f"{facts['threshold']:.2f}")
-        .replace("@MARGIN@", f"{facts['margins']['window']:.1f}")
+        .replace("@MARGINS@", margins)
         .replace("@BUCKETS@", f"{facts['buckets']:,}")
         .replace("@SIZE@", f"{size:,}")
         .replace("@TRAINING@", rows_by_source(facts["training"]))
-        .replace("@METRICS@", table(facts["metrics"]))
+        .replace("@METRICS@", table(plain, COLUMNS))
+        .replace("@LEFTOUT@", table(left_out.together, COLUMNS))
+        .replace("@LANGUAGES@", table(left_out.languages, ["n", "scam", "ham", "recall", "fpr", "auc"]))
+        .replace("@DISGUISES@", disguises(measured.relative_recall))
     )
 
 
@@ -25,10 +30,15 @@ def rows_by_source(training):
     return "\n".join(["| source | rows |", "|---|---:|", *lines])
 
 
-def table(metrics):
-    lines = ["| slice | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
+def disguises(relative_recall):
+    lines = [f"| {name} | {recall:.3f} |" for name, recall in relative_recall.items()]
+    return "\n".join(["| disguise | relative recall |", "|---|---:|", *lines])
+
+
+def table(metrics, columns):
+    lines = ["| slice | " + " | ".join(columns).replace("_", " ") + " |", "|---|" + "---:|" * len(columns)]
     for name, figures in metrics.items():
-        cells = [shown(figures.get(column)) for column in COLUMNS]
+        cells = [shown(figures.get(column)) for column in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

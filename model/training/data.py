@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from messages import messages
+import messages
 
 BUCKETS = 1 << 17
 
 # The kinds of view that the feature extractor writes (`View` in src/features.rs).
 NORMALISED, WRITTEN, RESPELLED, WINDOW = range(4)
+# Those that a text need not have, by the name of their margin in model.json.
+KINDS = {"written": WRITTEN, "respelled": RESPELLED, "window": WINDOW}
 
 # Only these sources may train the shipped weights: their licences are clear and permissive
 # (CC BY 4.0, MIT, Apache-2.0, PDDL/CC0, own work). Everything else only measures.
@@ -35,54 +37,80 @@ TRAINING_SOURCES = {
 
 @dataclass
 class Rows:
-    """Texts with their labels (1 scam, 0 not) and sources."""
+    """Texts with their labels (1 scam, 0 not), sources, and groups.
+
+    A group is what is left out at once when a model is measured on what it has not seen: a source,
+    or the project's own templates on one subject. `kinds` are rows of advertising ("promo") and, of
+    the project's own messages, the category of the template.
+    """
 
     labels: np.ndarray
     texts: list
     sources: np.ndarray
+    groups: np.ndarray
+    kinds: np.ndarray
 
     def __len__(self):
         return len(self.texts)
 
     def where(self, mask):
         mask = np.asarray(mask)
-        return Rows(self.labels[mask], [text for text, kept in zip(self.texts, mask) if kept], self.sources[mask])
+        texts = [text for text, kept in zip(self.texts, mask) if kept]
+        return Rows(self.labels[mask], texts, self.sources[mask], self.groups[mask], self.kinds[mask])
 
     def permitted(self):
         return self.where(np.isin(self.sources, sorted(TRAINING_SOURCES)))
+
+    def not_permitted(self):
+        return self.where(~np.isin(self.sources, sorted(TRAINING_SOURCES)))
+
+    def with_texts(self, texts):
+        return Rows(self.labels, texts, self.sources, self.groups, self.kinds)
 
     def __add__(self, other):
         return Rows(
             np.concatenate([self.labels, other.labels]),
             self.texts + other.texts,
             np.concatenate([self.sources, other.sources]),
+            np.concatenate([self.groups, other.groups]),
+            np.concatenate([self.kinds, other.kinds]),
         )
 
 
 def make(rows):
-    labels, texts, sources = zip(*rows)
+    """From (label, text, source, group, kind)."""
+    labels, texts, sources, groups, kinds = zip(*rows)
     return Rows(
         np.array([1 if label == "scam" else 0 for label in labels]),
         list(texts),
         np.array(sources, dtype=object),
+        np.array(groups, dtype=object),
+        np.array(kinds, dtype=object),
     )
 
 
-def read(path, source=None):
-    """Reads `label<TAB>text[<TAB>source]`; `promo` counts as not scam."""
+def read(path):
+    """Reads `label<TAB>text<TAB>source`; `promo` counts as not scam."""
     rows = []
     for number, line in enumerate(Path(path).read_text("utf-8").split("\n"), 1):
         if not line:
             continue
         fields = line.rstrip("\r").split("\t")
-        if len(fields) < 2 or fields[0] not in ("scam", "ham", "promo"):
-            raise SystemExit(f"{path}:{number}: expected scam, ham or promo, a tab, and the text")
-        rows.append((fields[0], fields[1], source or fields[2]))
+        if len(fields) < 3 or fields[0] not in ("scam", "ham", "promo"):
+            raise SystemExit(f"{path}:{number}: expected scam, ham or promo, a tab, the text, a tab, and the source")
+        label, text, source = fields[:3]
+        rows.append((label, text, source, source, "promo" if label == "promo" else ""))
     return make(rows)
 
 
 def own_messages(per_template, seed):
-    return make((label, text, "portcullis_messages") for label, text, _ in messages(per_template, seed))
+    """The project's own messages; also the id of each one's template."""
+    written = list(messages.written(per_template, seed))
+    rows = make(
+        (each.label, each.text, "portcullis_messages", f"own: {each.template.rpartition('/')[0]}", each.category)
+        for each in written
+    )
+    return rows, np.array([each.template for each in written], dtype=object)
 
 
 def fraction(text, salt):

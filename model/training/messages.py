@@ -349,7 +349,7 @@ def check():
 
 
 # Values that stand in a list several times because they are to be picked more often.
-WEIGHTED = {"scheme", "path", "boss", "bang", "badlink", "person", "merchant"}
+WEIGHTED = {"scheme", "path", "boss", "bang"}
 
 
 def unknown(texts, known):

@@ -1,4 +1,4 @@
-"""Trains the scam model: data in, scam-detector.onnx, model.json and MODEL_CARD.md out.
+"""Trains the scam model: data in, scam-detector.onnx, model.json, MODEL_CARD.md and REPORT.md out.
 
     python3 train.py --data DIR --features target/debug/features --out model
 
@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import time
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -17,106 +18,79 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
-from scipy.optimize import minimize  # noqa: E402
-from scipy.sparse import diags  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
 
 import card  # noqa: E402
 import data  # noqa: E402
+import duplicates  # noqa: E402
+import fit  # noqa: E402
 import graph  # noqa: E402
+import leftout  # noqa: E402
+import report  # noqa: E402
+import samples  # noqa: E402
 import slices  # noqa: E402
+import watermark  # noqa: E402
 
-NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.1.0", "Apache-2.0"
-SEED = 7
-OWN_PER_TEMPLATE = 40
-# Settled after comparing some twenty settings by the slices that the model card lists.
-INVERSE_PENALTY = 0.3
-RARITY_POWER = 1.5
-# Templates and advertising mail are many but alike: they count for less than messages people sent.
-SOURCE_WEIGHT = {"portcullis_messages": 0.5, "promo_ots": 0.2, "promo_spamassassin": 0.2}
-FOLDS = 3
-# The share of genuine messages that may be called a scam, on held-out folds.
-FALSE_ALARMS = 0.01
-# The share of genuine long texts that may be called a scam only because of one stretch.
-WINDOW_FALSE_ALARMS = 0.005
-DISAGREEMENT = 1.0
+NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.2.0", "Apache-2.0"
+# Of genuine texts, the shares that may be called scams only because of another view.
+ALLOWED = {"written": 0.0005, "respelled": 0.0003, "window": 0.0003}
+# How much more, in log-odds, a view must say for a text to be called adversarial.
+DISAGREEMENT = 0.5
+# The largest share of genuine SMS that may be flagged in cross-validation, whose models have seen a
+# third less of them than the shipped one.
+SMS_FALSE_ALARMS = 0.015
+# The part of each advertising source that is learned from; the rest measures.
+LEARNED_PROMO = 0.8
+STARTED = time.monotonic()
 
 
-class Linear:
-    """Logistic regression over features weighted by their rarity."""
-
-    def __init__(self, rows, matrix):
-        counts = np.bincount(matrix.indices, minlength=data.BUCKETS)
-        rarity = (np.log((matrix.shape[0] + 1) / (counts + 1)) + 1) ** RARITY_POWER
-        weight = np.array([SOURCE_WEIGHT.get(source, 1.0) for source in rows.sources])
-        fitted = LogisticRegression(C=INVERSE_PENALTY, tol=1e-5, max_iter=500)
-        fitted.fit((matrix @ diags(rarity)).tocsr(), rows.labels, weight * len(weight) / weight.sum())
-        self.weights = fitted.coef_.ravel() * rarity
-        self.bias = float(fitted.intercept_[0])
-
-    def score(self, matrix):
-        return matrix @ self.weights + self.bias
-
-
-def platt(scores, labels):
-    """The slope and offset that make a score calibrated log-odds (Platt 1999, smoothed targets)."""
-    positive, negative = labels.sum(), (1 - labels).sum()
-    target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
-
-    def loss(parameters):
-        log_odds = parameters[0] * scores + parameters[1]
-        return np.mean(np.logaddexp(0, log_odds) - target * log_odds)
-
-    return minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9}).x
-
-
-def held_out_scores(rows, matrix):
-    """A score for each row from a model that has not seen it."""
-    fold = np.array([int(data.fraction(text, "fold") * FOLDS) for text in rows.texts])
-    scores = np.zeros(len(rows))
-    for number in range(FOLDS):
-        held_out = fold == number
-        fitted = Linear(rows.where(~held_out), matrix[~held_out])
-        scores[held_out] = fitted.score(matrix[held_out])
-        print(f"  fold {number + 1} of {FOLDS}")
-    return scores
-
-
-def threshold_for(log_odds, labels):
-    """The lowest threshold (a probability, rounded up to a hundredth) that keeps to FALSE_ALARMS."""
-    for threshold in np.arange(0.05, 0.99, 0.01):
-        if (log_odds[labels == 0] >= logit(threshold)).mean() <= FALSE_ALARMS:
-            return round(float(threshold), 2)
-    raise SystemExit("no threshold keeps to the allowed share of false alarms")
-
-
-def margin_for(model, threshold, rows, views, kind):
-    """What a view of this kind must have more than the text itself, so that genuine texts stay genuine."""
-    matrix, owners = views.of(kind)
-    best = np.full(views.texts, -np.inf)
-    np.maximum.at(best, owners, model.log_odds(matrix))
-    plain = model.log_odds(views.of(data.NORMALISED)[0])
-    genuine = (rows.labels == 0) & np.isfinite(best) & (plain < logit(threshold))
-    excess = np.sort(best[genuine] - logit(threshold))[::-1]
-    allowed = int(len(excess) * WINDOW_FALSE_ALARMS)
-    return max(0.0, float(np.ceil(excess[allowed] * 10) / 10)) if len(excess) else 0.0
-
-
-def logit(probability):
-    return np.log(probability / (1 - probability))
+def say(what):
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {what}", flush=True)
 
 
 class Shipped:
-    """The model as it is shipped: quantised, calibrated, with its threshold and margin."""
+    """The model as it is shipped: quantised and calibrated."""
 
     def __init__(self, linear, slope, offset):
         self.table, step = graph.quantise(linear.weights)
         self.scale = np.float32(step * slope)
         self.bias = np.float32(linear.bias * slope + offset)
-        self.weights = self.table.astype(np.float64) * float(self.scale)
 
-    def log_odds(self, matrix):
-        return matrix @ self.weights + float(self.bias)
+    def score(self, matrix):
+        return matrix @ (self.table.astype(np.float64) * float(self.scale)) + float(self.bias)
+
+
+class Validation:
+    """What settings, calibration and threshold are chosen by: the valid split of all sources and,
+    weighted to the same mix, the rows of those that may not be learned from."""
+
+    def __init__(self, merged, promo, extractor):
+        valid, others = merged["valid"], merged["train"].not_permitted()
+        self.rows = valid + others + promo.not_permitted()
+        self.views = data.features(extractor, self.rows.texts)
+        self.is_valid = np.arange(len(self.rows)) < len(valid)
+        key = np.array([f"{source}\t{label}" for source, label in zip(self.rows.sources, self.rows.labels)])
+        names, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
+        in_valid = np.array([(key[self.is_valid] == name).sum() for name in names])
+        self.weight = (in_valid / counts)[inverse]
+        self.genuine = (self.rows.labels == 0) & (self.rows.kinds != "promo")
+
+    def calibrated(self, log_odds):
+        used = self.weight > 0
+        return fit.platt(log_odds[used], self.rows.labels[used], self.weight[used])
+
+    def best_threshold(self, log_odds, sms):
+        """The threshold, a probability in hundredths, of the best weighted F1 that keeps to
+        SMS_FALSE_ALARMS on `sms` (labels, log-odds)."""
+        labels, scores = sms
+        best = (-1.0, 0.5)
+        for threshold in np.arange(0.05, 0.96, 0.01):
+            if (scores[labels == 0] >= fit.logit(threshold)).mean() > SMS_FALSE_ALARMS:
+                continue
+            flags = log_odds >= fit.logit(threshold)
+            hits = self.weight[flags & (self.rows.labels == 1)].sum()
+            f1 = 2 * hits / (self.weight[flags].sum() + self.weight[self.rows.labels == 1].sum())
+            best = max(best, (f1, round(float(threshold), 2)))
+        return best[1]
 
 
 def arguments():
@@ -124,10 +98,13 @@ def arguments():
     parser.add_argument("--data", type=Path, required=True, help="folder with merged/, sms/ and promo.tsv")
     parser.add_argument("--features", type=Path, required=True, help="the built feature extractor")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
+    parser.add_argument("--watermark-key-file", type=Path, help="mark the weights with this key (32 bytes or more)")
     given = parser.parse_args()
     for path in [given.data / "merged" / "train.with_source.tsv", given.data / "promo.tsv", given.features, given.out]:
         if not path.exists():
             raise SystemExit(f"{path}: no such file or folder")
+    given.features = given.features.resolve()
+    given.key = watermark.read_key(given.watermark_key_file) if given.watermark_key_file else None
     return given
 
 
@@ -135,31 +112,52 @@ def main():
     given = arguments()
     merged = {split: data.read(given.data / "merged" / f"{split}.with_source.tsv") for split in ("train", "valid", "test")}
     promo = data.read(given.data / "promo.tsv")
-    learned_promo = slices.permitted(promo) & [data.fraction(text, "promo") < 0.8 for text in promo.texts]
-
-    train = merged["train"].permitted() + promo.where(learned_promo)
-    train = train + data.own_messages(OWN_PER_TEMPLATE, SEED)
+    learned = np.array([data.fraction(text, "promo") < LEARNED_PROMO for text in promo.texts])
+    learned &= np.isin(promo.sources, sorted(data.TRAINING_SOURCES))
+    own, templates = data.own_messages(samples.OWN_PER_TEMPLATE, samples.SEED)
+    train = merged["train"].permitted() + promo.where(learned) + own
     assert set(train.sources) <= data.TRAINING_SOURCES
-    print(f"{len(train)} rows to learn from, {int(train.labels.sum())} of them scams")
-    whole = data.features(given.features, train.texts).of(data.NORMALISED)[0]
+    say(f"{len(train)} rows to learn from, {int(train.labels.sum())} of them scams")
 
-    print(f"fitting {FOLDS} times for calibration and threshold")
-    held_out = held_out_scores(train, whole)
-    # Templated rows have siblings in every fold: what is measured on them would flatter.
-    sent = ~np.isin(train.sources, ["portcullis_messages", "synthetic_templates"])
-    slope, offset = platt(held_out[sent], train.labels[sent])
-    # Advertising is neither: it has a weight of its own and no say in what a false alarm is.
-    plain = sent & ~np.char.startswith(train.sources.astype(str), "promo_")
-    threshold = threshold_for(held_out[plain] * slope + offset, train.labels[plain])
+    views = data.features(given.features, train.texts)
+    plain = samples.plain(train, views)
+    say("features extracted; making disguised copies and stretches")
+    all_samples = (
+        plain
+        + samples.disguised(train, given.features)
+        + samples.stretches(train, views)
+        + samples.buried(train, given.features)
+    )
+    del views
+    validation = Validation(merged, promo, given.features)
+    say(f"fitting on {len(all_samples.labels)} samples")
+    linear = fit.Linear(all_samples.labels, all_samples.matrix, all_samples.weight)
 
-    print("fitting on everything")
-    model = Shipped(Linear(train, whole), slope, offset)
-    valid = merged["valid"].permitted()
-    views = data.features(given.features, valid.texts)
-    kinds = {"written": data.WRITTEN, "respelled": data.RESPELLED, "window": data.WINDOW}
-    margins = {name: margin_for(model, threshold, valid, views, kind) for name, kind in kinds.items()}
-    print(f"threshold {threshold}, margins {margins}")
+    say("fitting again without each source, each group of templates, and parts of the SMS")
+    outcome = leftout.run(train, plain, np.concatenate([[""] * (len(train) - len(templates)), templates]), validation, say)
 
+    say("calibrating, choosing threshold and margins")
+    genuine, views = validation.genuine, validation.views
+    slope, offset = validation.calibrated(linear.score(views.of(data.NORMALISED)[0]))
+    # The other views move the calibration a little, and it the threshold and the margins.
+    for _ in range(3):
+        model = Shipped(linear, slope, offset)
+        alone = model.score(views.of(data.NORMALISED)[0])
+        threshold = validation.best_threshold(alone, outcome.sms(slope, offset))
+        level = fit.logit(threshold)
+        margins = {
+            name: fit.margin_for(views, model.score, genuine, kind, level, ALLOWED[name]) for name, kind in data.KINDS.items()
+        }
+        more, shift = validation.calibrated(fit.log_odds_of(views, model.score, margins, level))
+        slope, offset = slope * more, offset * more + shift
+    model = Shipped(linear, slope, offset)
+    together = fit.log_odds_of(views, model.score, margins, level)
+    threshold = validation.best_threshold(together, outcome.sms(slope, offset))
+    margins = {name: round(margin, 2) for name, margin in margins.items()}
+    say(f"threshold {threshold}, margins {margins}")
+
+    if given.key:
+        model.table = watermark.marked(model.table, given.key)
     onnx = graph.build(model.table, model.scale, model.bias, NAME, VERSION)
     facts = {
         "name": NAME,
@@ -172,7 +170,7 @@ def main():
         "licence": LICENCE,
         "training": {source: int((train.sources == source).sum()) for source in sorted(set(train.sources))},
         "calibration": {
-            "method": f"Platt scaling on {FOLDS}-fold held-out scores",
+            "method": "Platt scaling of the most suspicious view on the validation rows",
             "slope": round(float(slope), 5),
             "offset": round(float(offset), 5),
         },
@@ -182,19 +180,22 @@ def main():
     file.write_bytes(onnx)
     (given.out / "model.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
-    # Measured with the product's own code on the very files that are shipped.
-    assess = lambda texts: data.assessments(given.features, file, texts)[0]
-    measured = slices.measure(assess, threshold, merged, promo.where(~learned_promo))
-    uci = train.sources == "uci_sms"
-    measured["sms cross-validation"] = slices.quality(
-        train.labels[uci], 1 / (1 + np.exp(-(held_out[uci] * slope + offset))), threshold
+    say("measuring the files that are shipped, with the product's own code")
+    assess = lambda texts: data.assessments(given.features, file, texts)
+    measured = slices.measure(assess, threshold, merged, promo.where(~learned), samples.prose_of(merged["test"]))
+    measured.figures["sms cross-validation"] = slices.quality(
+        *outcome.sms_scores(slope, offset), threshold
     )
-    facts["metrics"] = measured
+    facts["metrics"] = measured.figures
     (given.out / "model.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    (given.out / "MODEL_CARD.md").write_text(card.write(facts, len(onnx)), "utf-8")
-    for name, figures in measured.items():
+    left_out = outcome.figures(slope, offset, threshold)
+    (given.out / "MODEL_CARD.md").write_text(card.write(facts, len(onnx), measured, left_out), "utf-8")
+    say("looking for near-duplicates that contradict one another")
+    conflicts = duplicates.conflicts(train)
+    report.write(given.out, facts, measured, left_out, train, conflicts)
+    for name, figures in measured.figures.items():
         print(name, json.dumps(figures))
-    print(f"wrote {given.out}/scam-detector.onnx ({len(onnx)} bytes), model.json, MODEL_CARD.md")
+    say(f"wrote scam-detector.onnx ({len(onnx)} bytes), model.json, MODEL_CARD.md, REPORT.md and report/ in {given.out}")
 
 
 if __name__ == "__main__":

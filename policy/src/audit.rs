@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::access::{RequestId, Target};
 use crate::document::{AuditLevel, AuditSection};
 use crate::environment::{Environment, Timestamp};
+use crate::input::Violation;
 use crate::problem::{Finding, Reason};
 use crate::screening::Notes;
 use crate::{CredentialKind, Principal};
@@ -38,6 +39,8 @@ pub(crate) struct Record {
     pub(crate) status: Option<u16>,
     /// What was found and let through.
     pub(crate) notes: Notes,
+    /// Where the response was not what it should be.
+    pub(crate) response_schema: Vec<Violation>,
     /// Whether the response was cut short because of what was in it.
     pub(crate) cut: bool,
     /// What the upstream has noticed of the request.
@@ -57,6 +60,7 @@ impl Record {
             shadowed: Vec::new(),
             status: None,
             notes: Notes::default(),
+            response_schema: Vec::new(),
             cut: false,
             signals: Vec::new(),
         }
@@ -68,6 +72,7 @@ impl Record {
             || !self.allowed
             || !self.shadowed.is_empty()
             || !self.notes.is_empty()
+            || !self.response_schema.is_empty()
             || self.cut
             || !self.signals.is_empty()
     }
@@ -135,6 +140,7 @@ impl Record {
                 stripped: &self.stripped,
                 shadowed: &self.shadowed,
                 notes: &self.notes,
+                response_schema: &self.response_schema,
                 cut: self.cut,
                 signals: &self.signals,
             },
@@ -245,6 +251,9 @@ struct Portcullis<'a> {
     /// What was found in the request and let through, or taken out.
     #[serde(rename = "detections", skip_serializing_if = "Notes::is_empty")]
     notes: &'a Notes,
+    /// Where the response was not what it should be, and went on.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    response_schema: &'a [Violation],
     /// Whether the response was cut short because of what was in it.
     #[serde(rename = "response_cut", skip_serializing_if = "std::ops::Not::not")]
     cut: bool,

@@ -8,14 +8,14 @@ use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
 use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
-use crate::input::{DEFAULT_BODY_BYTES, too_large};
+use crate::input::{DEFAULT_BODY_BYTES, ResponseCheck, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit, Patience};
 use crate::output::signals;
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, PROBLEM_MEDIA_TYPE, Reason, Refusal, Reply, Stage};
 use crate::screening::{RewriteBody, unreadable_response};
-use crate::stages::{Identify, Inspect, Interruption, Question};
+use crate::stages::{Announced, Identify, Inspect, Interruption, Question};
 use crate::trace::Trace;
 use crate::{CredentialKind, Principal};
 
@@ -81,13 +81,14 @@ pub struct Exchange {
     principal: Arc<RenderedPrincipal>,
     claims: Option<Arc<Claims>>,
     route: Option<usize>,
-    content_type: Option<Vec<u8>>,
+    announced: Announced,
     awaits_body: bool,
     is_grpc: bool,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
     rewriter: Option<Box<dyn RewriteBody>>,
+    check: Option<ResponseCheck>,
     record: Record,
 }
 
@@ -101,13 +102,14 @@ impl Exchange {
             policy,
             claims: None,
             route: None,
-            content_type: None,
+            announced: Announced::default(),
             awaits_body: false,
             is_grpc: false,
             edits: Vec::new(),
             response_edits: Vec::new(),
             admission: Admission::default(),
             rewriter: None,
+            check: None,
             record: Record::new(now),
         }
     }
@@ -217,7 +219,7 @@ impl Exchange {
     pub fn response_interest(&self) -> ResponseInterest {
         let Policy { stages, audit, limiter, .. } = &*self.policy;
         if stages.contains(Stage::Output)
-            || self.rewrites_responses(&self.policy)
+            || self.looks_at_responses(&self.policy)
             || self.admission.wants_usage(self.limits(&self.policy))
         {
             return ResponseInterest::Head;
@@ -247,8 +249,22 @@ impl Exchange {
             self.admission.fields(limits, self.begun, &mut edits);
             self.admission.response_head(limits, headers);
             self.rewrite_response(headers, &mut edits);
+            let input = self.route(&policy).and_then(|route| route.input.as_deref());
+            self.check = input.and_then(|input| input.response_check(&self.announced, headers));
         }
         edits
+    }
+
+    /// Where the response was not what `output.schema` says, as far as it is known: JSON pointers, and what was expected there.
+    pub fn response_violations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let violations = self.record.response_schema.iter();
+        violations.map(|violation| (violation.at.as_str(), violation.expected.as_str()))
+    }
+
+    /// Whether anything looks at the bodies of responses on this route.
+    fn looks_at_responses(&self, policy: &Policy) -> bool {
+        let input = self.route(policy).and_then(|route| route.input.as_deref());
+        self.rewrites_responses(policy) || input.is_some_and(Inspect::checks_responses)
     }
 
     /// Whether the bodies of responses are looked into on this route.
@@ -281,7 +297,7 @@ impl Exchange {
 
     /// Whether [`Self::response_body`] is to be called: asked after [`Self::response_head`], and again as the body comes.
     pub fn wants_response_body(&self) -> bool {
-        self.rewriter.is_some() || self.admission.wants_response_body()
+        self.rewriter.is_some() || self.check.is_some() || self.admission.wants_response_body()
     }
 
     /// A part of the response's body, in order, and whether it is the last one. What goes on in its place, where it is not to go
@@ -290,12 +306,18 @@ impl Exchange {
         if self.admission.wants_response_body() {
             self.admission.response_body(part);
         }
+        if let Some(check) = &mut self.check {
+            self.record.response_schema.extend(check.push(part, is_last));
+        }
         self.rewriter.as_mut().map(|rewriter| rewriter.rewrite(part, is_last))
     }
 
     /// A part of the response's body could not be shown. Whether it must not go on.
     pub fn response_body_unseen(&mut self) -> bool {
         self.admission.response_body_unseen();
+        if let Some(check) = &mut self.check {
+            check.give_up();
+        }
         self.rewriter.is_some()
     }
 
@@ -404,13 +426,18 @@ impl Exchange {
             self.edits.extend(self.admission.edits(limits));
         }
         let needs_body = self.admission.needs_body(&route.limits);
+        if route.input.is_none() && route.decodes && needs_body {
+            // Another filter would see more of it than is counted here. Where that one comes first, nothing is compressed any more.
+            check_uncompressed(head.headers)?;
+        }
         if route.input.is_none() && policy.signer.is_none() && !needs_body {
             return Ok(Step::Continue(std::mem::take(&mut self.edits)));
         }
         if let Some(input) = &route.input {
             let target = self.record.target.as_ref();
-            self.record.notes.extend(input.check_head(head.headers, target, head.has_body)?);
-            self.content_type = single(head.headers, "content-type").map(<[u8]>::to_vec);
+            let (announced, notes) = input.check_head(head.headers, target, head.has_body)?;
+            self.announced = announced;
+            self.record.notes.extend(notes);
         }
         match head.has_body {
             true => {
@@ -501,6 +528,11 @@ impl Exchange {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);
+        // What costs are read of, and what is judged, is what the upstream gets.
+        let input = route.and_then(|route| route.input.as_deref());
+        let decoded = input.map(|input| input.decode(&self.announced, body)).transpose()?.flatten();
+        let (is_decoded, sent) = (decoded.is_some(), body);
+        let body = decoded.as_deref().unwrap_or(sent);
         // Without a body all has been taken with the header section.
         if let Some(route) =
             route.filter(|_| self.awaits_body && policy.stages.contains(Stage::Limits))
@@ -508,9 +540,8 @@ impl Exchange {
             self.admission.body(&policy.limiter, &route.limits, body, environment)?;
         }
         let mut rewritten = None;
-        if let Some(input) = route.and_then(|route| route.input.as_deref()) {
-            let inspected =
-                input.check_body(self.content_type.as_deref(), body, &self.principal)?;
+        if let Some(input) = input {
+            let inspected = input.check_body(&self.announced, body, &self.principal)?;
             rewritten = inspected.rewritten;
             self.record.notes.extend(inspected.notes);
             let found = || match body.len() {
@@ -519,7 +550,11 @@ impl Exchange {
             };
             environment.note(|trace| trace.passed(Stage::Input, "input", found()));
         }
+        let rewritten = rewritten.or(decoded);
         let mut edits = std::mem::take(&mut self.edits);
+        if is_decoded {
+            edits.push(HeaderEdit::Remove("content-encoding".to_owned()));
+        }
         if let Some(rewritten) = &rewritten {
             // What the client said of its length and of its digest (RFC 9530): it is another body now.
             let length = rewritten.len().to_string();
@@ -534,7 +569,7 @@ impl Exchange {
         if !self.record.notes.is_empty() {
             edits.push(HeaderEdit::Set(FINDINGS.to_owned(), self.record.notes.field()));
         }
-        let body = rewritten.as_deref().unwrap_or(body);
+        let body = rewritten.as_deref().unwrap_or(sent);
         if let (Some(signer), Some(target)) = (&policy.signer, &self.record.target) {
             let mut nonce = [0; 16];
             environment.random(&mut nonce).map_err(|_| {
@@ -612,6 +647,18 @@ impl Exchange {
             if !self.record.stripped.iter().any(|stripped| stripped == name) {
                 self.record.stripped.push((*name).to_owned());
             }
+        }
+    }
+}
+
+fn check_uncompressed(headers: &[Header<'_>]) -> Result<(), Refusal> {
+    let mut values = headers.iter().filter(|(name, _)| *name == "content-encoding");
+    match values.all(|(_, value)| value.eq_ignore_ascii_case(b"identity")) {
+        true => Ok(()),
+        false => {
+            let detail = "Send the body uncompressed.";
+            let refusal = Refusal::new(Reason::ContentEncodingUnsupported, detail);
+            Err(refusal.header("accept-encoding", "identity"))
         }
     }
 }

@@ -36,7 +36,7 @@ impl Reason {
         match self.status() {
             401 => GrpcStatus::Unauthenticated,
             403 => GrpcStatus::PermissionDenied,
-            405 => GrpcStatus::Unimplemented,
+            404 | 405 => GrpcStatus::Unimplemented,
             413 | 429 | 431 => GrpcStatus::ResourceExhausted,
             503 => GrpcStatus::Unavailable,
             _ => GrpcStatus::InvalidArgument,

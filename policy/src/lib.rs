@@ -30,6 +30,8 @@ mod environment;
 #[cfg(feature = "engine")]
 mod exchange;
 #[cfg(feature = "engine")]
+mod files;
+#[cfg(feature = "engine")]
 mod grpc;
 #[cfg(feature = "engine")]
 pub mod identity;
@@ -69,6 +71,7 @@ pub use self::{
         Environment, MemoryStore, NativeSignature, Swap, Timestamp, Unavailable, Version,
     },
     exchange::{Exchange, HeaderEdit, RequestHead, ResponseInterest, Step},
+    files::FileType,
     grpc::GrpcStatus,
     limits::{ServiceAnswer, ServiceCall, ServiceOutcome},
     policy::{CompileError, Policy, Upkeep},

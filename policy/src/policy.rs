@@ -11,7 +11,9 @@ use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::{AuthorisationRules, Roles};
-use crate::document::{AuditSection, Document, DocumentError, KeyPart, Route, SecretSource};
+use crate::document::{
+    AuditSection, ContentEncoding, Document, DocumentError, KeyPart, Route, SecretSource,
+};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::{Required, check_routes};
@@ -22,7 +24,7 @@ use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
-use crate::stages::{Identify, InputSections, Inspect, Stages};
+use crate::stages::{Identify, InputSections, Inspect, Shared, Stages};
 use crate::trace::Trace;
 use crate::{Principal, Secret, Secrets};
 
@@ -60,6 +62,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) input: Option<Box<dyn Inspect>>,
     /// Where `input` is another filter's: the longest body that it lets through.
     pub(crate) max_body_bytes: usize,
+    /// And whether it takes compressed ones.
+    pub(crate) decodes: bool,
 }
 
 impl Policy {
@@ -335,21 +339,24 @@ fn compile_route(
         matcher,
         limits: stages.compile_limits(limits, &limits_field)?,
         max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
+        decodes: input.content_encoding == Some(ContentEncoding::Decode),
         input: stages.compile_input(&InputSections {
             input: &input,
             field: &section("input", route.input != Default::default()),
             output: &document.output,
             redaction_key: screens.redaction_key.as_ref(),
             canaries: &screens.canaries,
+            shared: &screens.shared,
         })?,
     })
 }
 
-/// The secrets of the input stage.
+/// The secrets of the input stage, and what its routes share.
 #[derive(Default)]
 struct ScreenSecrets {
     redaction_key: Option<Secret>,
     canaries: Vec<Zeroizing<String>>,
+    shared: Shared,
 }
 
 impl ScreenSecrets {
@@ -366,7 +373,8 @@ impl ScreenSecrets {
             secrets.secret(&source.env).ok_or_else(|| CompileError::unset(&field, &source.env))
         });
         let canaries = canaries.collect::<Result<_, _>>()?;
-        Ok(Self { redaction_key: document.redaction_key(secrets)?, canaries })
+        let redaction_key = document.redaction_key(secrets)?;
+        Ok(Self { redaction_key, canaries, shared: Shared::default() })
     }
 }
 

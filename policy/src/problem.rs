@@ -180,20 +180,32 @@ reasons! {
     ShutOut = "shut-out", Limits, 429, "You are shut out for a while";
     /// The shared store does not answer, or is too contended.
     LimitsUnavailable = "limits-unavailable", Limits, 503, "The request could not be counted, try again";
+    /// A path that the OpenAPI document does not describe.
+    PathUnknown = "path-unknown", Input, 404, "There is nothing at this path";
+    /// A method that the OpenAPI document does not describe at this path.
+    MethodUnknown = "method-unknown", Input, 405, "There is no such method at this path";
+    /// A parameter of the query that the OpenAPI document does not describe.
+    ParameterUnknown = "parameter-unknown", Input, 400, "A parameter is not known here";
+    /// A parameter that is missing, there twice, or not what the OpenAPI document describes.
+    ParameterInvalid = "parameter-invalid", Input, 422, "A parameter is not what this route takes";
     /// The body is longer than allowed.
     BodyTooLarge = "body-too-large", Input, 413, "The body is too large";
     /// A schema wants a body and there is none.
     BodyMissing = "body-missing", Input, 400, "A body is required";
     /// A media type that is not allowed here.
     ContentTypeUnsupported = "content-type-unsupported", Input, 415, "This media type is not accepted here";
-    /// A compressed body.
-    ContentEncodingUnsupported = "content-encoding-unsupported", Input, 415, "Compressed bodies are not accepted";
+    /// A body that is compressed, or is in another way than this route takes.
+    ContentEncodingUnsupported = "content-encoding-unsupported", Input, 415, "This compression is not accepted here";
+    /// A compressed body that is cut off, goes on behind its end, or is not of the coding that it is said to be of.
+    ContentEncodingInvalid = "content-encoding-invalid", Input, 400, "The compressed body cannot be read";
     /// Not JSON, or JSON with two meanings.
     JsonInvalid = "json-invalid", Input, 400, "The body is not valid JSON";
     /// Nested too deeply or of too many values.
     JsonTooComplex = "json-too-complex", Input, 400, "The body is too deeply nested or has too many values";
     /// Not a form, or a form with two meanings.
     FormInvalid = "form-invalid", Input, 400, "The body is not a valid form";
+    /// Not a multipart form, or one with two meanings.
+    MultipartMalformed = "multipart-malformed", Input, 400, "The body is not a valid multipart form";
     /// JSON that is not what the route takes.
     SchemaViolated = "schema-violated", Input, 422, "The body is not what this route takes";
     /// A string longer than allowed.
@@ -210,6 +222,12 @@ reasons! {
     PromptInjectionSuspected = "prompt-injection-suspected", Input, 422, "A text looks like an attack on the model";
     /// Personal data or a secret of a kind that may not be sent here.
     PersonalDataRefused = "personal-data-refused", Input, 422, "A text holds personal data or a secret that may not be sent here";
+    /// A file of a type that is not taken here, that is not what it says, that is too large, or with something in or behind it.
+    FileRefused = "file-refused", Input, 422, "A file is not accepted";
+    /// An address in place of a file, where files have to be sent along, or one that leads to where nobody may be sent.
+    FileAddressRefused = "file-address-refused", Input, 422, "The address of a file is not accepted";
+    /// A file that is known to be harmful.
+    MalwareSuspected = "malware-suspected", Input, 422, "A file is known to be harmful";
     /// A response that is compressed although that was not asked for, where responses are screened.
     ResponseUnreadable = "response-unreadable", Output, 502, "The response cannot be screened";
     /// The upstream could not be told who is calling.
@@ -239,7 +257,7 @@ pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 pub struct Finding {
     /// Why it counts.
     pub reason: Reason,
-    /// Where: a JSON pointer (RFC 6901) into the body, or the name of a header field.
+    /// Where: a JSON pointer (RFC 6901) into the body, the name of a header field, or a parameter, as `query/limit`.
     pub at: String,
     /// What was expected, without what was found where that could be a secret.
     pub expected: String,

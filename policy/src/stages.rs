@@ -3,8 +3,11 @@
 //! Signature verification, the time zones of quotas and JSON Schema are most of a filter's size. They are reached only through the function pointers
 //! here, so a .wasm whose constant [`Stages`] leaves a stage out does not contain it.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::access::{Header, Target};
@@ -12,7 +15,7 @@ use crate::document::{IdentitySection, InputSection, LimitRule, OutputSection, R
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};
-use crate::input::InputRules;
+use crate::input::{Coding, InputRules, ResponseCheck};
 use crate::limits::Limit;
 use crate::policy::CompileError;
 use crate::principal::RenderedPrincipal;
@@ -98,6 +101,34 @@ pub(crate) struct InputSections<'a> {
     pub(crate) redaction_key: Option<&'a Secret>,
     /// The markers of `output.canaries`.
     pub(crate) canaries: &'a [Zeroizing<String>],
+    /// What other routes have compiled.
+    pub(crate) shared: &'a Shared,
+}
+
+/// Documents that are compiled once for all routes that have them. Behind `Any` for the sake of filters without this stage.
+#[derive(Debug, Default)]
+pub(crate) struct Shared(RefCell<Vec<(Arc<Value>, Compiled)>>);
+
+type Compiled = Arc<dyn Any + Send + Sync>;
+
+impl Shared {
+    /// What was made of a document, or is made of it now.
+    pub(crate) fn get<T: Send + Sync + 'static>(
+        &self,
+        document: &Arc<Value>,
+        compile: impl FnOnce() -> Result<T, CompileError>,
+    ) -> Result<Arc<T>, CompileError> {
+        let known = self.0.borrow();
+        let known_one = known.iter().find(|(known, _)| Arc::ptr_eq(known, document));
+        let compiled = known_one.and_then(|(_, compiled)| Arc::clone(compiled).downcast().ok());
+        drop(known);
+        if let Some(compiled) = compiled {
+            return Ok(compiled);
+        }
+        let compiled = Arc::new(compile()?);
+        self.0.borrow_mut().push((Arc::clone(document), Arc::<T>::clone(&compiled)));
+        Ok(compiled)
+    }
 }
 
 /// What the identity stage is asked.
@@ -182,12 +213,15 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
         headers: &[Header<'_>],
         target: Option<&Target>,
         has_body: bool,
-    ) -> Result<Notes, Refusal>;
+    ) -> Result<(Announced, Notes), Refusal>;
 
-    /// The whole body, with its media type as the header section has it.
+    /// The body without its compression; None where it has none.
+    fn decode(&self, announced: &Announced, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal>;
+
+    /// The whole body, decoded, with what was told of it before.
     fn check_body(
         &self,
-        content_type: Option<&[u8]>,
+        announced: &Announced,
         body: &[u8],
         principal: &Principal,
     ) -> Result<Inspected, Refusal>;
@@ -195,12 +229,33 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
     /// Whether [`Self::response`] may answer something.
     fn looks_at_responses(&self) -> bool;
 
+    /// Whether [`Self::response_check`] may answer something.
+    fn checks_responses(&self) -> bool;
+
+    /// What looks at a response with this header section, and changes nothing.
+    fn response_check(
+        &self,
+        announced: &Announced,
+        headers: &[Header<'_>],
+    ) -> Option<ResponseCheck>;
+
     /// What the body of a response goes through, given its header section; None where it goes by as it is.
     fn response(
         &self,
         headers: &[Header<'_>],
         principal: &Principal,
     ) -> Option<Box<dyn RewriteBody>>;
+}
+
+/// What the header section has told of what comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// The body's media type, as it stands there.
+    pub(crate) content_type: Option<Vec<u8>>,
+    /// How it is compressed.
+    pub(crate) coding: Option<Coding>,
+    /// The number of the operation that is asked for, where an OpenAPI document says which there are.
+    pub(crate) operation: Option<usize>,
 }
 
 /// What the input stage makes of a body that may go on.

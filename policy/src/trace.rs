@@ -184,6 +184,11 @@ impl Trace {
             Reason::BodyTooLarge => "input.max_body_bytes".to_owned(),
             Reason::BodyMissing | Reason::SchemaViolated => "input.schema".to_owned(),
             Reason::ContentTypeUnsupported => "input.content_types".to_owned(),
+            Reason::ContentEncodingUnsupported => "input.content_encoding".to_owned(),
+            Reason::PathUnknown
+            | Reason::MethodUnknown
+            | Reason::ParameterUnknown
+            | Reason::ParameterInvalid => "input.openapi".to_owned(),
             Reason::JsonTooComplex => "input.json".to_owned(),
             Reason::TextTooLong | Reason::ControlCharacter | Reason::InvisibleCharacter => {
                 "input.text".to_owned()

@@ -11,8 +11,8 @@ fn the_list_of_problems_is_fresh() {
         "# Problems\n\n\
          Every refusal is an RFC 9457 problem document (`application/problem+json`). Its `type` is\n\
          `{PROBLEM_TYPE_PREFIX}` and a name from this list; the names are stable. `detail` says what to change,\n\
-         `errors` what was expected where (a JSON pointer into the body, or a header field), and `instance` is the\n\
-         request's id, by which the operator finds the record.\n\n\
+         `errors` what was expected where (a JSON pointer into the body, a header field, or a parameter, as\n\
+         `query/limit`), and `instance` is the request's id, by which the operator finds the record.\n\n\
          Made by `PORTCULLIS_BLESS=1 cargo test -p portcullis-policy --test problems`.\n\n\
          gRPC clients (`content-type: application/grpc`) get a response of trailers only, with the status code beside\n\
          and title and detail as `grpc-message`.\n\n\

@@ -61,14 +61,13 @@ impl Part {
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
             Self::Redis => redis::ensure(workspace).map(drop),
-            Self::Yardsticks => build_wasm(
-                workspace,
-                ensured(workspace, toolchain)?,
-                WasmTarget::Wasip1,
-                "yardsticks",
-                "compiling the filter that does nothing (some seconds)",
-                &YARDSTICKS,
-            ),
+            Self::Yardsticks => {
+                let toolchain = ensured(workspace, toolchain)?;
+                let what = "compiling what does nothing (some seconds)";
+                let name = "yardsticks";
+                build_wasm(workspace, toolchain, WasmTarget::Wasip1, name, what, &YARDSTICKS)?;
+                build_wasm(workspace, toolchain, WasmTarget::Wasip2, name, what, &FUNCTION_YARDSTICKS)
+            }
         }
     }
 }
@@ -143,6 +142,9 @@ const RESPONSE_BODY: [&str; 1] = ["proxy_on_response_body"];
 
 /// Stripped like jwt-auth, so that the difference is what jwt-auth does.
 const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", finish: FILTERS[1].finish }];
+
+const FUNCTION_YARDSTICKS: [Artifact; 1] =
+    [Artifact { package: "noop-function", finish: Finish::Nothing }];
 
 const FUNCTIONS: [Artifact; 3] = [
     Artifact { package: "scam-detector", finish: Finish::Preinitialise },

@@ -8,10 +8,11 @@ use crate::step::Step;
 use crate::workspace::Workspace;
 
 /// What `clean` removes, each with what it is.
-const FOLDERS: [(&str, &str); 10] = [
+const FOLDERS: [(&str, &str); 11] = [
     ("portcullis", "finished .wasm files, development certificates and keys"),
     ("envoy", "Envoy"),
     ("redis", "Redis"),
+    ("modsecurity", "nginx with ModSecurity and its rules"),
     ("wasm-toolchain", "Debian's WebAssembly compiler"),
     ("wasm", "WebAssembly builds"),
     ("python", "Python packages for training"),

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 
 use crate::artifacts::{self, Part};
 use crate::error::BadInput;
-use crate::process;
 use crate::workspace::Workspace;
 use metrics::{Scored, measure};
 

@@ -1,5 +1,6 @@
 //! `cargo xtask`: how Portcullis is built, tested and tried out.
 
+mod apt;
 mod artifacts;
 mod bench;
 mod checks;
@@ -12,6 +13,7 @@ mod error;
 mod eval;
 mod fuzz;
 mod issuer;
+mod modsecurity;
 mod oracle;
 mod process;
 mod python;

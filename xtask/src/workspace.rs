@@ -63,6 +63,10 @@ impl Workspace {
         self.target().join("redis")
     }
 
+    pub(crate) fn modsecurity_home(&self) -> PathBuf {
+        self.target().join("modsecurity")
+    }
+
     pub(crate) fn wasm_toolchain(&self) -> PathBuf {
         self.target().join("wasm-toolchain")
     }

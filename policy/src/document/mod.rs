@@ -8,6 +8,7 @@
 mod access;
 mod authorisation;
 mod error;
+mod files;
 mod identity;
 mod input;
 mod limits;
@@ -29,11 +30,15 @@ pub use authorisation::{
     AuthorisationSection, ClaimRule, Requirement, Role, RolesSection, TextMatch,
 };
 pub use error::DocumentError;
+pub use files::{FilesSection, Metadata};
 pub use identity::{
     ApiKeyEntry, ApiKeyFile, ApiKeySection, ClaimHeader, CredentialSource, DenyList, DpopSection,
     IdentitySection, Issuer, JwksSource, JwtSection, RevocationSection, SecretSource, TokenBinding,
 };
-pub use input::{Handling, InputSection, JsonSection, SchemaSource, TextSection};
+pub use input::{
+    ContentEncoding, Handling, InputSection, JsonSection, Normalisation, OpenApiDocument,
+    OpenApiSource, SchemaSource, TextSection,
+};
 pub use limits::{
     Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
     RequestValue, Reserve, ResponseValue, Subnet,
@@ -42,11 +47,11 @@ pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use screening::{Reaction, RedactionSection, ScreeningSection};
-pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection};
+pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection, ResponseSchema};
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
 #[cfg(feature = "yaml")]
-pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES};
+pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES, read_value};
 
 /// A policy document as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

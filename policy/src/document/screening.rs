@@ -29,6 +29,11 @@ pub struct ScreeningSection {
     /// Personal data and secrets, in prose and in arguments, by kind. What is not named is let through.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub personal_data: BTreeMap<Kind, Action>,
+    /// The same kinds in the query of the URL and in header fields, where they end up in logs. Nothing is replaced there:
+    /// `flag` lets the request go on, `refuse` does not. Not looked at are the path, cookies, and fields that carry
+    /// credentials, addresses of clients or names of programs. Default: allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal_data_in_head: Option<Reaction>,
 }
 
 /// The `redaction` section: what personal data is replaced with.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::screening::{Action, Kind};
 
-use super::SecretSource;
+use super::{SchemaSource, SecretSource};
 
 /// The signed statement of identity for the upstream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,9 +36,14 @@ pub struct OutputSection {
     /// Header fields that every response gets. Default: `x-content-type-options: nosniff` and `cache-control: no-store`.
     pub set_headers: BTreeMap<String, String>,
     /// Personal data and secrets in responses that are text, JSON or streams of events, by kind. What is not named goes by. With
-    /// `refuse` the rest of the response is not sent. `tokenise` is for requests.
+    /// `refuse` the rest of the response is not sent. `tokenise` is for requests. `stack_trace` is among the kinds: what a program
+    /// that failed says of itself, and errors of databases.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub personal_data: BTreeMap<Kind, Action>,
+    /// What JSON responses should be. None is held back for it: the audit record says where one is not, as
+    /// `portcullis.response_schema`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<ResponseSchema>,
     /// Markers that stand in the system's instructions and may never be in a response, however they are spelled: what follows
     /// one is not sent. At least 12 letters and digits each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +60,33 @@ impl Default for OutputSection {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             personal_data: BTreeMap::new(),
+            schema: None,
             canaries: Vec::new(),
+        }
+    }
+}
+
+/// What JSON responses should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseSchema {
+    /// A JSON Schema in a file, relative to the policy document, for responses with a 2xx status. `portcullis` puts its content
+    /// into what it gives to filters.
+    File(String),
+    /// The schema itself.
+    Inline(serde_json::Value),
+    /// What the document of `input.openapi` says of the operation's responses.
+    Openapi,
+}
+
+impl ResponseSchema {
+    /// None where it is the OpenAPI document's.
+    pub fn as_schema(&self) -> Option<SchemaSource> {
+        match self {
+            Self::File(file) => Some(SchemaSource::File(file.clone())),
+            Self::Inline(schema) => Some(SchemaSource::Inline(schema.clone())),
+            Self::Openapi => None,
         }
     }
 }

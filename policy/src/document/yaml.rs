@@ -54,6 +54,15 @@ impl LocatedDocument {
     }
 }
 
+/// Another document that is written in YAML or JSON, as strictly read: an OpenAPI document.
+///
+/// # Errors
+///
+/// It is neither, it nests too deeply, or it says what has two meanings. Names the line.
+pub fn read_value(name: &str, text: &str) -> Result<Value, DocumentError> {
+    Loader::load(name, text).map(|(value, _)| value)
+}
+
 /// The line and column of a field of a YAML or JSON text, or of the nearest thing around it; none where the text is neither.
 pub(crate) fn place_in(text: &str, field: &str) -> Option<(usize, usize)> {
     let (_, places) = Loader::load("", text).ok()?;

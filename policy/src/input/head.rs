@@ -1,4 +1,4 @@
-//! Attacks in the path, the query and the header fields.
+//! Attacks in the path, the query and the header fields, and personal data in the latter two.
 
 use percent_encoding::percent_decode_str;
 
@@ -36,6 +36,25 @@ const STRUCTURED: [&str; 24] = [
     "x-request-id",
 ];
 
+/// Fields that carry credentials, addresses of clients or names of programs, which look like them: there personal data and secrets
+/// are where they belong, or are none.
+const CREDENTIALS: [&str; 14] = [
+    "api-key",
+    "authentication",
+    "cf-connecting-ip",
+    "cookie",
+    "fly-client-ip",
+    "idempotency-key",
+    "if-range",
+    "proxy-authorization",
+    "sec-ch-ua",
+    "sec-ch-ua-full-version-list",
+    "true-client-ip",
+    "user-agent",
+    "x-api-key",
+    "x-real-ip",
+];
+
 /// The path, as it was normalised, and the query.
 pub(super) fn target(
     screening: &Screening,
@@ -48,6 +67,12 @@ pub(super) fn target(
     let parts = parameters.flat_map(|(name, value)| [name, value]);
     for part in [path].into_iter().chain(parts) {
         note(&screening.attacks(&part), || ":path".to_owned(), notes)?;
+    }
+    // With its name: `password=…` is a secret because it is called so.
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let found = screening.data_in_head(&format!("{name}={value}"));
+        note(&found, || ":path".to_owned(), notes)?;
+        note(&screening.data_in_head(&value), || ":path".to_owned(), notes)?;
     }
     Ok(())
 }
@@ -70,6 +95,9 @@ pub(super) fn fields(
             }
             name => field(screening, name, &value, notes)?,
         }
+        if !CREDENTIALS.contains(name) {
+            note(&screening.data_in_head(&value), || (*name).to_owned(), notes)?;
+        }
     }
     Ok(())
 }
@@ -84,8 +112,9 @@ fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::InputSection;
+    use crate::document::{InputSection, Reaction, ScreeningSection};
     use crate::problem::Reason;
+    use crate::screening::Action;
 
     fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
         let section = InputSection { screening: Some(Default::default()), ..Default::default() };
@@ -117,6 +146,56 @@ mod tests {
             let refusal = screened(&[field]).expect_err(field.1);
             assert_eq!(refusal.reason, Reason::AttackSuspected, "{field:?}");
             assert_eq!(refusal.findings[0].at, field.0);
+        }
+    }
+
+    fn with_data(reaction: Reaction, fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
+        let kinds = [Kind::EmailAddress, Kind::PaymentCard, Kind::Secret, Kind::IpAddress];
+        let screening = ScreeningSection {
+            attacks: Some(Reaction::Allow),
+            personal_data: kinds.map(|kind| (kind, Action::Mask)).into(),
+            personal_data_in_head: Some(reaction),
+            ..Default::default()
+        };
+        let section = InputSection { screening: Some(screening), ..Default::default() };
+        let screening = Screening::compile(&section, None, "input").unwrap();
+        let pseudo = [(":method", "GET"), (":authority", "api.example")];
+        let headers: Vec<Header<'_>> =
+            fields.iter().chain(&pseudo).map(|(name, value)| (*name, value.as_bytes())).collect();
+        let mut notes = Notes::default();
+        assert_eq!(screening.looks_at_heads(), reaction != Reaction::Allow);
+        if fields[0].0 == ":path" {
+            target(&screening, &Target::read(&headers)?, &mut notes)?;
+        }
+        super::fields(&screening, &headers, &mut notes)?;
+        Ok(notes)
+    }
+
+    #[test]
+    fn personal_data_is_found_and_never_replaced() {
+        for field in [
+            (":path", "/search?q=write+to+alice%40example.com"),
+            (":path", "/search?card=4111%201111%201111%201111"),
+            (":path", "/login?password=Tr0ub4dor%263x"),
+            (":path", "/search?alice%40example.com=1"),
+            ("x-user", "alice@example.com"),
+            ("referer", "https://a.example/?mail=alice@example.com"),
+        ] {
+            let refusal = with_data(Reaction::Refuse, &[field]).expect_err(field.1);
+            assert_eq!(refusal.reason, Reason::PersonalDataRefused, "{field:?}");
+            assert_eq!(refusal.findings[0].at, field.0);
+            assert!(!with_data(Reaction::Flag, &[field]).unwrap().is_empty(), "{field:?}");
+            assert!(with_data(Reaction::Allow, &[field]).unwrap().is_empty(), "{field:?}");
+        }
+        for field in [
+            (":path", "/search?q=how+to+write+a+letter&page=2"),
+            ("authorization", "Bearer ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+            ("cookie", "mail=alice@example.com"),
+            ("user-agent", "Mozilla/5.0 Chrome/131.0.0.0 Safari/537.36"),
+            ("x-forwarded-for", "203.0.113.7"),
+        ] {
+            let notes = with_data(Reaction::Refuse, &[field]).unwrap();
+            assert!(notes.is_empty(), "{field:?}: {notes:?}");
         }
     }
 

@@ -5,6 +5,8 @@
 pub(super) enum Kind {
     Json,
     Form,
+    /// Its boundary is not looked at here.
+    Multipart,
     Text,
     /// Encrypted for somebody behind the gate: only its form can be looked at.
     Jose,
@@ -24,6 +26,10 @@ impl PartialEq for MediaType {
 }
 
 impl MediaType {
+    /// What there is to choose from where any that can be inspected is taken.
+    pub(super) const INSPECTED: [&str; 3] =
+        ["application/json", "application/x-www-form-urlencoded", "text/plain"];
+
     /// `None` for types that cannot be inspected, and for any charset but UTF-8, which would make the upstream
     /// read another text than the gate.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
@@ -46,6 +52,7 @@ impl MediaType {
             ("application", "json") => Kind::Json,
             ("application", subtype) if subtype.ends_with("+json") => Kind::Json,
             ("application", "x-www-form-urlencoded") => Kind::Form,
+            ("multipart", "form-data") => Kind::Multipart,
             ("text", "plain") => Kind::Text,
             ("application", "jose") => Kind::Jose,
             _ => return None,

@@ -3,32 +3,57 @@
 //! Every body is parsed strictly before it is let through: what the gate read is what the upstream reads. Where something in it
 //! is taken out or replaced, all other bytes stay as they came.
 
+mod attachments;
+mod coding;
 mod head;
 mod jose;
 mod json;
 mod media_type;
+mod multipart;
+mod openapi;
+mod parts;
+mod response;
 mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use serde_json::Value;
+
+pub(crate) use coding::Coding;
+pub(crate) use response::ResponseCheck;
+pub(crate) use schema::Violation;
 
 pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::Principal;
 use crate::access::{Header, Target, single};
+use crate::document::{ContentEncoding, OpenApiSource};
+use crate::files::FileRules;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::screening::{
     Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening, RewriteBody, Screening,
 };
-use crate::stages::{InputSections, Inspect, Inspected};
+use crate::stages::{Announced, InputSections, Inspect, Inspected};
 
+use attachments::{Attachments, Seen};
+use coding::{Caps, DecodeError};
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
+use openapi::{Content, OpenApi, Operation};
+use response::ResponseRules;
 use schema::Schema;
 
 /// The longest body that can be allowed, in bytes.
 const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
+
+/// The furthest a compressed body can be allowed to expand: gzip itself stops at about this.
+const MAXIMUM_EXPANSION: u32 = 1000;
+
+const DEFAULT_EXPANSION: u32 = 100;
 
 /// Where nothing is said.
 pub(crate) const DEFAULT_BODY_BYTES: u32 = 64 * 1024;
@@ -39,22 +64,32 @@ const MAXIMUM_DEPTH: u32 = 100;
 /// A compiled `input` section.
 #[derive(Debug)]
 pub(crate) struct InputRules {
+    /// Empty where only the OpenAPI document says which.
     content_types: Vec<MediaType>,
     max_body_bytes: usize,
     json: JsonLimits,
     schema: Option<Schema>,
+    openapi: Option<Arc<OpenApi>>,
+    /// How many times its length a compressed body may become; None where none is taken.
+    max_expansion: Option<usize>,
+    shadow: Option<ResponseRules>,
     screening: Screening,
+    files: Option<FileRules>,
     responses: Option<ResponseScreening>,
 }
 
 impl InputRules {
     pub(crate) fn compile(sections: &InputSections<'_>) -> Result<Self, CompileError> {
         let InputSections { input: section, field, redaction_key, .. } = *sections;
-        let default = || vec!["application/json".to_owned()];
+        let openapi = compile_openapi(sections)?;
+        let default = || match openapi.is_some() && section.schema.is_none() {
+            true => Vec::new(),
+            false => vec!["application/json".to_owned()],
+        };
         let names = section.content_types.clone().unwrap_or_else(default);
         let content_types = names.iter().enumerate().map(|(index, name)| {
             MediaType::parse(name.as_bytes()).ok_or_else(|| {
-                let message = "expected application/json, a +json type, \
+                let message = "expected application/json, a +json type, multipart/form-data, \
                                application/x-www-form-urlencoded, text/plain or, for an \
                                upstream that decrypts and screens it itself, application/jose: \
                                other types cannot be inspected";
@@ -72,6 +107,12 @@ impl InputRules {
             let message = format!("expected 1 to {MAXIMUM_DEPTH}");
             return Err(CompileError::new(format!("{field}.json.max_depth"), message));
         }
+        let max_expansion = section.max_expansion.unwrap_or(DEFAULT_EXPANSION);
+        if !(1..=MAXIMUM_EXPANSION).contains(&max_expansion) {
+            let message = format!("expected 1 to {MAXIMUM_EXPANSION}");
+            return Err(CompileError::new(format!("{field}.max_expansion"), message));
+        }
+        let decodes = section.content_encoding == Some(ContentEncoding::Decode);
         let schema = section.schema.as_ref();
         let schema =
             schema.map(|schema| Schema::compile(schema, &format!("{field}.schema"))).transpose()?;
@@ -83,13 +124,20 @@ impl InputRules {
             return Err(CompileError::new(format!("{field}.schema"), message));
         }
         let screening = Screening::compile(section, redaction_key, field)?;
+        let files = section.files.as_ref();
+        let files =
+            files.map(|files| FileRules::compile(files, &format!("{field}.files"))).transpose()?;
         Ok(Self {
             content_types,
             max_body_bytes: max_body_bytes as usize,
             json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
             schema,
+            shadow: ResponseRules::compile(sections, openapi.as_ref())?,
+            openapi,
+            max_expansion: decodes.then_some(max_expansion as usize),
             responses: ResponseScreening::compile(sections, screening.data())?,
             screening,
+            files,
         })
     }
 
@@ -102,34 +150,81 @@ impl InputRules {
         too_large(self.max_body_bytes)
     }
 
-    fn media_type(&self, content_type: Option<&[u8]>) -> Result<&MediaType, Refusal> {
+    fn media_type(&self, content_type: Option<&[u8]>) -> Result<MediaType, Refusal> {
         let found = content_type.and_then(MediaType::parse);
-        found.and_then(|found| self.content_types.iter().find(|known| **known == found)).ok_or_else(
-            || {
-                let names: Vec<_> = self.content_types.iter().map(MediaType::as_str).collect();
-                let detail =
-                    format!("Send one of these content types, in UTF-8: {}.", names.join(", "));
-                Refusal::new(Reason::ContentTypeUnsupported, detail)
-                    .header("accept", names.join(", "))
-            },
-        )
+        let is_known = |found: &MediaType| {
+            let by_document = self.content_types.is_empty() && self.openapi.is_some();
+            by_document || self.content_types.contains(found)
+        };
+        found.filter(is_known).ok_or_else(|| {
+            let names: Vec<_> = self.content_types.iter().map(MediaType::as_str).collect();
+            let names = if names.is_empty() { MediaType::INSPECTED.to_vec() } else { names };
+            let detail =
+                format!("Send one of these content types, in UTF-8: {}.", names.join(", "));
+            Refusal::new(Reason::ContentTypeUnsupported, detail).header("accept", names.join(", "))
+        })
+    }
+
+    /// How a body is compressed, where it is in a way that this route takes.
+    fn coding(&self, headers: &[Header<'_>]) -> Result<Option<Coding>, Refusal> {
+        let mut values = headers.iter().filter(|(name, _)| *name == "content-encoding");
+        let Some((_, value)) = values.next() else { return Ok(None) };
+        let is_one = values.next().is_none();
+        if is_one && value.eq_ignore_ascii_case(b"identity") {
+            return Ok(None);
+        }
+        // What cannot be read cannot be judged.
+        let (names, detail) = match self.max_expansion {
+            None => ("identity", "Send the body uncompressed."),
+            Some(_) => {
+                (Coding::NAMES, "Send the body uncompressed, or in one of gzip, br and zstd.")
+            }
+        };
+        let is_taken = is_one && self.max_expansion.is_some();
+        let coding = is_taken.then(|| Coding::read(value)).flatten();
+        coding.map(Some).ok_or_else(|| {
+            Refusal::new(Reason::ContentEncodingUnsupported, detail)
+                .header("accept-encoding", names)
+        })
+    }
+
+    /// The operation that was asked for, and the document that describes it.
+    fn operation(&self, announced: &Announced) -> Option<(&OpenApi, &Operation)> {
+        let openapi = self.openapi.as_deref()?;
+        Some((openapi, openapi.operation(announced.operation?)?))
+    }
+
+    /// What is described of a body, where an OpenAPI document describes any.
+    fn described(
+        &self,
+        announced: &Announced,
+        media_type: &MediaType,
+    ) -> Result<Option<(&OpenApi, &Content)>, Refusal> {
+        let Some((openapi, operation)) = self.operation(announced) else { return Ok(None) };
+        Ok(Some((openapi, operation.content(media_type.as_str())?)))
     }
 
     fn check_json(
         &self,
         body: &[u8],
+        described: Option<(&OpenApi, &Content)>,
         strings: &mut Strings<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         // A schema needs the value; everything else does without, which is much of the time.
-        let value = match &self.schema {
-            Some(schema) => Some((schema, self.parse(body)?)),
-            None => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
+        let described = described.filter(|(_, content)| content.has_schema());
+        let value = match self.schema.is_some() || described.is_some() {
+            true => Some(self.parse(body)?),
+            false => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
+        if let Some(attachments) = &mut strings.attachments {
+            attachments.read_labels(body);
+        }
         let rewritten = json::rewrite(body, &mut |text| strings.check(text))?;
-        if let Some((schema, value)) = value {
+        if let Some(value) = value {
             // What goes on is what must be of the form that the route takes.
             let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
-            schema.check(&value)?;
+            self.schema.as_ref().map_or(Ok(()), |schema| schema.check(&value))?;
+            described.map_or(Ok(()), |(openapi, content)| openapi.check_value(content, value))?;
         }
         Ok(rewritten)
     }
@@ -142,35 +237,49 @@ impl InputRules {
     fn check_form(
         &self,
         body: &[u8],
+        described: Option<(&OpenApi, &Content)>,
         strings: &mut Strings<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let form = Form::parse(body, self.json.max_values as usize).map_err(|error| {
-            Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
-                .finding("", error.to_string())
-        })?;
+        let form = self.parse_form(body)?;
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
-            strings.check(Text { path: &[], is_name: true, text: name })?;
+            strings.check(Text { path: &[], container: 0, is_name: true, text: name })?;
             let path = [Step::Member(name.into())];
-            let value_text = Text { path: &path, is_name: false, text: value };
+            let value_text = Text { path: &path, container: 0, is_name: false, text: value };
             let answer = strings.check(value_text)?;
             is_rewritten |= answer.is_some();
             rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
         }
-        Ok(is_rewritten.then(|| rewritten.finish().into_bytes()))
+        let rewritten = is_rewritten.then(|| rewritten.finish().into_bytes());
+        if let Some((openapi, content)) = described {
+            let goes_on = rewritten.as_deref().map(|body| self.parse_form(body)).transpose()?;
+            openapi.check_form(content, goes_on.as_ref().unwrap_or(&form))?;
+        }
+        Ok(rewritten)
+    }
+
+    fn parse_form(&self, body: &[u8]) -> Result<Form, Refusal> {
+        Form::parse(body, self.json.max_values as usize).map_err(|error| {
+            Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
+                .finding("", error.to_string())
+        })
     }
 
     fn check_text(
         &self,
         body: &[u8],
+        described: Option<(&OpenApi, &Content)>,
         strings: &mut Strings<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
             Refusal::new(Reason::TextInvalid, detail)
         })?;
-        let rewritten = strings.check(Text { path: &[], is_name: false, text })?;
+        let rewritten = strings.check(Text { path: &[], container: 0, is_name: false, text })?;
+        if let Some((openapi, content)) = described {
+            openapi.check_value(content, rewritten.as_deref().unwrap_or(text).into())?;
+        }
         Ok(rewritten.map(String::into_bytes))
     }
 }
@@ -178,13 +287,20 @@ impl InputRules {
 /// The strings of a body, as they are met.
 struct Strings<'a> {
     screening: &'a Screening,
+    attachments: Option<Attachments<'a>>,
     owner: &'a Owner,
     notes: Notes,
 }
 
 impl Strings<'_> {
     /// What goes on in a string's place, if it is not to go on as it is.
-    fn check(&mut self, Text { path, is_name, text }: Text<'_>) -> Result<Option<String>, Refusal> {
+    fn check(&mut self, text: Text<'_>) -> Result<Option<String>, Refusal> {
+        if let Some(attachments) = &mut self.attachments
+            && let Seen::File(answer) = attachments.look(text, &mut self.notes)?
+        {
+            return Ok(answer);
+        }
+        let Text { path, is_name, text, .. } = text;
         let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
         let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
@@ -256,62 +372,113 @@ impl Inspect for InputRules {
         headers: &[Header<'_>],
         target: Option<&Target>,
         has_body: bool,
-    ) -> Result<Notes, Refusal> {
+    ) -> Result<(Announced, Notes), Refusal> {
+        let content_type = single(headers, "content-type").map(<[u8]>::to_vec);
+        let mut announced = Announced { content_type, ..Announced::default() };
+        if let Some(openapi) = &self.openapi {
+            let operation = target.map(|target| openapi.check_head(target, headers)).transpose()?;
+            announced.operation = operation;
+        }
         let length = single(headers, "content-length")
             .and_then(|value| std::str::from_utf8(value).ok())
             .and_then(|value| value.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.max_body_bytes as u64) {
             return Err(self.too_large());
         }
-        let encoding = single(headers, "content-encoding");
-        if encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
-            // What cannot be read cannot be judged.
-            return Err(Refusal::new(
-                Reason::ContentEncodingUnsupported,
-                "Send the body uncompressed.",
-            )
-            .header("accept-encoding", "identity"));
-        }
-        if has_body && length != Some(0) {
-            self.media_type(single(headers, "content-type"))?;
+        announced.coding = self.coding(headers)?;
+        let takes_body =
+            self.operation(&announced).is_none_or(|(_, operation)| operation.takes_body());
+        // Where none is taken it may still turn out that there is none.
+        if has_body && length != Some(0) && takes_body {
+            let content_type = announced.content_type.as_deref();
+            let media_type = self.media_type(content_type)?;
+            if media_type.kind == MediaKind::Multipart {
+                parts::check_head(content_type)?;
+            }
+            self.described(&announced, &media_type)?;
         }
         let mut notes = Notes::default();
-        if self.screening.looks_at_arguments() {
+        if self.screening.looks_at_heads() {
             target.map_or(Ok(()), |target| head::target(&self.screening, target, &mut notes))?;
             head::fields(&self.screening, headers, &mut notes)?;
         }
-        Ok(notes)
+        Ok((announced, notes))
+    }
+
+    fn decode(&self, announced: &Announced, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        // Without a body there is nothing to take off.
+        let Some(coding) = announced.coding.filter(|_| !body.is_empty()) else { return Ok(None) };
+        if body.len() > self.max_body_bytes {
+            return Err(self.too_large());
+        }
+        let expansion = self.max_expansion.unwrap_or(1);
+        let caps = Caps { bytes: self.max_body_bytes, expansion };
+        coding.decode(body, caps).map(Some).map_err(|error| match error {
+            DecodeError::TooLarge => {
+                let most = self.max_body_bytes;
+                let detail = format!(
+                    "Send at most {most} bytes, and at most {expansion} for each that is compressed."
+                );
+                Refusal::new(Reason::BodyTooLarge, detail)
+            }
+            DecodeError::Malformed => {
+                let detail = "Send one whole body in the coding that content-encoding names, and nothing else.";
+                Refusal::new(Reason::ContentEncodingInvalid, detail)
+            }
+        })
     }
 
     fn check_body(
         &self,
-        content_type: Option<&[u8]>,
+        announced: &Announced,
         body: &[u8],
         principal: &Principal,
     ) -> Result<Inspected, Refusal> {
         if body.len() > self.max_body_bytes {
             return Err(self.too_large());
         }
+        let operation = self.operation(announced).map(|(_, operation)| operation);
         if body.is_empty() {
-            return match &self.schema {
-                None => Ok(Inspected::default()),
-                Some(_) => Err(Refusal::new(
+            return match self.schema.is_some() || operation.is_some_and(Operation::needs_body) {
+                false => Ok(Inspected::default()),
+                true => Err(Refusal::new(
                     Reason::BodyMissing,
                     "Send a JSON body of the form this route takes.",
                 )),
             };
         }
+        operation.map_or(Ok(()), Operation::check_takes_body)?;
         // Whose it is matters only where something is replaced.
         let owner = self.screening.data().map_or_else(Owner::nobody, |_| Owner::from(principal));
-        let mut strings =
-            Strings { screening: &self.screening, owner: &owner, notes: Notes::default() };
-        let rewritten = match self.media_type(content_type)?.kind {
-            MediaKind::Json => self.check_json(body, &mut strings)?,
-            MediaKind::Form => self.check_form(body, &mut strings)?,
-            MediaKind::Text => self.check_text(body, &mut strings)?,
+        let mut strings = Strings {
+            screening: &self.screening,
+            attachments: self.files.as_ref().map(Attachments::new),
+            owner: &owner,
+            notes: Notes::default(),
+        };
+        let content_type = announced.content_type.as_deref();
+        let media_type = self.media_type(content_type)?;
+        let described = self.described(announced, &media_type)?;
+        let rewritten = match media_type.kind {
+            MediaKind::Json => self.check_json(body, described, &mut strings)?,
+            MediaKind::Form => self.check_form(body, described, &mut strings)?,
+            MediaKind::Multipart => parts::check(body, content_type, &mut strings)?,
+            MediaKind::Text => self.check_text(body, described, &mut strings)?,
             MediaKind::Jose => jose::check(body).map(|()| None)?,
         };
         Ok(Inspected { rewritten, notes: strings.notes })
+    }
+
+    fn checks_responses(&self) -> bool {
+        self.shadow.is_some()
+    }
+
+    fn response_check(
+        &self,
+        announced: &Announced,
+        headers: &[Header<'_>],
+    ) -> Option<ResponseCheck> {
+        self.shadow.as_ref()?.of(announced, headers)
     }
 
     fn looks_at_responses(&self) -> bool {
@@ -331,185 +498,23 @@ impl Inspect for InputRules {
     }
 }
 
+/// The document of a route, which others may have compiled.
+fn compile_openapi(sections: &InputSections<'_>) -> Result<Option<Arc<OpenApi>>, CompileError> {
+    let field = format!("{}.openapi", sections.field);
+    match &sections.input.openapi {
+        None | Some(OpenApiSource::None) => Ok(None),
+        Some(OpenApiSource::File(_)) => {
+            let message = "expected the document itself: `portcullis` puts files in place";
+            Err(CompileError::new(format!("{field}.file"), message))
+        }
+        Some(OpenApiSource::Inline(document)) => {
+            let field = format!("{field}.inline");
+            sections.shared.get(&document.0, || OpenApi::compile(&document.0, &field)).map(Some)
+        }
+    }
+}
+
 /// The refusal of a body that is longer than `max_body_bytes`.
 pub(crate) fn too_large(max_body_bytes: usize) -> Refusal {
     Refusal::new(Reason::BodyTooLarge, format!("Send at most {max_body_bytes} bytes."))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::document::{InputSection, OutputSection, SchemaSource};
-
-    fn compile(section: &InputSection) -> Result<InputRules, CompileError> {
-        let output = OutputSection::default();
-        let field = "input";
-        InputRules::compile(&InputSections {
-            input: section,
-            field,
-            output: &output,
-            redaction_key: None,
-            canaries: &[],
-        })
-    }
-
-    fn rules() -> InputRules {
-        let section = InputSection {
-            max_body_bytes: Some(100),
-            schema: Some(SchemaSource::Inline(json!({
-                "type": "object", "required": ["text"], "additionalProperties": false,
-                "properties": {"text": {"type": "string", "minLength": 1}},
-            }))),
-            ..Default::default()
-        };
-        compile(&section).unwrap()
-    }
-
-    fn headers<'a>(fields: &[(&'a str, &'a str)]) -> Vec<Header<'a>> {
-        fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect()
-    }
-
-    fn head(fields: &[(&str, &str)]) -> Result<(), Reason> {
-        rules().check_head(&headers(fields), None, true).map(drop).map_err(|refusal| refusal.reason)
-    }
-
-    fn body(body: &[u8]) -> Result<(), Reason> {
-        rewritten(body).map(drop)
-    }
-
-    fn rewritten(body: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
-        let inspected =
-            rules().check_body(Some(b"application/json"), body, &Principal::anonymous());
-        inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
-    }
-
-    #[test]
-    fn the_head_is_judged_before_the_body() {
-        let json = ("content-type", "application/json; charset=UTF-8");
-        assert_eq!(head(&[json]), Ok(()));
-        assert_eq!(head(&[json, ("content-length", "101")]), Err(Reason::BodyTooLarge));
-        assert_eq!(
-            head(&[json, ("content-encoding", "gzip")]),
-            Err(Reason::ContentEncodingUnsupported)
-        );
-        let unsupported = Err(Reason::ContentTypeUnsupported);
-        for fields in [
-            [].as_slice(),
-            &[("content-type", "text/html")],
-            &[("content-type", "application/json; charset=utf-16")],
-            &[("content-type", "application/json, text/plain")],
-            &[("content-type", "application/jsonx")],
-        ] {
-            assert_eq!(head(fields), unsupported, "{fields:?}");
-        }
-    }
-
-    #[test]
-    fn bodies_are_judged_whole() {
-        assert_eq!(body(br#"{"text":"hello"}"#), Ok(()));
-        assert_eq!(body(b""), Err(Reason::BodyMissing));
-        assert_eq!(body(&[b' '; 101]), Err(Reason::BodyTooLarge));
-        assert_eq!(body(b"text=hello"), Err(Reason::JsonInvalid));
-        assert_eq!(body(br#"{"text":"a","text":"b"}"#), Err(Reason::JsonInvalid));
-        assert_eq!(body(br#"{"text":7}"#), Err(Reason::SchemaViolated));
-        assert_eq!(body(br#"{"text":""}"#), Err(Reason::SchemaViolated));
-        assert_eq!(body(br#"{"text":"a","x":1}"#), Err(Reason::SchemaViolated));
-        assert_eq!(body(br#"{"text":"a\u0007b"}"#), Err(Reason::ControlCharacter));
-        assert_eq!(body(br#"{"te\u0000xt":"a"}"#), Err(Reason::ControlCharacter));
-        assert_eq!(body("[".repeat(50).as_bytes()), Err(Reason::JsonTooComplex));
-    }
-
-    #[test]
-    fn what_nobody_sees_is_taken_out_and_all_else_stays() {
-        assert_eq!(rewritten(br#"{"text":"hello"}"#), Ok(None));
-        assert_eq!(
-            rewritten(b"{ \"text\" : \"a\\u202eb\xe2\x80\x8b\" }"),
-            Ok(Some(br#"{ "text" : "ab" }"#.to_vec()))
-        );
-        // A name that would become another one.
-        assert_eq!(rewritten(br#"{"te\u200bxt":"a"}"#), Err(Reason::InvisibleCharacter));
-        // What is left is not what the route takes.
-        assert_eq!(rewritten(br#"{"text":"\u200b"}"#), Err(Reason::SchemaViolated));
-    }
-
-    #[test]
-    fn findings_say_where() {
-        let section = InputSection::default();
-        let rules = compile(&section).unwrap();
-        let body = br#"{"a/b": [{"c": "x\u0000"}]}"#;
-        let refusal =
-            rules.check_body(Some(b"application/json"), body, &Principal::anonymous()).unwrap_err();
-        assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
-        assert_eq!(refusal.findings[0].expected, "no U+0000, found at character 1");
-    }
-
-    #[test]
-    fn forms_are_read_as_strictly() {
-        let form = "application/x-www-form-urlencoded";
-        let section = InputSection {
-            content_types: Some(vec![form.to_owned()]),
-            json: Some(crate::document::JsonSection { max_values: 4, ..Default::default() }),
-            ..Default::default()
-        };
-        let rules = compile(&section).unwrap();
-        let rewritten = |body: &[u8]| {
-            let inspected = rules.check_body(Some(form.as_bytes()), body, &Principal::anonymous());
-            inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
-        };
-        let body = |body: &[u8]| rewritten(body).map(drop);
-        assert_eq!(body(b"grant_type=client_credentials&scope=a+b"), Ok(()));
-        assert_eq!(body(b"scope=a&sc%6fpe=b"), Err(Reason::FormInvalid));
-        assert_eq!(body(b"a=%zz"), Err(Reason::FormInvalid));
-        assert_eq!(body(br#"{"a":"b"}"#), Err(Reason::FormInvalid));
-        assert_eq!(body(b"a=1&b=2&c=3&d=4&e=5"), Err(Reason::FormInvalid));
-        assert_eq!(body(b"a=%00"), Err(Reason::ControlCharacter));
-        assert_eq!(body(b"a%E2%80%AE=a"), Err(Reason::InvisibleCharacter));
-        assert_eq!(rewritten(b"a=b+c&d=x%E2%80%AE%26"), Ok(Some(b"a=b+c&d=x%26".to_vec())));
-        assert_eq!(rewritten(b"a=b+c&d=x%26"), Ok(None));
-        assert_eq!(body(b"%00=a"), Err(Reason::ControlCharacter));
-    }
-
-    #[test]
-    fn what_cannot_be_inspected_cannot_be_allowed() {
-        let with = |types: &[&str], schema| {
-            let content_types = Some(types.iter().map(|name| (*name).to_owned()).collect());
-            compile(&InputSection { content_types, schema, ..Default::default() })
-                .map(|_| ())
-                .map_err(|error| error.field)
-        };
-        assert_eq!(with(&["image/png"], None), Err("input.content_types[0]".to_owned()));
-        assert_eq!(with(&["text/plain", "application/ld+json"], None), Ok(()));
-        let schema = Some(SchemaSource::Inline(json!({})));
-        assert_eq!(with(&["text/plain"], schema), Err("input.schema".to_owned()));
-    }
-
-    /// What is encrypted for the upstream is held against the rules there: here it is only what it says it is.
-    #[test]
-    fn encrypted_bodies_go_by_where_they_are_named() {
-        let schema = || Some(SchemaSource::Inline(json!({ "type": "object" })));
-        let with = |types: &[&str], schema| {
-            let content_types = Some(types.iter().map(|&name| name.to_owned()).collect());
-            compile(&InputSection { content_types, schema, ..Default::default() })
-        };
-        let message = b"eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.AA.AA.AA.AA";
-        let check = |rules: &InputRules, body: &[u8], content_type: &str| {
-            let checked =
-                rules.check_body(Some(content_type.as_bytes()), body, &Principal::anonymous());
-            checked.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
-        };
-        let unsupported = Err(Reason::ContentTypeUnsupported);
-        let both = with(&["application/json", "application/jose"], schema()).unwrap();
-        assert_eq!(check(&both, message, "application/jose"), Ok(None));
-        assert_eq!(check(&both, b"{}", "application/json"), Ok(None));
-        assert_eq!(check(&both, b"{}", "application/jose"), unsupported);
-        assert_eq!(check(&both, message, "application/json"), Err(Reason::JsonInvalid));
-        assert_eq!(
-            check(&with(&["application/json"], None).unwrap(), message, "application/jose"),
-            unsupported
-        );
-        assert!(with(&["application/jose", "text/plain"], schema()).is_err());
-        assert!(with(&["application/jose+json"], None).is_ok(), "JSON, which is looked into");
-    }
 }

@@ -1,6 +1,9 @@
 //! What characters a text may have, and how many.
 
-use crate::document::{Handling, TextSection};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _};
+use unicode_normalization::{is_nfc_quick, is_nfkc_quick};
+
+use crate::document::{Handling, Normalisation, TextSection};
 use crate::problem::Reason;
 
 /// A compiled `input.text` section.
@@ -9,6 +12,32 @@ pub(super) struct CharacterRules {
     max_chars: usize,
     control: Handling,
     invisible: Handling,
+    normalise: Normalisation,
+    /// Nothing may be taken out or written otherwise.
+    is_name: bool,
+}
+
+/// A text as it may go on, where it is not the one that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rewritten {
+    /// Without some characters.
+    Stripped(String),
+    /// In another form of Unicode, perhaps without some characters too.
+    Normalised(String),
+}
+
+impl Rewritten {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Stripped(text) | Self::Normalised(text) => text,
+        }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Stripped(text) | Self::Normalised(text) => text,
+        }
+    }
 }
 
 impl CharacterRules {
@@ -17,6 +46,8 @@ impl CharacterRules {
             max_chars: section.max_chars as usize,
             control: section.control,
             invisible: section.invisible,
+            normalise: section.normalise,
+            is_name: false,
         }
     }
 
@@ -26,16 +57,13 @@ impl CharacterRules {
             Handling::Strip => Handling::Refuse,
             other => other,
         };
-        Self { control: refused(self.control), invisible: refused(self.invisible), ..self }
+        let (control, invisible) = (refused(self.control), refused(self.invisible));
+        Self { control, invisible, is_name: true, ..self }
     }
 
-    /// The text as it may go on: another one where characters were taken out.
-    pub(super) fn check(self, text: &str) -> Result<Option<String>, Unfit> {
-        // No text has more characters than bytes.
-        if text.len() > self.max_chars && text.chars().count() > self.max_chars {
-            let expected = format!("at most {} characters", self.max_chars);
-            return Err(Unfit { reason: Reason::TextTooLong, expected, character: self.max_chars });
-        }
+    /// The text as it may go on: another one where characters were taken out, or written otherwise.
+    pub(super) fn check(self, text: &str) -> Result<Option<Rewritten>, Unfit> {
+        self.check_length(text)?;
         // Printable ASCII, the usual case, is seen eight bytes at a time by the compiler.
         if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Ok(None);
@@ -54,7 +82,55 @@ impl CharacterRules {
             }
         }
         let stays = |character: &char| self.handling(*character).0 != Handling::Strip;
-        Ok(strips.then(|| text.chars().filter(stays).collect()))
+        let stripped: Option<String> = strips.then(|| text.chars().filter(stays).collect());
+        match self.normalised(stripped.as_deref().unwrap_or(text)) {
+            None => Ok(stripped.map(Rewritten::Stripped)),
+            Some(_) if self.is_name => Err(self.unfit_name()),
+            Some(normalised) => {
+                // Some characters become eighteen, and none may become one that was to be taken out.
+                self.check_length(&normalised)?;
+                if let Some((character, number)) = self.unwanted(&normalised) {
+                    let expected = format!("no character that is U+{number:04X} in another form");
+                    return Err(Unfit { reason: Reason::InvisibleCharacter, expected, character });
+                }
+                Ok(Some(Rewritten::Normalised(normalised)))
+            }
+        }
+    }
+
+    fn check_length(self, text: &str) -> Result<(), Unfit> {
+        // No text has more characters than bytes.
+        if text.len() > self.max_chars && text.chars().count() > self.max_chars {
+            let expected = format!("at most {} characters", self.max_chars);
+            return Err(Unfit { reason: Reason::TextTooLong, expected, character: self.max_chars });
+        }
+        Ok(())
+    }
+
+    /// The text in the form that is asked for, if it is not in it.
+    fn normalised(self, text: &str) -> Option<String> {
+        let is_sure = |quick: IsNormalized| quick == IsNormalized::Yes;
+        let normalised: String = match self.normalise {
+            Normalisation::None => return None,
+            Normalisation::Nfc if is_sure(is_nfc_quick(text.chars())) => return None,
+            Normalisation::Nfkc if is_sure(is_nfkc_quick(text.chars())) => return None,
+            Normalisation::Nfc => text.nfc().collect(),
+            Normalisation::Nfkc => text.nfkc().collect(),
+        };
+        (normalised != text).then_some(normalised)
+    }
+
+    /// The first character that may not stay.
+    fn unwanted(self, text: &str) -> Option<(usize, u32)> {
+        let mut characters = text.chars().enumerate();
+        let found = characters.find(|(_, c)| self.handling(*c).0 != Handling::Allow);
+        found.map(|(place, character)| (place, u32::from(character)))
+    }
+
+    fn unfit_name(self) -> Unfit {
+        let form = if self.normalise == Normalisation::Nfkc { "NFKC" } else { "NFC" };
+        let expected = format!("a name in the form {form} of Unicode");
+        Unfit { reason: Reason::TextInvalid, expected, character: 0 }
     }
 
     fn handling(self, character: char) -> (Handling, Reason) {
@@ -108,11 +184,17 @@ mod tests {
     use super::*;
 
     fn rules(control: Handling, invisible: Handling) -> CharacterRules {
-        CharacterRules::compile(TextSection { max_chars: 40, control, invisible })
+        let normalise = Normalisation::None;
+        CharacterRules::compile(TextSection { max_chars: 40, control, invisible, normalise })
     }
 
-    fn check(text: &str) -> Result<Option<String>, Reason> {
+    fn check(text: &str) -> Result<Option<Rewritten>, Reason> {
         rules(Handling::Refuse, Handling::Refuse).check(text).map_err(|unfit| unfit.reason)
+    }
+
+    fn normalised(normalise: Normalisation, text: &str) -> Result<Option<Rewritten>, Reason> {
+        let rules = CharacterRules { normalise, ..rules(Handling::Refuse, Handling::Strip) };
+        rules.check(text).map_err(|unfit| unfit.reason)
     }
 
     #[test]
@@ -145,11 +227,19 @@ mod tests {
             "\u{FEFF}ab",
         ] {
             assert_eq!(check(text), Err(Reason::InvisibleCharacter), "{text:?}");
-            assert_eq!(strip.check(text), Ok(Some("ab".to_owned())), "{text:?}");
+            assert_eq!(
+                strip.check(text),
+                Ok(Some(Rewritten::Stripped("ab".to_owned()))),
+                "{text:?}"
+            );
         }
         for text in ["a\0b", "\u{1b}ab", "a\u{85}b", "\u{7f}ab"] {
             assert_eq!(check(text), Err(Reason::ControlCharacter), "{text:?}");
-            assert_eq!(strip.check(text), Ok(Some("ab".to_owned())), "{text:?}");
+            assert_eq!(
+                strip.check(text),
+                Ok(Some(Rewritten::Stripped("ab".to_owned()))),
+                "{text:?}"
+            );
         }
     }
 
@@ -158,6 +248,38 @@ mod tests {
         let rules = rules(Handling::Refuse, Handling::Strip);
         let unfit = rules.check("a\u{200B}\0").unwrap_err();
         assert_eq!(unfit.expected, "no U+0000, found at character 2");
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_asked_for() {
+        let to = |text: &str| Ok(Some(Rewritten::Normalised(text.to_owned())));
+        use Normalisation::{Nfc, Nfkc, None as AsItCame};
+        for (form, text, expected) in [
+            (AsItCame, "e\u{301} ｉｄ ﬁ", Ok(None)),
+            (Nfc, "e\u{301} ｉｄ ﬁ", to("é ｉｄ ﬁ")),
+            (Nfkc, "e\u{301} ｉｄ ﬁ", to("é id fi")),
+            (Nfc, "é, 한국어, plain", Ok(None)),
+            (Nfkc, "é, 한국어, plain", Ok(None)),
+            // Marks in another order, and one that is the same after all.
+            (Nfc, "a\u{323}\u{307}", to("ạ\u{307}")),
+            (Nfc, "q\u{323}\u{307}", Ok(None)),
+            // What is taken out does not keep two apart.
+            (Nfc, "e\u{200b}\u{301}", to("é")),
+            // Eighteen characters each.
+            (Nfkc, "\u{fdfa}\u{fdfa}\u{fdfa}", Err(Reason::TextTooLong)),
+        ] {
+            assert_eq!(normalised(form, text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_in_the_form_or_refused() {
+        let rules = rules(Handling::Refuse, Handling::Strip);
+        let names = CharacterRules { normalise: Normalisation::Nfkc, ..rules }.for_names();
+        assert_eq!(names.check("naïve").map_err(|unfit| unfit.reason), Ok(None));
+        let unfit = names.check("ｉｄ").unwrap_err();
+        assert_eq!((unfit.reason, unfit.character), (Reason::TextInvalid, 0));
+        assert_eq!(unfit.expected, "a name in the form NFKC of Unicode");
     }
 
     #[test]

@@ -25,8 +25,12 @@ impl DataRules {
         if actions.values().all(|action| *action == Action::Allow) {
             return Ok(None);
         }
-        let needs_key = |action: &Action| matches!(action, Action::Hash | Action::Tokenise);
-        let keyed = actions.iter().find(|(_, action)| needs_key(action));
+        let is_replaced = |action: &Action| matches!(action, Action::Hash | Action::Tokenise);
+        if actions.get(&Kind::StackTrace).is_some_and(is_replaced) {
+            let message = "expected allow, flag, mask or refuse: nobody needs to know one again";
+            return Err(CompileError::new(format!("{field}.stack_trace"), message));
+        }
+        let keyed = actions.iter().find(|(_, action)| is_replaced(action));
         if let (None, Some((kind, _))) = (key, keyed) {
             let message = "hash and tokenise need `redaction.key`";
             return Err(CompileError::new(format!("{field}.{}", kind.as_str()), message));

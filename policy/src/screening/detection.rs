@@ -29,6 +29,8 @@ pub enum Kind {
     Xss,
     /// CWE-78.
     CommandInjection,
+    /// Code for an interpreter: PHP, Java, JavaScript, Python; serialised objects. CWE-94 and CWE-502.
+    CodeInjection,
     /// Path traversal and inclusion of local files, CWE-22 and CWE-98.
     FileInclusion,
     /// Inclusion of remote files, CWE-98.
@@ -79,8 +81,16 @@ pub enum Kind {
     Secret,
     /// A private key.
     PrivateKey,
+    /// A line of a stack trace, or the error message of a database: what a program says of itself, CWE-209.
+    StackTrace,
     /// A secret marker of the system's instructions (OWASP LLM07).
     Canary,
+
+    // Files.
+    /// What a file says beside what it shows: where it was made, when, with what. It is taken out.
+    FileMetadata,
+    /// The address of a file in place of the file.
+    FileAddress,
 }
 
 impl Kind {
@@ -95,6 +105,7 @@ impl Kind {
             Self::SqlInjection => "sql_injection",
             Self::Xss => "xss",
             Self::CommandInjection => "command_injection",
+            Self::CodeInjection => "code_injection",
             Self::FileInclusion => "file_inclusion",
             Self::RemoteFileInclusion => "remote_file_inclusion",
             Self::TemplateInjection => "template_injection",
@@ -118,7 +129,10 @@ impl Kind {
             Self::CredentialUrl => "credential_url",
             Self::Secret => "secret",
             Self::PrivateKey => "private_key",
+            Self::StackTrace => "stack_trace",
             Self::Canary => "canary",
+            Self::FileMetadata => "file_metadata",
+            Self::FileAddress => "file_address",
         }
     }
 }

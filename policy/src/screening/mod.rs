@@ -13,11 +13,13 @@ mod response;
 mod rules;
 
 pub use argument::ArgumentScreen;
+pub(crate) use argument::{HostPlace, host_place};
 pub use characters::Unfit;
 pub use detection::{Detection, Kind};
 pub(crate) use noted::{Noted, Notes};
 pub use personal::PersonalData;
 pub use prompt::{PROMPT_FLAG, PROMPT_REFUSE, PromptScreen};
+pub(crate) use prose::Prose;
 pub use redaction::{Action, Canary, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
 pub(crate) use response::{ResponseScreening, RewriteBody, unreadable as unreadable_response};
 pub use rules::{Decision, Found, Profile, Screened, Screening};

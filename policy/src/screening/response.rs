@@ -152,6 +152,7 @@ mod tests {
             output: &output,
             redaction_key: None,
             canaries: &["Heron-4821-quartz".to_owned().into()],
+            shared: &Default::default(),
         };
         ResponseScreening::compile(&sections, None).unwrap().unwrap()
     }

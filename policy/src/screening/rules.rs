@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::characters::{CharacterRules, Unfit};
+use super::characters::{CharacterRules, Rewritten, Unfit};
 use super::data::DataRules;
 use super::prose::Prose;
-use super::{ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
+use super::{Action, ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
-use crate::document::{InputSection, Reaction};
+use crate::document::{InputSection, Reaction, ScreeningSection};
 use crate::input::Step;
 use crate::policy::CompileError;
 
@@ -20,6 +20,7 @@ pub struct Screening {
     attacks: Reaction,
     prompt_injection: Reaction,
     data: Option<DataRules>,
+    data_in_head: Reaction,
 }
 
 /// What a text is.
@@ -89,6 +90,7 @@ impl Screening {
                 attacks: Reaction::Allow,
                 prompt_injection: Reaction::Allow,
                 data: None,
+                data_in_head: Reaction::Allow,
             });
         };
         Ok(Self {
@@ -101,6 +103,7 @@ impl Screening {
                 key,
                 &format!("{field}.personal_data"),
             )?,
+            data_in_head: data_in_head(section, &field)?,
         })
     }
 
@@ -115,8 +118,8 @@ impl Screening {
             Profile::Name => &self.characters.for_names(),
             Profile::Prompt | Profile::Argument => &self.characters,
         };
-        let stripped = characters.check(text)?;
-        let left = stripped.as_deref().unwrap_or(text);
+        let rewritten = characters.check(text)?;
+        let left = rewritten.as_ref().map_or(text, Rewritten::text);
         let mut found = match profile {
             Profile::Argument | Profile::Name => self.attacks(left),
             Profile::Prompt => self.prompt_injections(left),
@@ -134,17 +137,32 @@ impl Screening {
             };
             found.extend(detections.into_iter().map(decide));
         }
-        if let Some(stripped) = &stripped {
-            for Found { detection, .. } in &mut found {
-                detection.range = place_in(text, stripped, &detection.range);
+        for Found { detection, .. } in &mut found {
+            match &rewritten {
+                None => break,
+                Some(Rewritten::Stripped(left)) => {
+                    detection.range = place_in(text, left, &detection.range);
+                }
+                // Which characters became which is not kept: it is somewhere in the text.
+                Some(Rewritten::Normalised(_)) => detection.range = 0..text.len(),
             }
         }
-        Ok(Screened { found, rewritten: redacted.or(stripped) })
+        Ok(Screened { found, rewritten: redacted.or(rewritten.map(Rewritten::into_text)) })
     }
 
-    /// Whether arguments are screened at all.
-    pub(crate) fn looks_at_arguments(&self) -> bool {
-        self.attacks != Reaction::Allow
+    /// Whether the head of a request is screened at all.
+    pub(crate) fn looks_at_heads(&self) -> bool {
+        self.attacks != Reaction::Allow || self.data_in_head != Reaction::Allow
+    }
+
+    /// Personal data and secrets in a part of the head, where nothing can be replaced.
+    pub(crate) fn data_in_head(&self, text: &str) -> Vec<Found> {
+        let Some(data) = self.data.as_ref().filter(|_| self.data_in_head != Reaction::Allow) else {
+            return Vec::new();
+        };
+        let decision = react(self.data_in_head, true);
+        let found = |detection| Found { detection, decision };
+        data.find(text).into_iter().map(found).collect()
     }
 
     /// What is done about personal data in requests.
@@ -176,6 +194,16 @@ impl Screening {
         };
         detections.map(found).collect()
     }
+}
+
+fn data_in_head(section: &ScreeningSection, field: &str) -> Result<Reaction, CompileError> {
+    let reaction = section.personal_data_in_head.unwrap_or(Reaction::Allow);
+    let is_looked_for = section.personal_data.values().any(|action| *action != Action::Allow);
+    if reaction != Reaction::Allow && !is_looked_for {
+        let message = "looks for the kinds of personal_data: expected some there";
+        return Err(CompileError::new(format!("{field}.personal_data_in_head"), message));
+    }
+    Ok(reaction)
 }
 
 /// Where a part of `stripped` is in the text that characters were taken out of.
@@ -217,7 +245,6 @@ fn prompt_screen() -> &'static PromptScreen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::ScreeningSection;
     use crate::screening::Kind;
 
     fn screening(section: ScreeningSection) -> Screening {

@@ -1,7 +1,10 @@
 //! The Envoys that are compared, as configurations.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::up::{AUDIENCE, ISSUER};
@@ -10,7 +13,7 @@ use crate::workspace::Workspace;
 /// An Envoy with its filters; what it lets through, it answers itself.
 pub(super) struct Envoy {
     pub(super) name: String,
-    pub(super) environment: Vec<(&'static str, String)>,
+    environment: Vec<(&'static str, String)>,
     filters: Vec<Value>,
     access_log: bool,
 }
@@ -28,11 +31,25 @@ impl Envoy {
         Self { environment, ..self }
     }
 
-    pub(super) fn file_name(&self) -> String {
-        self.name.chars().filter(char::is_ascii_alphanumeric).collect()
+    /// What starts it, listening on a port.
+    pub(super) fn command(
+        &self,
+        workspace: &Workspace,
+        config: &Path,
+        log: &Path,
+        port: u16,
+    ) -> Result<Command> {
+        fs::write(config, self.bootstrap(port).to_string())
+            .with_context(|| format!("writing {}", config.display()))?;
+        let mut command = Command::new(workspace.envoy());
+        command.args(["--concurrency", "1", "--log-level", "warning"]);
+        command.args(["--component-log-level", "wasm:info", "--disable-hot-restart"]);
+        command.arg("--config-path").arg(config).arg("--log-path").arg(log);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
     }
 
-    pub(super) fn bootstrap(&self, port: u16) -> Value {
+    fn bootstrap(&self, port: u16) -> Value {
         let mut filters = self.filters.clone();
         filters.push(typed(
             "envoy.filters.http.router",

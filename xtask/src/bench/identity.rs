@@ -33,7 +33,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer, once: u32) -> Result<
     let (bare, noop) = plan.floor(workspace, get);
 
     let reader = Wasm::new(workspace, "noop").filter(&json!({ "reads": true }), &[]);
-    let envoy = plan.envoy(Envoy::new("noop.wasm, reading", vec![reader]));
+    let envoy = plan.program(Envoy::new("noop.wasm, reading", vec![reader]));
     plan.variant("a filter that reads the header section", envoy, get(), Some(bare), None);
 
     let mut suite = Suite { workspace, issuer, once, plan, bare, noop };
@@ -77,11 +77,11 @@ impl Suite<'_> {
             .with_environment(secrets)
         };
 
-        let uncached = self.plan.envoy(native(false));
-        let cached = self.plan.envoy(native(true));
+        let uncached = self.plan.program(native(false));
+        let cached = self.plan.program(native(true));
         // An Envoy of its own for each: new tokens would drive the remembered ones out.
-        let fresh = self.plan.envoy(own("new tokens"));
-        let remembering = self.plan.envoy(own("remembered tokens"));
+        let fresh = self.plan.program(own("new tokens"));
+        let remembering = self.plan.program(own("remembered tokens"));
 
         let mut add = |what: &str, envoy, order, peer| {
             self.plan.variant(format!("{name} {what}"), envoy, load(order), Some(self.bare), peer)
@@ -108,14 +108,14 @@ impl Suite<'_> {
         let keys: Arc<[String]> = (0..MANY).map(credentials::api_key).collect();
         let load = || Load::get(Carrier::ApiKey, keys.clone(), Order::Around);
         let native = Envoy::new("api_key_auth", vec![api_key_auth(&keys)]);
-        let native = self.plan.envoy(native);
+        let native = self.plan.program(native);
         let base = Some(self.bare);
         let native = self.plan.variant("api_key_auth, 1,000 keys", native, load(), base, None);
 
         let secrets = vec![(PEPPER, SECRET.to_owned())];
         let filter = Wasm::new(self.workspace, "jwt_auth").filter(&api_key_policy()?, &secrets);
         let own = Envoy::new("API keys jwt_auth.wasm", vec![filter]).with_environment(secrets);
-        let own = self.plan.envoy(own);
+        let own = self.plan.program(own);
         self.plan.variant("jwt-auth, 1,000 API keys", own, load(), base, Some(native));
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
     let (bare, _) = plan.floor(workspace, get);
 
-    let native = plan.envoy(Envoy::new("local_ratelimit", vec![local_ratelimit(FIELD)]));
+    let native = plan.program(Envoy::new("local_ratelimit", vec![local_ratelimit(FIELD)]));
     let native =
         plan.variant("local_ratelimit, dynamic descriptor", native, get(), Some(bare), None);
     let limits = |limit| {
@@ -39,7 +39,7 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let asked = json!({ "name": "asked", "key": { "header": FIELD }, "requests": 10_000_000, "per_seconds": 1, "burst": 63 });
     for (what, limit, bounded) in [("leased", leased, true), ("burst below 64", asked, false)] {
         let own = Envoy::new(format!("rate_limit.wasm, {what}"), vec![limits(limit)]);
-        let own = plan.envoy(own);
+        let own = plan.program(own);
         let name = format!("rate-limit, {what}");
         let own = plan.variant(name, own, get(), Some(bare), Some(native));
         if bounded {

@@ -53,13 +53,7 @@ impl Load {
     }
 
     pub(super) fn connect(&self, address: SocketAddr) -> Result<Vec<TcpStream>> {
-        let connect = |_| {
-            let connection = TcpStream::connect(address)?;
-            connection.set_nodelay(true)?;
-            connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-            Ok::<_, std::io::Error>(connection)
-        };
-        (0..CONNECTIONS).map(connect).collect::<Result<_, _>>().context("connecting")
+        (0..CONNECTIONS).map(|_| connect(address)).collect()
     }
 
     /// How many requests [`Self::run`] sends when asked for `count`: whole turns over the connections.
@@ -88,6 +82,16 @@ impl Load {
         Ok(count)
     }
 
+    /// Sends one request and answers the status, whatever it is.
+    pub(super) fn probe(&mut self, address: SocketAddr) -> Result<u16> {
+        let mut connection = connect(address)?;
+        let mut buffer = Vec::new();
+        let credential = self.credential()?;
+        self.request.write(&self.credentials[credential], &mut buffer);
+        connection.write_all(&buffer)?;
+        read_response(&mut connection, &mut buffer)
+    }
+
     /// The place of the credential that is next.
     fn credential(&mut self) -> Result<usize> {
         let place = self.next;
@@ -99,6 +103,13 @@ impl Load {
             Order::Once => bail!("all {place} credentials have been used"),
         }
     }
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let connection = TcpStream::connect(address).context("connecting")?;
+    connection.set_nodelay(true)?;
+    connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(connection)
 }
 
 /// A request with 11 header fields, as a browser or a client library sends them, cut where the credential goes.
@@ -153,7 +164,7 @@ fn read_response(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<u16
             bail!("a response head of more than {MAXIMUM_HEAD} bytes");
         }
         match connection.read(&mut chunk)? {
-            0 => bail!("Envoy closed the connection: {}", String::from_utf8_lossy(buffer)),
+            0 => bail!("the server closed the connection: {}", String::from_utf8_lossy(buffer)),
             read => buffer.extend_from_slice(&chunk[..read]),
         }
     }

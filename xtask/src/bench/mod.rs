@@ -1,16 +1,19 @@
 //! `cargo xtask bench`: what the filters cost beside Envoy's own.
 //!
-//! Every Envoy has one worker, pinned to one core; the load comes from another. Rounds go over all variants in
-//! changing order, and what counts is the difference to bare Envoy within the same round: absolute figures drift
-//! with the machine, differences and ratios much less.
+//! Every Envoy, and every nginx, has one worker, pinned to one core; the load comes from another. Rounds go over all
+//! variants in changing order, and what counts is the difference to the bare server within the same round: absolute
+//! figures drift with the machine, differences and ratios much less.
 
 mod credentials;
 mod envoy;
+mod function;
 mod gate;
 mod identity;
 mod limits;
 mod load;
+mod nginx;
 mod plan;
+mod program;
 mod report;
 mod server;
 
@@ -21,13 +24,15 @@ use clap::{Args, ValueEnum};
 
 use crate::artifacts::{self, Part};
 use crate::error::Interrupted;
+use crate::modsecurity::ModSecurity;
 use crate::process;
 use crate::step::Step;
 use crate::workspace::Workspace;
 
 use credentials::Issuer;
 use load::Load;
-use plan::Plan;
+use plan::{Plan, Probe};
+use program::Program;
 use report::Costs;
 use server::Server;
 
@@ -51,18 +56,25 @@ enum Suite {
     Identity,
     /// rate-limit beside local_ratelimit with dynamic descriptors
     Limits,
-    /// gate, all stages, beside Envoy's filters for the same policy
+    /// gate, all stages, beside Envoy's filters for the same policy and ModSecurity for the same bodies
     Gate,
+    /// The scam detector in fresh and warm instances, beside the usual Python service
+    Function,
 }
 
 impl Suite {
     fn plan(self, workspace: &Workspace, options: &Options) -> Result<Plan> {
+        let modsecurity = match self {
+            Self::Gate => ModSecurity::ensure(workspace)?,
+            Self::Identity | Self::Limits | Self::Function => None,
+        };
         let step = Step::begin("credentials", "minting tokens to measure with");
         let issuer = Issuer::new(workspace)?;
         let plan = match self {
             Self::Identity => identity::plan(workspace, &issuer, options.each()),
             Self::Limits => limits::plan(workspace, &issuer),
-            Self::Gate => gate::plan(workspace, &issuer),
+            Self::Gate => gate::plan(workspace, &issuer, modsecurity.as_ref()),
+            Self::Function => bail!("functions are asked in another way"),
         };
         step.done(&issuer.minted());
         plan
@@ -80,16 +92,19 @@ impl Options {
 /// compiler runs on our clock.
 const WARM_UP: u32 = 5000;
 
-/// How long an Envoy may take to compile its filter and be ready.
+/// How long an Envoy may take to compile its filter, or an nginx to read its rules, and be ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
-    artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
-    let cores = server::cores()?;
     let suites = if options.suites.is_empty() { Suite::value_variants() } else { &options.suites };
     for suite in suites {
+        if *suite == Suite::Function {
+            function::bench(workspace, options)?;
+            continue;
+        }
+        artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
         let plan = suite.plan(workspace, options)?;
-        run(workspace, options, plan, cores)?;
+        run(workspace, options, plan, server::cores()?)?;
     }
     Ok(())
 }
@@ -98,36 +113,37 @@ fn run(
     workspace: &Workspace,
     options: &Options,
     mut plan: Plan,
-    (envoy_core, load_core): (usize, usize),
+    (server_core, load_core): (usize, usize),
 ) -> Result<()> {
     let requests = options.each() * plan.variants.len() as u32;
     let step = Step::begin(
         "bench",
         &format!(
-            "{}: {} Envoys, {} variants, {} rounds of {} requests each; about {} s",
+            "{}: {} servers, {} variants, {} rounds of {} requests each; about {} s",
             plan.title,
-            plan.envoys.len(),
+            plan.programs.len(),
             plan.variants.len(),
             options.rounds,
             options.requests,
-            requests / 5000 + plan.envoys.len() as u32,
+            requests / 5000 + plan.programs.len() as u32,
         ),
     );
-    server::pin(envoy_core)?;
+    server::pin(server_core)?;
     let servers = plan
-        .envoys
+        .programs
         .iter()
-        .map(|envoy| Server::start(workspace, envoy))
+        .map(|program| Server::start(workspace, program))
         .collect::<Result<Vec<_>>>()?;
     server::pin(load_core)?;
+    probe(&mut plan.probes, &plan.programs, &servers)?;
 
     let mut costs = Costs::new(plan.variants.len());
     for round in 0..=options.rounds {
         for index in order(plan.variants.len(), round as usize) {
             let variant = &mut plan.variants[index];
-            let server = &servers[variant.envoy];
-            let mut measure = |requests| {
-                measure(server, &mut variant.load, requests)
+            let server = &servers[variant.program];
+            let mut measure = |requests: u32| {
+                measure(server, &mut variant.load, (requests / variant.one_in).max(1))
                     .with_context(|| format!("sending requests to {}", variant.name))
             };
             match round {
@@ -145,6 +161,23 @@ fn run(
     Ok(())
 }
 
+/// Sees that every server does what its figures are said to be for.
+fn probe(probes: &mut [Probe], programs: &[Program], servers: &[Server]) -> Result<()> {
+    for Probe { program, what, load, expected } in probes {
+        let name = programs[*program].name();
+        let found = load
+            .probe(servers[*program].address())
+            .with_context(|| format!("sending {what} to {name}"))?;
+        if found != *expected {
+            bail!(
+                "{name} answered {found} to a body with {what}, expected {expected}: its figures would not be what they \
+                 are said to be"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Another variant begins each round, and every other round goes backwards.
 fn order(variants: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..variants).map(move |place| {
@@ -153,7 +186,7 @@ fn order(variants: usize, round: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// CPU time of the Envoy for each request, in microseconds.
+/// CPU time of the server for each request, in microseconds.
 fn measure(server: &Server, load: &mut Load, requests: u32) -> Result<f64> {
     let connections = load.connect(server.address())?;
     let before = server.cpu_time()?;

@@ -49,7 +49,7 @@ fn quantile(values: &[f64], part: f64) -> f64 {
 pub(super) struct Report<'a> {
     pub(super) plan: &'a Plan,
     pub(super) costs: &'a Costs,
-    /// Of each Envoy, in bytes.
+    /// Of each program, in bytes.
     pub(super) memory: &'a [u64],
     pub(super) options: &'a Options,
 }
@@ -58,8 +58,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n{}: CPU time of Envoy {} for each request, one worker on one core. Δ is the median of the differences \
-             to the base within a round ({} rounds, {} requests), ± half the distance of their quartiles.\n",
+            "\n{}: CPU time of the server (Envoy {}) for each request, one worker on one core. Δ is the median \
+             of the differences to the base within a round ({} rounds, {} requests), ± half the distance of their quartiles.\n",
             self.plan.title,
             crate::envoy::VERSION,
             self.options.rounds,
@@ -67,6 +67,7 @@ impl fmt::Display for Report<'_> {
         )?;
         self.variants(f)?;
         self.bounds(f)?;
+        self.remarks(f)?;
         self.memory(f)
     }
 }
@@ -75,9 +76,9 @@ impl Report<'_> {
     fn variants(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = ["µs", "Δ µs", "±", "Δ to native"];
         let [cost, difference, spread, ratio] = columns;
-        writeln!(f, "{:<44} {cost:>8} {difference:>8} {spread:>5} {ratio:>12}", "variant")?;
+        writeln!(f, "{:<46} {cost:>8} {difference:>8} {spread:>5} {ratio:>12}", "variant")?;
         for (index, variant) in self.plan.variants.iter().enumerate() {
-            write!(f, "{:<44} {:>8.1}", variant.name, self.costs.median(index))?;
+            write!(f, "{:<46} {:>8.1}", variant.name, self.costs.median(index))?;
             let Some(base) = variant.base else {
                 writeln!(f)?;
                 continue;
@@ -105,6 +106,16 @@ impl Report<'_> {
         writeln!(f)
     }
 
+    fn remarks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.plan.remarks.is_empty() {
+            return Ok(());
+        }
+        for remark in &self.plan.remarks {
+            writeln!(f, "{remark}")?;
+        }
+        writeln!(f)
+    }
+
     /// Whether a bound holds, what was found, and what was expected.
     fn judge(&self, bound: &Bound) -> (bool, String, String) {
         match bound.at_most {
@@ -112,7 +123,9 @@ impl Report<'_> {
                 // What cannot be compared has not been shown to hold.
                 let ratio = self.ratio(bound.variant, other).unwrap_or(f64::INFINITY);
                 let name = &self.plan.variants[other].name;
-                (ratio <= factor, format!("{ratio:.2} ×"), format!("{factor} × {name}"))
+                // A small part needs more places to be told from its bound.
+                let places = if factor < 0.1 { 4 } else { 2 };
+                (ratio <= factor, format!("{ratio:.places$} ×"), format!("{factor} × {name}"))
             }
             AtMost::Over { microseconds, other } => {
                 let difference = self.costs.difference(bound.variant, other);
@@ -131,17 +144,22 @@ impl Report<'_> {
             let base = self.plan.variants[index].base?;
             Some(self.costs.difference(index, base).median)
         };
-        Some(delta(variant)? / delta(peer)?)
+        let (own, peer) = (delta(variant)?, delta(peer)?);
+        // Less than nothing is noise, and no measure for anything.
+        (peer > 0.0).then(|| own / peer)
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MEBIBYTE: f64 = (1 << 20) as f64;
         let mebibytes = |bytes: u64| bytes as f64 / MEBIBYTE;
-        let bare = self.memory.first().copied().unwrap_or_default();
-        writeln!(f, "{:<44} {:>8} {:>8}", "resident memory", "MiB", "Δ MiB")?;
-        for (envoy, bytes) in self.plan.envoys.iter().zip(self.memory) {
-            let (all, more) = (mebibytes(*bytes), mebibytes(*bytes) - mebibytes(bare));
-            writeln!(f, "{:<44} {all:>8.1} {more:>8.1}", envoy.name)?;
+        writeln!(f, "{:<46} {:>8} {:>8}", "resident memory", "MiB", "Δ MiB")?;
+        let programs = || self.plan.programs.iter().zip(self.memory);
+        for (program, bytes) in programs() {
+            // The first of a kind is the bare one.
+            let bare = programs().find(|(other, _)| other.is_like(program));
+            let bare = bare.map_or(0.0, |(_, bytes)| mebibytes(*bytes));
+            let all = mebibytes(*bytes);
+            writeln!(f, "{:<46} {all:>8.1} {:>8.1}", program.name(), all - bare)?;
         }
         Ok(())
     }
@@ -149,6 +167,7 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load::{Carrier, Load, Order};
     use super::*;
 
     #[test]
@@ -157,6 +176,36 @@ mod tests {
         assert_eq!(quantile(&[4.0, 1.0, 2.0, 3.0], 0.5), 2.5);
         assert_eq!(quantile(&[5.0, 1.0, 2.0, 3.0, 4.0], 0.25), 2.0);
         assert!(quantile(&[], 0.5).is_nan());
+    }
+
+    fn ratio(own: f64, peer: f64) -> Option<f64> {
+        let mut plan = Plan::new("test");
+        let load = || {
+            let credentials = ["a".to_owned()].into();
+            Load::get(Carrier::Bearer, credentials, Order::First)
+        };
+        let base = plan.variant("base", 0, load(), None, None);
+        let peer_place = plan.variant("peer", 0, load(), Some(base), None);
+        let own_place = plan.variant("own", 0, load(), Some(base), Some(peer_place));
+        let mut costs = Costs::new(3);
+        for (variant, cost) in [(base, 50.0), (peer_place, 50.0 + peer), (own_place, 50.0 + own)] {
+            costs.push(variant, cost);
+        }
+        let options = Options { suites: Vec::new(), rounds: 3, requests: 100 };
+        let report = Report { plan: &plan, costs: &costs, memory: &[], options: &options };
+        let at_most = AtMost::Times { factor: 0.02, other: peer_place };
+        let ratio = report.ratio(own_place, peer_place);
+        let (holds, _, _) = report.judge(&Bound { variant: own_place, at_most });
+        assert_eq!(holds, ratio.is_some_and(|ratio| ratio <= 0.02));
+        ratio
+    }
+
+    #[test]
+    fn a_bound_holds_where_both_can_be_compared() {
+        assert_eq!(ratio(50.0, 2500.0), Some(0.02));
+        assert_eq!(ratio(125.0, 2500.0), Some(0.05));
+        assert_eq!(ratio(50.0, -1.0), None);
+        assert_eq!(ratio(50.0, 0.0), None);
     }
 
     #[test]

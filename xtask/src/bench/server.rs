@@ -1,8 +1,8 @@
-//! One Envoy under measurement.
+//! One program under measurement.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::START_TIMEOUT;
-use super::envoy::Envoy;
+use super::program::Program;
 use crate::workspace::Workspace;
 
-/// Dropped, the Envoy ends.
+/// Dropped, the program ends.
 pub(super) struct Server {
     child: Child,
     address: SocketAddr,
 }
 
-/// Two cores that this process may use: for the Envoys, for the load.
+/// Two cores that this process may use: for what is measured, for the load.
 pub(super) fn cores() -> Result<(usize, usize)> {
     let allowed = sched_getaffinity(None).context("asking which cores may be used")?;
     let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
     match (cores.next(), cores.next()) {
         (Some(first), Some(second)) => Ok((first, second)),
-        _ => bail!("expected two cores, one for Envoy and one for the load, found one"),
+        _ => bail!("expected two cores, one for what is measured and one for the load, found one"),
     }
 }
 
@@ -37,37 +37,25 @@ pub(super) fn pin(core: usize) -> Result<()> {
 }
 
 impl Server {
-    pub(super) fn start(workspace: &Workspace, envoy: &Envoy) -> Result<Self> {
-        // The port is free for the moment between here and Envoy's own bind.
+    pub(super) fn start(workspace: &Workspace, program: &Program) -> Result<Self> {
+        // The port is free for the moment between here and the program's own bind.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = workspace.bench();
         fs::create_dir_all(&folder)?;
-        let config = folder.join(format!("{}.json", envoy.file_name()));
-        fs::write(&config, envoy.bootstrap(address.port()).to_string())?;
-        let log = folder.join(format!("{}.log", envoy.file_name()));
-        let child = Command::new(workspace.envoy())
-            .args([
-                "--concurrency",
-                "1",
-                "--log-level",
-                "warning",
-                "--component-log-level",
-                "wasm:info",
-            ])
-            .args(["--disable-hot-restart", "--config-path"])
-            .arg(&config)
-            .arg("--log-path")
-            .arg(&log)
-            .envs(envoy.environment.iter().map(|(name, value)| (name, value)))
+        let log = folder.join(format!("{}.log", program.file_name()));
+        // What is read there after a failure is of this run.
+        fs::write(&log, "").with_context(|| format!("writing {}", log.display()))?;
+        let child = program
+            .command(workspace, &folder, &log, address.port())?
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("starting Envoy")?;
+            .with_context(|| format!("starting {}", program.name()))?;
         let mut server = Self { child, address };
         server
             .wait_until_ready()
-            .with_context(|| format!("{}, see {}", envoy.name, log.display()))?;
+            .with_context(|| format!("{}, see {}", program.name(), log.display()))?;
         Ok(server)
     }
 
@@ -75,31 +63,35 @@ impl Server {
         let begun = Instant::now();
         while begun.elapsed() < START_TIMEOUT {
             if let Some(status) = self.child.try_wait()? {
-                bail!("Envoy ended ({status})");
+                bail!("it ended ({status})");
             }
             if TcpStream::connect(self.address).is_ok() {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));
         }
-        bail!("Envoy was not ready after {} s", START_TIMEOUT.as_secs())
+        bail!("it was not ready after {} s", START_TIMEOUT.as_secs())
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The time that all its threads have spent on a processor.
     pub(super) fn cpu_time(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end between the listing and the reading.
-            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            let first = text.split_ascii_whitespace().next().unwrap_or_default();
-            nanoseconds += first.parse::<u64>().context("reading schedstat")?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        cpu_time(self.child.id())
     }
+}
+
+/// The time that all threads of a process have spent on a processor.
+pub(super) fn cpu_time(process: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        let first = text.split_ascii_whitespace().next().unwrap_or_default();
+        nanoseconds += first.parse::<u64>().context("reading schedstat")?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 impl Server {

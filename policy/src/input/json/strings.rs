@@ -20,6 +20,8 @@ pub(crate) enum Step<'a> {
 pub(crate) struct Text<'a> {
     /// The way to the value; of a member's name, the way to the object that has it.
     pub(crate) path: &'a [Step<'a>],
+    /// The number of the object or array that it stands in, counted as they begin; 0 where it stands alone.
+    pub(crate) container: usize,
     /// Whether it is the name of a member. Names cannot be replaced: two could become the same one.
     pub(crate) is_name: bool,
     /// The string, escapes resolved.
@@ -33,7 +35,7 @@ pub(crate) fn rewrite<E>(
     text: &[u8],
     visit: &mut dyn FnMut(Text<'_>) -> Result<Option<String>, E>,
 ) -> Result<Option<Vec<u8>>, E> {
-    let mut walk = Walk { path: Vec::new(), awaits_name: Vec::new() };
+    let mut walk = Walk::default();
     let mut rewritten = Vec::new();
     let mut copied = 0;
     let mut at = 0;
@@ -51,7 +53,8 @@ pub(crate) fn rewrite<E>(
         let is_name = walk.awaits_name.last() == Some(&true);
         let depth = walk.path.len().saturating_sub(usize::from(is_name));
         let path = walk.path.get(..depth).unwrap_or_default();
-        let answer = visit(Text { path, is_name, text: &string })?;
+        let container = walk.open.last().copied().unwrap_or(0);
+        let answer = visit(Text { path, container, is_name, text: &string })?;
         if is_name {
             walk.name(string);
         } else if let Some(answer) = answer {
@@ -68,7 +71,11 @@ pub(crate) fn rewrite<E>(
 }
 
 /// Where a walk is.
+#[derive(Default)]
 struct Walk<'a> {
+    /// The number of each container that is open, and of the last that began.
+    open: Vec<usize>,
+    begun: usize,
     /// The step into each container that is open: of an object whose first name has not come, an empty name.
     path: Vec<Step<'a>>,
     /// Of each container: whether the next string is a name.
@@ -80,14 +87,17 @@ impl<'a> Walk<'a> {
     fn meet(&mut self, byte: u8) {
         match byte {
             b'{' => {
+                self.begin();
                 self.path.push(Step::Member(Cow::Borrowed("")));
                 self.awaits_name.push(true);
             }
             b'[' => {
+                self.begin();
                 self.path.push(Step::Item(0));
                 self.awaits_name.push(false);
             }
             b'}' | b']' => {
+                self.open.pop();
                 self.path.pop();
                 self.awaits_name.pop();
             }
@@ -98,6 +108,11 @@ impl<'a> Walk<'a> {
             },
             _ => {}
         }
+    }
+
+    fn begin(&mut self) {
+        self.begun = self.begun.saturating_add(1);
+        self.open.push(self.begun);
     }
 
     fn name(&mut self, name: Cow<'a, str>) {
@@ -152,7 +167,7 @@ mod tests {
     fn all(text: &str) -> Vec<(String, bool, String)> {
         let mut seen = Vec::new();
         let rewritten =
-            rewrite::<Infallible>(text.as_bytes(), &mut |Text { path, is_name, text }| {
+            rewrite::<Infallible>(text.as_bytes(), &mut |Text { path, is_name, text, .. }| {
                 seen.push((pointer(path), is_name, text.to_owned()));
                 Ok(None)
             });
@@ -196,6 +211,19 @@ mod tests {
         let expected =
             br#"{ "a" : "n\"ew" , "n": 1.00000000000000000000001e2, "old": ["n\"ew", "n\"ew"]}"#;
         assert_eq!(rewritten.unwrap().unwrap(), expected);
+    }
+
+    #[test]
+    fn strings_of_one_object_are_known_to_be() {
+        let mut seen = Vec::new();
+        let text = br#"{"a": "1", "b": [{"c": "2"}, {"c": "3", "d": {"e": "4"}, "f": "5"}, "6"], "g": "7"}"#;
+        let visit = &mut |found: Text<'_>| {
+            seen.extend((!found.is_name).then(|| (found.text.to_owned(), found.container)));
+            Ok(None)
+        };
+        assert_eq!(rewrite::<Infallible>(text, visit), Ok(None));
+        let expected = [("1", 1), ("2", 3), ("3", 4), ("4", 5), ("5", 4), ("6", 2), ("7", 1)];
+        assert_eq!(seen, expected.map(|(text, container)| (text.to_owned(), container)));
     }
 
     #[test]

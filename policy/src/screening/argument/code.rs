@@ -21,7 +21,7 @@ pub(super) fn look(tokens: &Tokens<'_>, index: usize, token: Token, findings: &m
         _ => None,
     };
     if let Some((rule, score)) = found {
-        findings.add(Kind::CommandInjection, rule, score, token, tokens.at(index + 2));
+        findings.add(Kind::CodeInjection, rule, score, token, tokens.at(index + 2));
     }
 }
 

@@ -22,17 +22,17 @@ impl View {
         if text.is_ascii() {
             return view;
         }
-        view.round(&|rest, _| unfold(rest)).unwrap_or(view)
+        view.round(|rest, _| unfold(rest)).unwrap_or(view)
     }
 
     /// The text with everything decoded that can be, if anything can.
     pub(super) fn decoded(&self) -> Option<Self> {
         // Encoded as a form: there are no blanks but plus signs.
         let plus_is_blank = self.bytes.contains(&b'+') && !self.bytes.contains(&b' ');
-        let mut view = self.round(&|rest, before| decode_at(rest, before, plus_is_blank))?;
+        let mut view = self.round(|rest, before| decode_at(rest, before, plus_is_blank))?;
         for _ in 1..MAX_ROUNDS {
             let decode = |rest: &[u8], before| decode_at(rest, before, false);
-            let Some(next) = view.round(&decode) else { break };
+            let Some(next) = view.round(decode) else { break };
             view = next;
         }
         Some(view)
@@ -46,11 +46,29 @@ impl View {
         self.origins.get(at).map_or(usize::MAX, |origin| usize::try_from(*origin).unwrap_or(at))
     }
 
-    /// One pass: `decode` is shown the rest and the byte before it, and says how many bytes stand for what.
-    fn round(&self, decode: &dyn Fn(&[u8], u8) -> Step) -> Option<Self> {
-        let mut view = Self::default();
-        let mut rest = self.bytes.as_slice();
-        let mut changed = false;
+    /// One pass: `decode` is shown the rest and the byte before it, and says how many bytes stand for what. Nothing is
+    /// copied of a text in which nothing stands for anything else, as most are.
+    fn round(&self, decode: impl Fn(&[u8], u8) -> Step) -> Option<Self> {
+        let mut at = 0_usize;
+        loop {
+            let plain = self.bytes.get(at..)?.iter().position(|byte| !is_plain(*byte))?;
+            at = at.saturating_add(plain);
+            let rest = self.bytes.get(at..)?;
+            let before = at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied();
+            if decode(rest, before.unwrap_or(0)).is_some() {
+                break;
+            }
+            // What continues a character begins nothing.
+            let is_continued = |byte: &&u8| matches!(byte, 0x80..=0xbf);
+            let continued = rest.iter().skip(1).take_while(is_continued).count();
+            at = at.saturating_add(continued).saturating_add(1);
+        }
+        let (plain, mut rest) = self.bytes.split_at_checked(at)?;
+        let mut view = Self { bytes: plain.to_vec(), origins: Vec::new() };
+        let origin = |at: usize| u32::try_from(self.source(at)).unwrap_or(u32::MAX);
+        view.bytes.reserve(rest.len());
+        view.origins.reserve(self.bytes.len());
+        view.origins.extend((0..at).map(origin));
         while let Some((first, after)) = rest.split_first() {
             let origin = self.source(self.bytes.len().saturating_sub(rest.len()));
             let before = view.bytes.last().copied().unwrap_or(0);
@@ -60,13 +78,12 @@ impl View {
                 rest = after;
                 continue;
             };
-            changed = true;
             for byte in output.as_slice() {
                 view.push(byte.to_ascii_lowercase(), origin);
             }
             rest = rest.get(consumed.max(1)..).unwrap_or_default();
         }
-        changed.then_some(view)
+        Some(view)
     }
 
     fn push(&mut self, byte: u8, origin: usize) {

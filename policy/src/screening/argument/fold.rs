@@ -16,7 +16,22 @@ pub(super) fn fold(character: char) -> Fold {
     let code = u32::from(character);
     match code {
         0..=0x7f => Fold::Ascii(u8::try_from(code).unwrap_or(b' ')),
-        0xad | 0x180e | 0x200b..=0x200f | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => Fold::Drop,
+        0xad
+        | 0x34f
+        | 0x61c
+        | 0x115f
+        | 0x1160
+        | 0x17b4
+        | 0x17b5
+        | 0x180b..=0x180f
+        | 0x200b..=0x200f
+        | 0x202a..=0x202e
+        | 0x2060..=0x206f
+        | 0x3164
+        | 0xfe00..=0xfe0f
+        | 0xfeff
+        | 0xffa0
+        | 0xfff9..=0xfffb => Fold::Drop,
         0x85 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000 => {
             Fold::Ascii(b' ')
         }
@@ -30,6 +45,8 @@ pub(super) fn fold(character: char) -> Fold {
         0x1d400..=0x1d6a3 => ascii((code - 0x1d400) % 26 + 0x61),
         0x1d7ce..=0x1d7ff => ascii((code - 0x1d7ce) % 10 + 0x30),
         0xe0020..=0xe007e => ascii(code - 0xe0000),
+        // Other tags, and selectors of variants.
+        0xe0000..=0xe0fff => Fold::Drop,
         // Private places that were decoded to a slash once.
         0xefc8 | 0xf025 => Fold::Ascii(b'/'),
         // Signs of markup with the eighth bit set.
@@ -53,9 +70,20 @@ fn listed(character: char) -> Fold {
         '\u{43e}' | '\u{3bf}' | '\u{39f}' | '\u{41e}' => Fold::Ascii(b'o'),
         '\u{440}' | '\u{420}' => Fold::Ascii(b'p'),
         '\u{441}' | '\u{421}' => Fold::Ascii(b'c'),
+        '\u{432}' => Fold::Ascii(b'b'),
+        '\u{43a}' | '\u{3ba}' => Fold::Ascii(b'k'),
+        '\u{43c}' => Fold::Ascii(b'm'),
+        '\u{442}' | '\u{3c4}' => Fold::Ascii(b't'),
+        '\u{3c1}' => Fold::Ascii(b'p'),
+        '\u{3c5}' => Fold::Ascii(b'u'),
+        '\u{3c7}' => Fold::Ascii(b'x'),
+        '\u{4cf}' => Fold::Ascii(b'l'),
+        '\u{51b}' => Fold::Ascii(b'q'),
+        '\u{51d}' => Fold::Ascii(b'w'),
+        '\u{251}' => Fold::Ascii(b'a'),
         '\u{443}' => Fold::Ascii(b'y'),
         '\u{445}' | '\u{425}' => Fold::Ascii(b'x'),
-        '\u{456}' | '\u{131}' | '\u{399}' | '\u{406}' => Fold::Ascii(b'i'),
+        '\u{456}' | '\u{131}' | '\u{26a}' | '\u{399}' | '\u{3b9}' | '\u{406}' => Fold::Ascii(b'i'),
         '\u{458}' => Fold::Ascii(b'j'),
         '\u{212a}' => Fold::Ascii(b'k'),
         '\u{455}' | '\u{17f}' => Fold::Ascii(b's'),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Where a host is, from harmless to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A name of the internet.
     Elsewhere,
     /// An address of the internet.
@@ -49,7 +49,7 @@ const METADATA_NAMES: [&str; 6] = [
 ];
 
 /// Where `authority` leads to, a host with perhaps a port, in lower case.
-pub(super) fn place(authority: &[u8]) -> Place {
+pub(crate) fn place(authority: &[u8]) -> Place {
     let Ok(authority) = std::str::from_utf8(authority) else { return Place::Elsewhere };
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split(']').next().map_or(Place::Elsewhere, version_6);

@@ -28,6 +28,7 @@ mod tests;
 use super::{Detection, Kind};
 use decode::View;
 use findings::Findings;
+pub(crate) use host::{Place as HostPlace, place as host_place};
 use lexicon::Lexicon;
 use tokens::{AND, COMMENT, DASHES, OR, Shape, Token, Tokens, WORD};
 

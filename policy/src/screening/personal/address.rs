@@ -47,6 +47,9 @@ fn ipv4(scan: &Scan<'_>, index: usize) -> Option<std::ops::Range<usize>> {
 }
 
 fn find_ipv6(scan: &mut Scan<'_>) {
+    if !scan.text.contains(&b':') {
+        return;
+    }
     let is_in = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.';
     let mut place = 0;
     while place < scan.text.len() {

@@ -7,8 +7,8 @@ use super::bytes::{at, before, cut, run};
 use super::words::Topic;
 use super::{Kind, Scan};
 
-/// The longest word that is looked at: an extended key has 111 characters.
-const MAXIMUM_WORD_BYTES: usize = 120;
+/// The words that are looked at: an extended key has 111 characters.
+const WORD_BYTES: std::ops::RangeInclusive<usize> = 14..=120;
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut place = 0;
@@ -19,7 +19,7 @@ pub(super) fn find(scan: &mut Scan<'_>) {
         }
         let end = run(scan.text, place, usize::MAX, |byte| byte.is_ascii_alphanumeric());
         let start = std::mem::replace(&mut place, end);
-        if end - start > MAXIMUM_WORD_BYTES || before(scan.text, start) == b'_' {
+        if !WORD_BYTES.contains(&(end - start)) || before(scan.text, start) == b'_' {
             continue;
         }
         let word = cut(scan.text, start, end);
@@ -82,7 +82,7 @@ fn bech32_address(word: &[u8]) -> Option<(Kind, &'static str, f32)> {
     let is_known = PREFIXES.iter().any(|prefix| {
         word.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     });
-    if !is_known || word.len() < 14 {
+    if !is_known {
         return None;
     }
     let text = std::str::from_utf8(word).ok()?;

@@ -7,6 +7,9 @@ use super::numbers::{Number, stands_alone};
 use super::words::Topic;
 use super::{Kind, Scan};
 
+/// No form has more of them.
+const MAXIMUM_GROUPS: usize = 7;
+
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut index = 0;
     while index < scan.numbers.count() {
@@ -32,7 +35,8 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
         if next > index && !scan.numbers.gap(scan.text, next).is_some_and(is_gap) {
             break;
         }
-        if !number.add(scan.text, group) || number.digits().len() > 18 {
+        let is_added = number.add(scan.text, group);
+        if !is_added || number.digits().len() > 18 || number.sizes().len() > MAXIMUM_GROUPS {
             break;
         }
         let range = number.range();
@@ -40,11 +44,14 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
             continue;
         }
         let is_cut = is_in_chain(scan, index, next);
+        let is_shapely = is_shapely(&number);
         let form = FORMS.iter().find(|form| {
+            let is_own = || form.own.contains(&number.sizes()) && !is_cut;
             form.digits == number.digits().len()
+                && (is_shapely || is_own())
                 && (form.is_valid)(number.digits())
                 && (!has_plus || form.rule == "se_personnummer")
-                && ((form.own.contains(&number.sizes()) && !is_cut) || is_named(scan, &number))
+                && (is_own() || is_named(scan, &number))
         });
         if let Some(form) = form {
             let score = if form.own.contains(&number.sizes()) { 0.85 } else { 0.7 };
@@ -54,19 +61,22 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
     best
 }
 
-fn is_named(scan: &Scan<'_>, number: &Number) -> bool {
-    let range = number.range();
-    // Without a form of its own a number has at most four groups, none of which is of one digit but the last;
-    // 3-2-4 is what it would not be in any country but one.
+/// Without a form of its own a number has at most four groups, none of which is of one digit but the last;
+/// 3-2-4 is what it would not be in any country but one.
+fn is_shapely(number: &Number) -> bool {
     let (last, first) = number.sizes().split_last().unwrap_or((&0, &[]));
-    let is_shapely = first.len() < 4
+    first.len() < 4
         && first.iter().all(|size| *size > 1)
         && *last > 0
-        && number.sizes() != [3, 2, 4];
+        && number.sizes() != [3, 2, 4]
+}
+
+fn is_named(scan: &Scan<'_>, number: &Number) -> bool {
+    let range = number.range();
     let near = |topic, before, after| scan.sightings.is_near(topic, &range, before, after);
     // The nearer word counts.
     let is_phone = near(Topic::Phone, 20, 8) && !near(Topic::Identity, 20, 8);
-    is_shapely && ((near(Topic::Identity, 48, 24) && !is_phone) || scan.is_all(&range))
+    is_shapely(number) && ((near(Topic::Identity, 48, 24) && !is_phone) || scan.is_all(&range))
 }
 
 /// Whether digits with the same separators go on before or after.
@@ -135,4 +145,15 @@ pub(super) fn find_ssn(scan: &mut Scan<'_>) {
 
 fn same_gaps(scan: &Scan<'_>, first: usize) -> bool {
     scan.numbers.gap(scan.text, first + 1) == scan.numbers.gap(scan.text, first + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_has_more_groups_than_are_looked_at() {
+        let groups = FORMS.iter().flat_map(|form| form.own).map(|sizes| sizes.len());
+        assert_eq!(groups.max(), Some(MAXIMUM_GROUPS));
+    }
 }

@@ -1,6 +1,6 @@
 //! National identity and tax numbers that have letters in them.
 
-use super::bytes::{at, before, is_word};
+use super::bytes::{at, before, is_word, run};
 use super::checksum::{is_date, value};
 use super::numbers::Number;
 use super::words::Topic;
@@ -8,6 +8,9 @@ use super::{Kind, Scan};
 
 /// The longest of them, with separators.
 const MAXIMUM_LENGTH: usize = 20;
+const MAXIMUM_GAPS: usize = 7;
+/// How long the one is that may have no digits, the Italian tax code.
+const LETTERS_ALONE: usize = 16;
 
 /// A kind of number. `shape` has `A` for a letter, `9` for a digit, `#` for either.
 struct Form {
@@ -48,11 +51,24 @@ const fn form(rule: &'static str, shape: &'static [u8], is_valid: fn(&[u8]) -> b
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut place = 0;
+    let mut group = 0;
     while place < scan.text.len() {
         let byte = at(scan.text, place);
         if !byte.is_ascii_alphanumeric() || is_word(before(scan.text, place)) {
             place += 1;
             continue;
+        }
+        // All of them have digits, but for one whose digits may be written as letters, in one piece.
+        while scan.numbers.end(group).is_some_and(|end| end <= place) {
+            group += 1;
+        }
+        let digits = scan.numbers.start(group).unwrap_or(usize::MAX);
+        if digits >= place.saturating_add(MAXIMUM_LENGTH + MAXIMUM_GAPS) {
+            let end = run(scan.text, place, MAXIMUM_LENGTH, |byte| byte.is_ascii_alphanumeric());
+            if end - place != LETTERS_ALONE {
+                place = end;
+                continue;
+            }
         }
         match longest(scan, place) {
             Some((rule, end, score)) => {
@@ -73,7 +89,7 @@ fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> 
     let mut gaps = 0;
     let mut best = None;
     let mut place = start;
-    while length < MAXIMUM_LENGTH && gaps <= 6 {
+    while length < MAXIMUM_LENGTH && gaps < MAXIMUM_GAPS {
         let byte = at(scan.text, place);
         if byte.is_ascii_alphanumeric() {
             *buffer.get_mut(length)? = byte.to_ascii_uppercase();

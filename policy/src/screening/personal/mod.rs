@@ -19,6 +19,7 @@ mod identity_letters;
 mod numbers;
 mod phone;
 mod private_key;
+mod stack_trace;
 mod token;
 mod url;
 mod words;
@@ -44,7 +45,7 @@ pub struct PersonalData {
 
 impl PersonalData {
     /// Every kind that can be found here.
-    pub const KINDS: [Kind; 12] = [
+    pub const KINDS: [Kind; 13] = [
         Kind::EmailAddress,
         Kind::PhoneNumber,
         Kind::PaymentCard,
@@ -57,6 +58,7 @@ impl PersonalData {
         Kind::CredentialUrl,
         Kind::Secret,
         Kind::PrivateKey,
+        Kind::StackTrace,
     ];
 
     /// What finds these kinds. `field` is where they were written, for the error that a kind which is
@@ -123,7 +125,7 @@ impl Scan<'_> {
     fn run(&mut self) {
         // Detectors of digits come in the order of their certainty: digits that are one thing are not another.
         type Detector = fn(&mut Scan<'_>);
-        let detectors: [(Kind, Detector); 14] = [
+        let detectors: [(Kind, Detector); 15] = [
             (Kind::PrivateKey, private_key::find),
             (Kind::IpAddress, address::find_ip),
             (Kind::MacAddress, address::find_mac),
@@ -138,6 +140,7 @@ impl Scan<'_> {
             (Kind::CredentialUrl, url::find),
             (Kind::Secret, token::find),
             (Kind::Secret, assignment::find),
+            (Kind::StackTrace, stack_trace::find),
         ];
         for (kind, detector) in detectors {
             if self.wants(kind) {
@@ -173,6 +176,18 @@ impl Scan<'_> {
 /// Resolves overlaps.
 fn settle(mut found: Vec<Finding>) -> Vec<Finding> {
     found.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
+    // What is in a line of a trace counts for itself: it may be what is refused.
+    let (lines, found): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|finding| finding.kind == Kind::StackTrace);
+    let mut settled = resolve(found);
+    if !lines.is_empty() {
+        settled.extend(stack_trace::between(resolve(lines), &settled));
+        settled.sort_by_key(|finding| finding.range.start);
+    }
+    settled
+}
+
+fn resolve(found: Vec<Finding>) -> Vec<Finding> {
     let mut settled: Vec<Finding> = Vec::with_capacity(found.len());
     for finding in found {
         let Some(last) = settled.last_mut().filter(|last| last.range.end > finding.range.start)

@@ -102,6 +102,16 @@ impl Numbers {
         self.groups.len()
     }
 
+    /// Where a group begins.
+    pub(super) fn start(&self, index: usize) -> Option<usize> {
+        self.groups.get(index).map(|group| group.start())
+    }
+
+    /// Where a group ends.
+    pub(super) fn end(&self, index: usize) -> Option<usize> {
+        self.groups.get(index).map(|group| group.end())
+    }
+
     /// A group that is not yet known to be something.
     pub(super) fn free(&self, index: usize) -> Option<Group> {
         self.groups.get(index).copied().filter(|group| !group.is_taken)

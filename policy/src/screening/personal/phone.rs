@@ -9,6 +9,8 @@ use super::{Kind, Scan};
 
 /// The most digits that a number has.
 const MAXIMUM_DIGITS: usize = 15;
+/// Fewer are nobody's without a plus, and more only behind the prefix of a call abroad.
+const NATIONAL_DIGITS: std::ops::RangeInclusive<usize> = 7..=13;
 
 /// Country codes, and the fewest and most digits that follow. Codes that begin with the same digits do not
 /// exist beside each other.
@@ -102,7 +104,8 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
         if !number.add(scan.text, group) || number.digits().len() > MAXIMUM_DIGITS + 4 {
             break;
         }
-        if is_word_after(scan.text, number.end) {
+        // Most digits are nobody's number: what is cheap to see comes first.
+        if !(has_plus || may_be_national(number.digits())) || is_word_after(scan.text, number.end) {
             continue;
         }
         let judged = if has_plus {
@@ -118,6 +121,12 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
         }
     }
     best
+}
+
+fn may_be_national(digits: &[u8]) -> bool {
+    NATIONAL_DIGITS.contains(&digits.len())
+        || digits.len() > *NATIONAL_DIGITS.end()
+            && (digits.starts_with(&[0, 0]) || digits.starts_with(&[0, 1, 1]))
 }
 
 fn is_word_before(text: &[u8], place: usize) -> bool {
@@ -170,9 +179,9 @@ fn international(digits: &[u8], trunk: usize) -> bool {
     (1..=3).any(|length| {
         let code = value(digits.get(..length).unwrap_or_default());
         let rest = digits.len().saturating_sub(length).saturating_sub(trunk);
-        let country = COUNTRIES.iter().find(|(other, _, _)| u64::from(*other) == code);
+        let place = COUNTRIES.binary_search_by_key(&code, |(other, _, _)| u64::from(*other));
         digits.first() != Some(&0)
-            && country.is_some_and(|(_, fewest, most)| {
+            && place.ok().and_then(|place| COUNTRIES.get(place)).is_some_and(|(_, fewest, most)| {
                 // A zero after the code is the trunk prefix, also where nothing says so.
                 let is_trunk = trunk == 0 && digits.get(length) == Some(&0);
                 let rest = if is_trunk && rest > usize::from(*most) { rest - 1 } else { rest };
@@ -194,8 +203,8 @@ fn national(
     let range = opening..number.end;
     let gap = |index: usize| scan.numbers.gap(scan.text, index).unwrap_or_default();
     let gaps = || (first + 1..=last).map(gap);
-    let is_dashed = gaps().any(|gap| matches!(gap, b"-" | b"."));
-    let is_even = gaps().all(|other| other == gap(first + 1));
+    let is_dashed = || gaps().any(|gap| matches!(gap, b"-" | b"."));
+    let is_even = || gaps().all(|other| other == gap(first + 1));
     let is_longer = || {
         let is_joined = |index| {
             scan.numbers.gap(scan.text, index).is_some_and(|g| matches!(g, b"-" | b"." | b"/"))
@@ -206,8 +215,10 @@ fn national(
         return None;
     }
     let near = |before, after| scan.sightings.is_near(Topic::Phone, &range, before, after);
-    let is_free = stands_alone(scan.text, opening, number.end)
-        || extension(scan.text, number.end) > number.end;
+    let is_free = || {
+        stands_alone(scan.text, opening, number.end)
+            || extension(scan.text, number.end) > number.end
+    };
     // Abroad: 0044…, 011 44…, 00-1-…
     for prefix in [&[0, 0][..], &[0, 1, 1]] {
         if let Some(rest) = digits.strip_prefix(prefix)
@@ -240,23 +251,24 @@ fn national(
         [3, 3, 4] | [1, 3, 3, 4] if sizes.len() == 3 || digits.first() == Some(&1) => {
             let digits = digits.get(digits.len().saturating_sub(10)..).unwrap_or_default();
             let is_area = |place: usize| digits.get(place).is_some_and(|digit| *digit >= 2);
-            is_area(0) && (is_dashed || is_area(3) || near(40, 16))
+            is_area(0) && (is_dashed() || is_area(3) || near(40, 16))
         }
         _ => false,
     };
-    if american && is_free {
+    let is_dashed = american && is_dashed();
+    if american && is_free() {
         return Some(("north_american", if is_dashed { 0.75 } else { 0.65 }));
     }
     // With a trunk prefix: 0171 1234567, 06 12 34 56 78.
     let is_trunk = digits.first() == Some(&0) && digits.get(1) != Some(&0);
     let (area, rest) = sizes.split_first()?;
-    if is_trunk && (9..=12).contains(&digits.len()) && is_free {
+    if is_trunk && (9..=12).contains(&digits.len()) && is_free() {
         let is_grouped = sizes != [3, 2, 4]
             && (2..=5).contains(area)
             && !rest.is_empty()
             && rest.len() <= 5
             && rest.iter().all(|size| *size >= 2)
-            && (is_even || gaps().all(|gap| matches!(gap, b" " | b"-" | b"/")));
+            && (is_even() || gaps().all(|gap| matches!(gap, b" " | b"-" | b"/")));
         if is_grouped {
             return Some(("trunk_prefix", 0.7));
         }
@@ -273,12 +285,12 @@ fn national(
                 && sizes.len() <= 5
                 && sizes.iter().all(|size| (2..=7).contains(size))
                 && gaps().all(|gap| matches!(gap, b" " | b"-" | b"." | b"/"))
-                && is_even
+                && is_even()
         }
     };
     let is_amount =
         b"$%".contains(&before(scan.text, opening)) || before(scan.text, opening) >= 0x80;
-    if is_plausible && is_free && !is_amount && near(28, 9) && !is_range(sizes, digits) {
+    if is_plausible && is_free() && !is_amount && near(28, 9) && !is_range(sizes, digits) {
         return Some(("named", 0.5));
     }
     None
@@ -305,6 +317,9 @@ fn is_range(sizes: &[u8], digits: &[u8]) -> bool {
 /// Where the number ends with its extension: x123, ext. 123, #123.
 fn extension(text: &[u8], end: usize) -> usize {
     let start = if at(text, end) == b' ' { end + 1 } else { end };
+    if !b"eExX#,".contains(&at(text, start)) {
+        return end;
+    }
     let names = [&b"extension "[..], b"ext. ", b"ext.", b"ext ", b"ext", b"x", b"#", b", ext. "];
     for name in names {
         let found = cut(text, start, start + name.len());
@@ -321,4 +336,14 @@ fn extension(text: &[u8], end: usize) -> usize {
         }
     }
     end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn countries_are_in_order() {
+        assert!(COUNTRIES.is_sorted_by(|(one, ..), (next, ..)| one < next));
+    }
 }

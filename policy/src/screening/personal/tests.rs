@@ -488,6 +488,11 @@ fn hostile_texts_take_linear_time() {
         "ab:",
         "00:",
         "card 4111",
+        "ora-00",
+        "ora-00 ssn 078-05-1121\n",
+        "at a.b.c(",
+        "\n#0 0x1 a@b.cd",
+        "File \"a\", line 1\n   ",
     ];
     for pattern in patterns {
         let text = pattern.repeat(128_000 / pattern.len());

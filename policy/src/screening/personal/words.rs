@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 use super::bytes::{at, before, is_word};
-use super::{assignment, private_key, token, url};
+use super::{assignment, private_key, stack_trace, token, url};
 
 /// What a word is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,7 @@ enum Sign {
     /// A name of [`url::PARAMETERS`].
     Parameter,
     Mark(usize),
+    Trace,
 }
 
 /// The compiled words.
@@ -93,11 +94,12 @@ impl Words {
         let names = assignment::NAMES.iter().enumerate().map(|(i, row)| (row.0, Sign::Name(i)));
         let parameters = url::PARAMETERS.iter().map(|name| (*name, Sign::Parameter));
         let marks = private_key::MARKS.iter().enumerate().map(|(i, mark)| (*mark, Sign::Mark(i)));
-        let all = topics.chain(tokens).chain(names).chain(parameters).chain(marks);
+        let traces = stack_trace::MARKS.iter().map(|mark| (*mark, Sign::Trace));
+        let all = topics.chain(tokens).chain(names).chain(parameters).chain(marks).chain(traces);
         let (patterns, signs): (Vec<&str>, Vec<Sign>) = all.unzip();
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(AhoCorasickKind::DFA))
             .build(patterns)?;
         Ok(Self { automaton, signs: signs.into() })
     }
@@ -123,6 +125,7 @@ impl Words {
                 Some(Sign::Name(row)) => seen.names.push((*row, range)),
                 Some(Sign::Parameter) => seen.parameters.push(range),
                 Some(Sign::Mark(row)) => seen.marks.push((*row, range)),
+                Some(Sign::Trace) => seen.traces.push(range),
                 _ => {}
             }
         }
@@ -151,6 +154,7 @@ pub(super) struct Sightings {
     pub(super) names: Vec<(usize, Range<usize>)>,
     pub(super) parameters: Vec<Range<usize>>,
     pub(super) marks: Vec<(usize, Range<usize>)>,
+    pub(super) traces: Vec<Range<usize>>,
 }
 
 impl Sightings {

@@ -1,17 +1,13 @@
 //! From words to features: the same steps, bit for bit, as `features.py` of the training.
 
-use std::ops::Range;
-
 use super::fold::Folding;
-use super::hash::{FNV_OFFSET, Made, bucket, chain, fnv};
-use super::lexicon::{Class, Disguise, Lexicon, STEMS, step};
+use super::hash::{FNV_OFFSET, Made, bucket, chain};
+use super::lexicon::{Class, Disguise, Lexicon};
 use super::unmask::unmask;
-use super::words::{Word, is_dense, words};
+use super::words::{Place, STEM_LETTERS, Word, Words};
 
 /// How far apart two classes may be to be a pair, in words.
 const REACH: usize = 6;
-/// Of longer words the beginning counts as well: endings differ.
-const STEM_LETTERS: usize = 6;
 /// Classes are numbered below this.
 const CLASSES: u64 = 64;
 
@@ -27,32 +23,26 @@ pub(super) struct Features {
 }
 
 /// One word.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    /// Its features, in `buckets`.
-    pub(super) features: Range<usize>,
+    /// Where its features end in `buckets`; they begin where those of the word before it end.
+    pub(super) end: u32,
     /// What it does, 0 for nothing known.
     pub(super) class: Class,
     /// Where it is in the text.
-    pub(super) range: Range<usize>,
+    pub(super) range: Place,
 }
 
 pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Features {
-    let words = unmask(folding, lexicon, words(folding, text));
+    let words = unmask(folding, lexicon, Words::read(folding, text));
     let mut found = Features::default();
-    found.buckets.reserve(words.len().saturating_mul(8));
+    found.buckets.reserve(words.len().saturating_mul(5));
     found.rows.reserve(words.len());
-    let mut hashes = Vec::with_capacity(words.len());
     let mut context = Context::default();
     for (position, word) in words.iter().enumerate() {
-        let start = found.buckets.len();
-        let letters = hash_word(&word.text);
-        hashes.push(letters.whole);
-        context.add_word(word, &letters, &mut found.buckets);
-        let class = match word.text.is_empty() {
-            true => 0,
-            false => lexicon.find(&hashes, letters.is_dense, letters.stems),
-        };
+        let Word { letters, range, .. } = word;
+        context.add_word(word, &mut found.buckets);
+        let class = if letters.count == 0 { 0 } else { lexicon.find(&words, position) };
         if class != 0 {
             context.add_class(class, word.starts, position, &mut found.buckets);
         } else if letters.count >= STEM_LETTERS {
@@ -62,8 +52,8 @@ pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Feat
                 None => {}
             }
         }
-        let features = start..found.buckets.len();
-        found.rows.push(Row { features, class, range: word.range.clone() });
+        let end = u32::try_from(found.buckets.len()).unwrap_or(u32::MAX);
+        found.rows.push(Row { end, class, range: *range });
     }
     found
 }
@@ -71,37 +61,6 @@ pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Feat
 /// The weight of two classes being in one window, the lower first.
 pub(super) fn together(first: u64, second: u64) -> u16 {
     bucket(Made::Together, first.wrapping_mul(CLASSES).wrapping_add(second))
-}
-
-struct Letters {
-    whole: u64,
-    stem: u64,
-    /// Of its beginnings as long as the lexicon's stems, 0 where it is shorter.
-    stems: [u64; 2],
-    count: usize,
-    /// A character of a script without spaces.
-    is_dense: bool,
-}
-
-fn hash_word(word: &str) -> Letters {
-    let (whole, stem, stems) = (FNV_OFFSET, FNV_OFFSET, [0; 2]);
-    let mut letters = Letters { whole, stem, stems, count: 0, is_dense: false };
-    let mut was_dense = false;
-    for character in word.chars() {
-        letters.whole = step(letters.whole, character);
-        letters.count = letters.count.saturating_add(1);
-        if letters.count <= STEM_LETTERS {
-            letters.stem = letters.whole;
-        }
-        for (stem, length) in letters.stems.iter_mut().zip(STEMS) {
-            if letters.count == length {
-                *stem = letters.whole;
-            }
-        }
-        was_dense = is_dense(character);
-    }
-    letters.is_dense = letters.count == 1 && was_dense;
-    letters
 }
 
 /// The words and the classes before.
@@ -114,13 +73,13 @@ struct Context {
 }
 
 impl Context {
-    fn add_word(&mut self, word: &Word, letters: &Letters, buckets: &mut Vec<u16>) {
-        if !word.gap.is_empty() {
-            let gap = fnv(&word.gap);
+    fn add_word(&mut self, word: &Word, buckets: &mut Vec<u16>) {
+        let Word { letters, gap, .. } = *word;
+        if gap != FNV_OFFSET {
             buckets.push(bucket(Made::Gap, gap));
             buckets.push(bucket(Made::GapWord, chain(gap, letters.stem)));
         }
-        if word.text.is_empty() {
+        if letters.count == 0 {
             return;
         }
         buckets.push(bucket(Made::Word, letters.whole));
@@ -133,7 +92,7 @@ impl Context {
         let [last, last_but_one] = self.stems;
         if let Some(last) = last {
             buckets.push(bucket(Made::Pair, chain(last, letters.stem)));
-            if let Some(first) = last_but_one.filter(|_| letters.is_dense) {
+            if let Some(first) = last_but_one.filter(|_| letters.is_dense()) {
                 buckets.push(bucket(Made::Triple, chain(chain(first, last), letters.stem)));
             }
         }

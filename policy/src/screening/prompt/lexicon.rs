@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::fold::Folding;
-use super::hash::{CHAIN, FNV_OFFSET, chain, fnv, fnv_step};
-use super::words::words;
+use super::hash::{CHAIN, FNV_OFFSET, MIX, chain, fnv, fnv_step, step};
+use super::words::{Word, Words};
 
 const LEXICON: &str = include_str!("lexicon.txt");
 /// How many words a phrase may have; in scripts without spaces, how many characters.
 const LONGEST_PHRASE: usize = 2;
 const LONGEST_DENSE_PHRASE: usize = 5;
-/// How long stems are, in characters.
-pub(super) const STEMS: [usize; 2] = [7, 5];
+/// So many letters tell whether a known word may begin.
+pub(super) const BEGINNING: usize = 3;
+/// Two to the power of this: ten times the number of entries and more.
+const FILTER_BITS: u32 = 14;
 /// What is told apart at most: classes are bits of a u64.
 const MOST_CLASSES: usize = 63;
 /// These are also known in ROT13 and backwards: words of an attack, long enough not to be there by chance.
@@ -32,20 +34,21 @@ pub(super) enum Disguise {
 #[derive(Debug)]
 pub(super) struct Lexicon {
     names: Vec<&'static str>,
-    phrases: Map<Class>,
-    stems: Map<Class>,
-    disguised: Map<Disguise>,
+    phrases: Table<Class>,
+    stems: Table<Class>,
+    disguised: Table<Disguise>,
+    /// The first letters of known words.
+    beginnings: Table<()>,
 }
-
-type Map<V> = HashMap<u64, V, BuildHasherDefault<Hashed>>;
 
 impl Lexicon {
     pub(super) fn new(folding: &Folding) -> Self {
         let mut lexicon = Self {
             names: Vec::new(),
-            phrases: Map::default(),
-            stems: Map::default(),
-            disguised: Map::default(),
+            phrases: Table::default(),
+            stems: Table::default(),
+            disguised: Table::default(),
+            beginnings: Table::default(),
         };
         let lines = LEXICON.lines().filter(|line| !line.starts_with('#'));
         for (name, entries) in lines.filter_map(|line| line.split_once(':')).take(MOST_CLASSES) {
@@ -64,19 +67,20 @@ impl Lexicon {
             for character in stem.chars() {
                 folding.fold(character, |folded| hash = step(hash, folded));
             }
-            self.stems.entry(hash).or_insert(class);
+            self.stems.insert(hash, class);
             return;
         }
-        let parts = words(folding, &entry.replace('_', " "));
-        let phrase = parts.iter().fold(0, |row, word| chain(row, fnv(&word.text)));
-        self.phrases.entry(phrase).or_insert(class);
-        if let [only] = parts.as_slice()
-            && DISGUISED.contains(&name)
-            && only.text.is_ascii()
-            && only.text.len() >= DISGUISED_LETTERS
-        {
-            self.disguised.insert(fnv(&rot13(&only.text)), Disguise::Rot13);
-            let backwards: String = only.text.chars().rev().collect();
+        let words = Words::read(folding, &entry.replace('_', " "));
+        let phrase = words.list.iter().fold(0, |row, word| chain(row, word.letters.whole));
+        self.phrases.insert(phrase, class);
+        let [only] = words.list.as_slice() else { return };
+        let only = words.text(only);
+        if let Some(beginning) = only.get(..BEGINNING) {
+            self.beginnings.insert(fnv(beginning), ());
+        }
+        if DISGUISED.contains(&name) && only.is_ascii() && only.len() >= DISGUISED_LETTERS {
+            self.disguised.insert(fnv(&rot13(only)), Disguise::Rot13);
+            let backwards: String = only.chars().rev().collect();
             self.disguised.insert(fnv(&backwards), Disguise::Backwards);
         }
     }
@@ -89,35 +93,34 @@ impl Lexicon {
 
     /// Whether it knows a word of this hash.
     pub(super) fn holds(&self, hash: u64) -> bool {
-        self.phrases.contains_key(&hash)
+        self.phrases.get(hash).is_some()
+    }
+
+    /// Whether a word that it knows may begin with [`BEGINNING`] letters of this hash.
+    pub(super) fn may_begin(&self, hash: u64) -> bool {
+        self.beginnings.get(hash).is_some()
     }
 
     pub(super) fn disguise(&self, hash: u64) -> Option<Disguise> {
-        self.disguised.get(&hash).copied()
+        self.disguised.get(hash)
     }
 
-    /// The class of the longest phrase that ends with the last of these words, or of its stem.
-    pub(super) fn find(&self, hashes: &[u64], is_dense: bool, stems: [u64; 2]) -> Class {
-        let longest = if is_dense { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
+    /// The class of the longest phrase that ends with the word at `last`, or of its stem.
+    pub(super) fn find(&self, words: &[Word], last: usize) -> Class {
+        let until = words.get(..=last).unwrap_or_default();
+        let Some(Word { letters, .. }) = until.last() else { return 0 };
+        let longest = if letters.is_dense() { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
         let (mut row, mut factor, mut class) = (0_u64, 1_u64, 0);
-        for hash in hashes.iter().rev().take(longest) {
-            row = row.wrapping_add(hash.wrapping_mul(factor));
+        for word in until.iter().rev().take(longest) {
+            row = row.wrapping_add(word.letters.whole.wrapping_mul(factor));
             factor = factor.wrapping_mul(CHAIN);
-            class = self.phrases.get(&row).copied().unwrap_or(class);
+            class = self.phrases.get(row).unwrap_or(class);
         }
         if class != 0 {
             return class;
         }
-        let of_stem = |stem: u64| if stem == 0 { None } else { self.stems.get(&stem).copied() };
-        stems.into_iter().find_map(of_stem).unwrap_or(0)
-    }
-}
-
-/// The hash with one character more.
-pub(super) fn step(hash: u64, character: char) -> u64 {
-    match u8::try_from(character) {
-        Ok(byte) if byte.is_ascii() => fnv_step(hash, byte),
-        _ => character.encode_utf8(&mut [0; 4]).bytes().fold(hash, fnv_step),
+        let of_stem = |stem: u64| if stem == 0 { None } else { self.stems.get(stem) };
+        letters.stems.into_iter().find_map(of_stem).unwrap_or(0)
     }
 }
 
@@ -128,6 +131,43 @@ pub(super) fn rot13(text: &str) -> String {
         _ => None,
     };
     text.chars().map(|character| turn(character).unwrap_or(character)).collect()
+}
+
+/// Values by hash. Nearly always what is asked for is not there, and a look at one bit tells.
+#[derive(Debug)]
+struct Table<V> {
+    bits: Vec<u64>,
+    values: HashMap<u64, V, BuildHasherDefault<Hashed>>,
+}
+
+impl<V> Default for Table<V> {
+    fn default() -> Self {
+        Self { bits: vec![0; 1 << (FILTER_BITS - 6)], values: HashMap::default() }
+    }
+}
+
+impl<V: Copy> Table<V> {
+    /// The first value of a hash stays.
+    fn insert(&mut self, hash: u64, value: V) {
+        let (word, bit) = Self::place(hash);
+        if let Some(word) = self.bits.get_mut(word) {
+            *word |= bit;
+        }
+        self.values.entry(hash).or_insert(value);
+    }
+
+    fn get(&self, hash: u64) -> Option<V> {
+        let (word, bit) = Self::place(hash);
+        if self.bits.get(word).is_none_or(|word| word & bit == 0) {
+            return None;
+        }
+        self.values.get(&hash).copied()
+    }
+
+    fn place(hash: u64) -> (usize, u64) {
+        let place = hash.wrapping_mul(MIX) >> (u64::BITS - FILTER_BITS);
+        (usize::try_from(place >> 6).unwrap_or(usize::MAX), 1 << (place & 63))
+    }
 }
 
 /// What is looked up is a hash already. It is not secret: the lexicon alone fills the tables.

@@ -16,6 +16,8 @@ mod unmask;
 mod views;
 mod words;
 
+use std::ops::Range;
+
 use self::evidence::{Evidence, probability};
 use self::fold::Folding;
 use self::lexicon::Lexicon;
@@ -51,12 +53,16 @@ impl PromptScreen {
     pub fn screen(&self, text: &str) -> Vec<Detection> {
         let features = self.features(text);
         let strongest = self.model.strongest(&features);
-        let rule = self.evidence.rule(strongest.classes);
-        let mut found: Vec<_> =
-            self.detection(rule, strongest.range, strongest.score).into_iter().collect();
+        let mut found = Vec::new();
+        if let Some(score) = self.score(strongest.score) {
+            let rule = self.evidence.rule(strongest.classes);
+            found.push(detection(rule, self.model.passage(&features, &strongest), score));
+        }
         for view in views(text, &features) {
-            let score = self.model.strongest(&self.features(&view.text)).score;
-            found.extend(self.detection("encoded_instruction", view.range, score));
+            let strongest = self.model.strongest(&self.features(&view.text));
+            if let Some(score) = self.score(strongest.score) {
+                found.push(detection("encoded_instruction", view.range, score));
+            }
         }
         found
     }
@@ -65,20 +71,15 @@ impl PromptScreen {
         features::features(&self.folding, &self.lexicon, text)
     }
 
-    fn detection(
-        &self,
-        rule: &'static str,
-        range: std::ops::Range<usize>,
-        score: i32,
-    ) -> Option<Detection> {
+    /// Where it is worth a look.
+    fn score(&self, score: i32) -> Option<f32> {
         let score = probability(score, self.model.flag, self.model.refuse);
-        (score >= PROMPT_FLAG).then_some(Detection {
-            kind: Kind::PromptInjection,
-            rule,
-            range,
-            score,
-        })
+        (score >= PROMPT_FLAG).then_some(score)
     }
+}
+
+fn detection(rule: &'static str, range: Range<usize>, score: f32) -> Detection {
+    Detection { kind: Kind::PromptInjection, rule, range, score }
 }
 
 impl Default for PromptScreen {

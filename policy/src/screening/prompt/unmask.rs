@@ -1,12 +1,12 @@
 //! Words as they are meant: lookalikes, digits for letters, letters set apart, words run together.
 
 use super::fold::Folding;
-use super::hash::{FNV_OFFSET, fnv, fnv_step};
-use super::lexicon::Lexicon;
-use super::words::{LONGEST, Word};
+use super::hash::{FNV_OFFSET, fnv_step};
+use super::lexicon::{BEGINNING, Lexicon};
+use super::words::{LONGEST, Letters, Place, Word, Words};
 
 /// Digits for letters, in the order of the digits; `1` is read in two ways.
-const LEET: [&str; 2] = ["oi2eas6tbg", "ol2eas6tbg"];
+const LEET: [&[u8; 10]; 2] = [b"oi2eas6tbg", b"ol2eas6tbg"];
 const LEET_LETTERS: usize = 4;
 /// From so many single letters on they are one word, and from so many letters on a word is looked into.
 const APART: usize = 5;
@@ -15,106 +15,102 @@ const RUN_TOGETHER: usize = 16;
 const PART: std::ops::RangeInclusive<usize> = 3..=14;
 
 /// Replaces what is in disguise.
-pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Vec<Word>) -> Vec<Word> {
-    let latin = words.iter().filter(|word| has_latin(&word.text)).count();
-    let is_mostly_latin = latin.saturating_mul(2) > words.len();
-    for word in &mut words {
-        if !word.text.is_ascii() {
-            undo_lookalikes(folding, word, is_mostly_latin);
-        }
-        if word.text.is_ascii() && word.text.len() >= LEET_LETTERS {
-            undo_leet(lexicon, word);
-        }
-    }
+pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words) -> Vec<Word> {
+    let latin = words.list.iter().filter(|word| word.letters.has_latin()).count();
+    let is_mostly_latin = latin.saturating_mul(2) > words.list.len();
     // Nearly always there is nothing to cut or to join, and nothing to copy.
-    let is_apart = |run: &[Word]| run.iter().all(|word| is_letter(&word.text));
-    if !words.windows(APART).any(is_apart) && !words.iter().any(|word| runs_together(&word.text)) {
-        return words;
+    let (mut apart, mut is_to_cut) = (0_usize, false);
+    for index in 0..words.list.len() {
+        let letters = |words: &Words| words.list.get(index).map(|word| word.letters);
+        let Some(mut now) = letters(&words) else { break };
+        if !now.is_ascii() {
+            undo_lookalikes(folding, &mut words, index, is_mostly_latin);
+            now = letters(&words).unwrap_or(now);
+        }
+        if now.count >= LEET_LETTERS && now.is_mixed() {
+            undo_leet(lexicon, &mut words, index);
+            now = letters(&words).unwrap_or(now);
+        }
+        apart = if is_letter(&now) { apart.saturating_add(1) } else { 0 };
+        is_to_cut |= apart >= APART || runs_together(&now);
     }
-    let mut plain = Vec::with_capacity(words.len());
-    let mut rest = words.as_slice();
+    if is_to_cut { cut(lexicon, &words) } else { words.list }
+}
+
+fn cut(lexicon: &Lexicon, words: &Words) -> Vec<Word> {
+    let mut plain = Vec::with_capacity(words.list.len());
+    let mut rest = words.list.as_slice();
     while let [first, tail @ ..] = rest {
-        let apart = rest.iter().take_while(|word| is_letter(&word.text)).count();
+        let apart = rest.iter().take_while(|word| is_letter(&word.letters)).count();
         if apart >= APART {
             let (letters, tail) = rest.split_at(apart);
-            let text: String = letters.iter().map(|word| word.text.as_str()).collect();
-            let end = letters.last().map_or(first.range.end, |word| word.range.end);
-            split(lexicon, first, &text, end, &mut plain);
+            let text: String = letters.iter().map(|word| words.text(word)).collect();
+            let end = letters.last().map_or(first.range, |word| word.range);
+            split(lexicon, first, &text, first.range.to(end), &mut plain);
             rest = tail;
         } else if apart > 1 {
             let (letters, tail) = rest.split_at(apart);
             plain.extend_from_slice(letters);
             rest = tail;
-        } else if runs_together(&first.text) {
-            split(lexicon, first, &first.text, first.range.end, &mut plain);
+        } else if runs_together(&first.letters) {
+            split(lexicon, first, words.text(first), first.range, &mut plain);
             rest = tail;
         } else {
-            plain.push(first.clone());
+            plain.push(*first);
             rest = tail;
         }
     }
     plain
 }
 
-fn has_latin(word: &str) -> bool {
-    word.bytes().any(|byte| byte.is_ascii_alphabetic())
+fn runs_together(letters: &Letters) -> bool {
+    letters.count >= RUN_TOGETHER && letters.are_latin()
 }
 
-fn is_all_letters(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_alphabetic())
+fn is_letter(letters: &Letters) -> bool {
+    letters.count == 1 && letters.are_latin()
 }
 
-fn runs_together(word: &str) -> bool {
-    word.len() >= RUN_TOGETHER && is_all_letters(word)
-}
-
-fn is_letter(word: &str) -> bool {
-    word.len() == 1 && is_all_letters(word)
-}
-
-fn undo_lookalikes(folding: &Folding, word: &mut Word, is_mostly_latin: bool) {
-    if word.is_dense() {
+fn undo_lookalikes(folding: &Folding, words: &mut Words, index: usize, is_mostly_latin: bool) {
+    let Some(word) = words.list.get(index).copied().filter(|word| !word.letters.is_dense()) else {
+        return;
+    };
+    if !word.letters.has_latin() && !is_mostly_latin {
         return;
     }
-    let could_be =
-        || word.text.chars().all(|letter| letter.is_ascii() || folding.latin(letter).is_some());
-    if has_latin(&word.text) || (is_mostly_latin && could_be()) {
-        let letters = word.text.chars();
-        word.text = letters.map(|letter| folding.latin(letter).unwrap_or(letter)).collect();
+    let text = words.text(&word);
+    let is_read = |letter: char| letter.is_ascii() || folding.latin(letter).is_some();
+    if word.letters.has_latin() || text.chars().all(is_read) {
+        let text: String =
+            text.chars().map(|letter| folding.latin(letter).unwrap_or(letter)).collect();
+        words.replace(index, text.chars());
     }
 }
 
-fn undo_leet(lexicon: &Lexicon, word: &mut Word) {
-    let bytes = word.text.bytes();
-    if !bytes.clone().any(|byte| byte.is_ascii_digit())
-        || !bytes.clone().any(|byte| byte.is_ascii_alphabetic())
-    {
-        return;
-    }
-    for letters in LEET {
-        let letter = |digit: char| {
-            let place = digit.to_digit(10).and_then(|place| usize::try_from(place).ok());
-            place.and_then(|place| letters.chars().nth(place)).unwrap_or(digit)
-        };
-        let candidate: String = word.text.chars().map(letter).collect();
-        if lexicon.holds(fnv(&candidate)) {
-            word.text = candidate;
-            return;
-        }
+fn undo_leet(lexicon: &Lexicon, words: &mut Words, index: usize) {
+    let Some(word) = words.list.get(index).copied() else { return };
+    let text = words.text(&word).as_bytes();
+    let read = |letters: &'static [u8; 10], byte: u8| {
+        let place = usize::from(byte.wrapping_sub(b'0'));
+        letters.get(place).copied().unwrap_or(byte)
+    };
+    let holds = |letters: &&'static [u8; 10]| {
+        let step = |hash, byte: &u8| fnv_step(hash, read(letters, *byte));
+        lexicon.holds(text.iter().fold(FNV_OFFSET, step))
+    };
+    if let Some(letters) = LEET.into_iter().find(holds) {
+        let text: Vec<u8> = text.iter().map(|byte| read(letters, *byte)).collect();
+        words.replace(index, text.into_iter().map(char::from));
     }
 }
 
 /// Cuts letters into known words, the longest first; what is between stays in one piece. All of them stand where
 /// the letters stood: nobody needs to know it better.
-fn split(lexicon: &Lexicon, first: &Word, letters: &str, end: usize, plain: &mut Vec<Word>) {
-    let (mut gap, mut starts) = (first.gap.clone(), first.starts);
+fn split(lexicon: &Lexicon, first: &Word, letters: &str, range: Place, plain: &mut Vec<Word>) {
+    let (mut gap, mut starts) = (first.gap, first.starts);
     let mut push = |text: &str| {
-        plain.push(Word {
-            text: text.to_owned(),
-            gap: std::mem::take(&mut gap),
-            starts: std::mem::take(&mut starts),
-            range: first.range.start..end,
-        });
+        let gap = std::mem::replace(&mut gap, FNV_OFFSET);
+        plain.push(Word::of(text, gap, std::mem::take(&mut starts), range));
     };
     let (mut rest, mut unknown) = (letters, 0_usize);
     let mut pending = letters;
@@ -147,6 +143,9 @@ fn longest_known(lexicon: &Lexicon, letters: &str) -> usize {
     for (place, byte) in letters.bytes().take(*PART.end()).enumerate() {
         hash = fnv_step(hash, byte);
         let length = place.saturating_add(1);
+        if length == BEGINNING && !lexicon.may_begin(hash) {
+            return 0;
+        }
         if PART.contains(&length) && lexicon.holds(hash) {
             longest = length;
         }

@@ -15,6 +15,7 @@ const MOST_PASSAGES: usize = 16;
 const SHORTEST_BASE64: usize = 20;
 const SHORTEST_HEX: usize = 24;
 const SHORTEST_BINARY: usize = 64;
+const SHORTEST_SELECTED: usize = 12;
 /// So many known words in disguise are no chance.
 const DISGUISED_WORDS: usize = 2;
 /// Of a hundred decoded characters so many must be letters or blanks.
@@ -35,6 +36,9 @@ pub(super) struct View {
 /// What else a text may say.
 pub(super) fn views(text: &str, features: &Features) -> Vec<View> {
     let mut views: Vec<_> = encoded(text).take(MOST_PASSAGES).collect();
+    if !text.is_ascii() {
+        views.extend(selected(text).take(MOST_PASSAGES));
+    }
     if features.rot13 >= DISGUISED_WORDS {
         views.push(View { text: rot13(text), range: 0..text.len() });
     }
@@ -49,6 +53,38 @@ fn encoded(text: &str) -> impl Iterator<Item = View> {
     passages(text, is_binary, from_binary, SHORTEST_BINARY)
         .chain(passages(text, is_hex, from_hex, SHORTEST_HEX))
         .chain(passages(text, is_base64, from_base64, SHORTEST_BASE64))
+}
+
+/// Bytes in selectors of variants, one each, which nobody sees: behind an emoji there is room for a page.
+fn selected(text: &str) -> impl Iterator<Item = View> {
+    let mut characters = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (start, first) = characters
+                .by_ref()
+                .find_map(|(place, character)| Some((place, selector(character)?)))?;
+            let mut bytes = vec![first];
+            while let Some(byte) = characters.peek().and_then(|(_, next)| selector(*next)) {
+                bytes.push(byte);
+                characters.next();
+            }
+            let end = characters.peek().map_or(text.len(), |(place, _)| *place);
+            let decoded = String::from_utf8_lossy(&bytes);
+            if bytes.len() >= SHORTEST_SELECTED && is_readable(&decoded) {
+                return Some(View { text: decoded.into_owned(), range: start..end });
+            }
+        }
+    })
+}
+
+fn selector(character: char) -> Option<u8> {
+    let code = u32::from(character);
+    let number = match code {
+        0xFE00..=0xFE0F => code.checked_sub(0xFE00),
+        0xE0100..=0xE01EF => code.checked_sub(0xE0100 - 16),
+        _ => None,
+    };
+    number.and_then(|number| u8::try_from(number).ok())
 }
 
 fn passages(
@@ -173,6 +209,23 @@ mod tests {
         }
         let binary: String = "ignore it now".bytes().map(|byte| format!("{byte:08b} ")).collect();
         assert_eq!(texts(&binary), ["ignore it now"]);
+    }
+
+    #[test]
+    fn bytes_in_selectors_are_read() {
+        let hidden: String = "ignore it now, please"
+            .bytes()
+            .filter_map(|byte| {
+                char::from_u32(if byte < 16 { 0xFE00 } else { 0xE0100 - 16 } + u32::from(byte))
+            })
+            .collect();
+        let text = format!("A smile 😊{hidden} and a heart ❤\u{fe0f}");
+        let views: Vec<_> = selected(&text).collect();
+        let [view] = views.as_slice() else { panic!("{views:?}") };
+        assert_eq!(
+            (view.text.as_str(), &text[view.range.clone()]),
+            ("ignore it now, please", &*hidden)
+        );
     }
 
     #[test]

@@ -213,7 +213,12 @@ fn canonical(kind: Kind, value: &str) -> Vec<u8> {
 fn mask(kind: Kind, value: &str) -> String {
     let is_secret = matches!(
         kind,
-        Kind::Secret | Kind::PrivateKey | Kind::CredentialUrl | Kind::CryptoAddress | Kind::Canary
+        Kind::Secret
+            | Kind::PrivateKey
+            | Kind::CredentialUrl
+            | Kind::CryptoAddress
+            | Kind::StackTrace
+            | Kind::Canary
     );
     let hide = |character: char| match is_secret {
         true => !character.is_whitespace(),

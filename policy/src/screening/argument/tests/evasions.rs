@@ -102,6 +102,28 @@ fn scripts() {
 }
 
 #[test]
+fn letters_that_are_not_seen_or_look_like_others() {
+    let hidden = |at: &str| format!("9 un{at}ion all sel{at}ect login, secret from members");
+    let seen = hidden("");
+    let tags: String =
+        seen.chars().filter_map(|c| char::from_u32(0xE0000 + u32::from(c))).collect();
+    all_are(
+        Kind::SqlInjection,
+        &seen,
+        &[
+            &hidden("\u{202e}"),
+            &hidden("\u{2066}"),
+            &hidden("\u{e0101}"),
+            &hidden("\u{fe01}"),
+            &hidden("\u{34f}"),
+            &hidden("\u{e0001}"),
+            &tags,
+            &seen.replace('t', "\u{442}").replace('l', "\u{4cf}"),
+        ],
+    );
+}
+
+#[test]
 fn commands_and_expressions() {
     all_are(
         Kind::CommandInjection,

@@ -1,0 +1,76 @@
+//! The schemas of a document that are put to use, compiled as one: what they share is compiled once, however many operations
+//! there are.
+
+use jsonschema::Draft;
+use serde_json::{Map, Value};
+
+use super::node::Node;
+use crate::input::schema::{Compiled, Violation};
+use crate::policy::CompileError;
+
+/// One of [`Schemas`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Use(usize);
+
+/// Schemas by number: each is that of a member of one large object.
+#[derive(Debug)]
+pub(super) struct Schemas(Compiled);
+
+/// Schemas as they are found.
+#[derive(Debug, Default)]
+pub(super) struct SchemasBuilder {
+    properties: Map<String, Value>,
+}
+
+impl SchemasBuilder {
+    /// `schema` is as it stands there: what is behind a reference is compiled once.
+    pub(super) fn add(&mut self, schema: &Node<'_>) -> Result<Use, CompileError> {
+        check(schema)?;
+        let number = self.properties.len();
+        self.properties.insert(number.to_string(), schema.value.clone());
+        Ok(Use(number))
+    }
+
+    pub(super) fn build(self, document: &Node<'_>) -> Result<Schemas, CompileError> {
+        if let Some(components) = document.get("components")? {
+            for (_, schema) in components.members("schemas")? {
+                check(&schema)?;
+            }
+        }
+        let mut root = Map::new();
+        // What references lead to. `properties` is no member of an OpenAPI document.
+        for name in ["components", "paths"] {
+            if let Some(value) = document.value.get(name) {
+                root.insert(name.to_owned(), value.clone());
+            }
+        }
+        root.insert("properties".to_owned(), Value::Object(self.properties));
+        let options = jsonschema::options().with_draft(Draft::Draft202012);
+        let compiled = Compiled::build(options, &Value::Object(root))
+            .map_err(|error| document.error(&format!("not usable schemas: {error}")))?;
+        Ok(Schemas(compiled))
+    }
+}
+
+/// Whether it is a schema at all: what only references lead to is not looked at later.
+fn check(schema: &Node<'_>) -> Result<(), CompileError> {
+    jsonschema::draft202012::meta::validate(schema.value).map_err(|error| {
+        let at = error.instance_path().to_string();
+        schema.error(&format!("not a usable schema: {at}: {error}"))
+    })
+}
+
+impl Schemas {
+    /// Where a value is not what a schema wants; empty where it is.
+    pub(super) fn violations(&self, schema: Use, value: Value) -> Vec<Violation> {
+        let name = schema.0.to_string();
+        let member = Value::Object(Map::from_iter([(name.clone(), value)]));
+        let prefix = format!("/{name}");
+        let mut violations = self.0.violations(&member);
+        for violation in &mut violations {
+            let at = violation.at.strip_prefix(&prefix).unwrap_or_default();
+            violation.at = at.to_owned();
+        }
+        violations
+    }
+}
