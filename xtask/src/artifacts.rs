@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 pub(crate) enum Part {
     /// The proxy-wasm filters: gate, jwt-auth, rate-limit, sanitize
     Filters,
-    /// The Spin components: scam-detector, token-issuer
+    /// The Spin components: scam-detector, jose, token-issuer
     Functions,
     /// The `portcullis` command
     Native,
@@ -146,8 +146,9 @@ const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", finish: FILTERS[1
 const FUNCTION_YARDSTICKS: [Artifact; 1] =
     [Artifact { package: "noop-function", finish: Finish::Nothing }];
 
-const FUNCTIONS: [Artifact; 2] = [
+const FUNCTIONS: [Artifact; 3] = [
     Artifact { package: "scam-detector", finish: Finish::Preinitialise },
+    Artifact { package: "jose", finish: Finish::Nothing },
     Artifact { package: "token-issuer", finish: Finish::Nothing },
 ];
 

@@ -38,6 +38,8 @@ enum Format {
     Text,
     /// One JSON object, on standard output also where there is an error
     Json,
+    /// The document in JSON, with the files that it names in it: what functions take that screen for themselves
+    Document,
 }
 
 impl Args {
@@ -57,6 +59,9 @@ impl Args {
             Ok(bundle)
         });
         match checked {
+            Ok(bundle) if self.format == Format::Document => {
+                super::print(&format!("{}\n", bundle.json()))
+            }
             Ok(bundle) => {
                 let names = bundle.secret_names();
                 let unset: Vec<String> =

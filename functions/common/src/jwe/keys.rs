@@ -18,8 +18,7 @@ pub struct DecryptionKeys<'a> {
     own: Option<Keyring<AgreementKey>>,
 }
 
-/// A request that was encrypted.
-#[derive(Debug)]
+/// A request that was encrypted. Its content is not printed.
 pub struct Decrypted {
     /// As hostile as any body.
     pub content: Zeroizing<Vec<u8>>,
@@ -100,5 +99,11 @@ impl<'a> DecryptionKeys<'a> {
             "expected a message that was encrypted to this key, unchanged",
         ))?;
         Ok((header, ciphertext))
+    }
+}
+
+impl std::fmt::Debug for Decrypted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Decrypted").finish_non_exhaustive()
     }
 }

@@ -9,6 +9,8 @@
 //! what was decrypted is as hostile as any body; the gate could not look into it, so `Screen` does.
 
 mod agreement;
+#[cfg(any(test, feature = "testing"))]
+mod caller;
 mod compact;
 mod content;
 mod error;
@@ -23,6 +25,8 @@ mod screened;
 mod settings;
 
 pub use agreement::AgreementKey;
+#[cfg(any(test, feature = "testing"))]
+pub use caller::Caller;
 pub use error::{JweError, NOT_CONFIGURED};
 pub use keys::{Decrypted, DecryptionKeys};
 pub use reply_key::ReplyKey;
@@ -70,6 +74,10 @@ type ContentKey = Zeroizing<[u8; 32]>;
 
 #[cfg(test)]
 mod attack_tests;
+#[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod reply_key_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -69,6 +69,16 @@ impl ReplyKey {
 
     /// Encrypts an answer: a JWE in compact serialisation, with the key's `kid` if it has one.
     pub fn encrypt(&self, content: &[u8], content_type: &str) -> Result<String, NoRandomness> {
+        self.encrypt_with(content, content_type, Map::new())
+    }
+
+    /// `changes` are made to the header in the end; `null` takes a parameter out of it.
+    pub(super) fn encrypt_with(
+        &self,
+        content: &[u8],
+        content_type: &str,
+        changes: Map<String, Value>,
+    ) -> Result<String, NoRandomness> {
         let content_key = random::<32>()?;
         let iv = random::<IV_BYTES>()?;
         let mut header = Map::new();
@@ -89,6 +99,8 @@ impl ReplyKey {
         if let Some(id) = &self.id {
             header.insert("kid".to_owned(), json!(id));
         }
+        header.extend(changes);
+        header.retain(|_, value| !value.is_null());
         let header = encode(Value::Object(header).to_string());
         let mut content = Zeroizing::new(content.to_vec());
         // The only reason to fail is a content of gigabytes.

@@ -15,6 +15,9 @@ use crate::{Problem, Reply};
 /// The field in which the gate tells what it found in a request that goes on all the same.
 const FINDINGS: &str = "portcullis-findings";
 
+/// A constant: what no stage of it needs is not linked.
+const STAGES: Stages = Stages::of(&[Stage::Input]);
+
 /// The input stage of a policy, and of nothing else in it.
 pub struct Screen(Arc<Policy>);
 
@@ -39,7 +42,6 @@ pub struct ClearRequest<'a> {
 }
 
 /// What goes on.
-#[derive(Debug)]
 pub struct Screened {
     /// What goes on in the content's place, if it is not to go on as it is.
     pub rewritten: Option<Zeroizing<Vec<u8>>>,
@@ -56,7 +58,7 @@ impl Screen {
         document: &str,
         secrets: &dyn Secrets,
     ) -> Result<Self, DocumentError> {
-        let policy = Policy::from_json(name, document, secrets, Stages::of(&[Stage::Input]))?;
+        let policy = Policy::from_json(name, document, secrets, STAGES)?;
         Ok(Self(Arc::new(policy)))
     }
 
@@ -65,6 +67,9 @@ impl Screen {
     pub fn check(&self, request: ClearRequest<'_>) -> Result<Screened, Reply> {
         let ClearRequest { method, path, query, host, content_type, content, principal, now } =
             request;
+        if !is_normal(path) {
+            return Err(PATH_INVALID.reply());
+        }
         let target = match query {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
@@ -108,8 +113,8 @@ impl Screen {
 }
 
 impl Screened {
-    /// What of an answer may leave, before it is encrypted: personal data, markers and tokens as the gate would treat them in
-    /// a clear one.
+    /// What of an answer may leave, before it is encrypted: personal data, markers and tokens as the gate would treat
+    /// them in a clear one.
     pub fn answer(mut self, mut reply: Reply) -> Reply {
         let status = reply.status.to_string();
         let fields = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
@@ -122,6 +127,21 @@ impl Screened {
         }
         reply
     }
+}
+
+/// Whether the gate sends a path on as it is. The policy finds a route for what is meant by a path, so that another
+/// spelling of it would be judged as one thing, and be another to whoever it is sent on to.
+fn is_normal(path: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_needless = |after: &str| {
+        let digits = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        digits.is_some_and(is_unreserved)
+    };
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    !path.contains("//")
+        && !path.contains('\\')
+        && !path.split('/').any(is_dots)
+        && !path.split('%').skip(1).any(is_needless)
 }
 
 fn findings(edits: Vec<HeaderEdit>) -> Option<String> {
@@ -166,6 +186,13 @@ impl Environment for Alone {
         None
     }
 }
+
+const PATH_INVALID: Problem = Problem::new(
+    400,
+    "path-invalid",
+    "The path is malformed or ambiguous",
+    "Send a plain, normalised path.",
+);
 
 const UNSCREENED: Problem = Problem::new(
     403,

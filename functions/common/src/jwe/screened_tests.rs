@@ -112,6 +112,37 @@ fn what_the_gate_would_tell_of_is_told() {
     assert!(screened.findings.unwrap().contains("prompt_injection"));
 }
 
+/// The gate with the same document lets an encrypted request by, if it is one, and its schema is for what is in it.
+#[test]
+fn the_gate_lets_encrypted_requests_by() {
+    let judge = |body: &[u8]| {
+        let headers: Vec<Header<'_>> = [
+            (":method", "POST"),
+            (":path", PATH),
+            (":authority", "a.example"),
+            ("content-type", "application/jose"),
+        ]
+        .map(|(name, value)| (name, value.as_bytes()))
+        .into();
+        let mut environment = Alone { now: NOW };
+        let mut exchange = screen().0.begin(environment.now());
+        let head = RequestHead { headers: &headers, has_body: true };
+        assert_eq!(exchange.request_head(&head, &mut environment), Step::NeedBody);
+        match exchange.request_body(body, &mut environment) {
+            Step::Continue(_) => 200,
+            Step::Respond(reply) => reply.status,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(judge(b"eyJhbGciOiJkaXIifQ.AA.AA.A-_A.AA"), 200);
+    for other in
+        ["{\"text\":\"hello\"}", "....", "a.b.c.d", "a.b.c.d.e\n", "a.b.c.d.<", "a.b.c.d.e.f"]
+    {
+        assert_eq!(judge(other.as_bytes()), 415, "{other}");
+    }
+    assert_eq!(judge("a.b.c.d.".repeat(200).as_bytes()), 413);
+}
+
 /// Encrypted within encrypted would be looked at by nobody.
 #[test]
 fn nothing_goes_by_unscreened() {
@@ -129,6 +160,20 @@ fn there_is_a_route_or_nothing() {
     refused(ClearRequest { method: "PUT", ..request(content) }, 403, "route-unknown");
     refused(ClearRequest { path: "/other", ..request(content) }, 403, "route-unknown");
     refused(ClearRequest { path: "no slash", ..request(content) }, 400, "path-invalid");
+    for path in [
+        "//v1/predict",
+        "/v1//predict",
+        "/v1/./predict",
+        "/v1/other/../predict",
+        "/v1/..",
+        "/v1/%70redict",
+        "/v1/predict%7e",
+        "\\v1\\predict",
+        "/v1/predict%2",
+    ] {
+        refused(ClearRequest { path, ..request(content) }, 400, "path-invalid");
+    }
+    refused(ClearRequest { path: "/v1/a%2Cb..", ..request(content) }, 403, "route-unknown");
     let host = Some("b.example");
     assert!(screen().check(ClearRequest { path: "/other", host, ..request(content) }).is_ok());
     assert!(screen().check(ClearRequest { query: Some("a=b"), ..request(content) }).is_ok());

@@ -148,7 +148,7 @@ fn wrap_with(
     (epk, wrapped)
 }
 
-/// What an [`Agreement`] of one key with itself is good for: a fixture of the vectors.
+/// An agreement without `apu` and `apv`.
 pub(super) fn agreement_of(ephemeral: p256::PublicKey) -> Agreement {
     Agreement { ephemeral, apu: Vec::new(), apv: Vec::new() }
 }
