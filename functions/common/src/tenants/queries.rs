@@ -124,6 +124,7 @@ fn fingerprint(text: &str) -> u64 {
             (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
         });
         let hash = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = hash ^ (hash >> 29);
         for (bit, balance) in balance.iter_mut().enumerate() {
             *balance += if hash >> bit & 1 == 1 { 1 } else { -1 };
         }
