@@ -60,7 +60,7 @@ class Figures:
             "own templates": quality(genuine & own),
         }
         languages = {}
-        other = np.char.endswith(rows.groups.astype(str), "/languages") & genuine
+        other = np.char.endswith(rows.groups.astype(str), "languages") & genuine
         for kind in sorted(set(rows.kinds[other])):
             languages[kind] = quality(other & (rows.kinds == kind))
         languages["en"] = quality(own & genuine & ~other)
@@ -74,7 +74,7 @@ def run(rows, plain, templates, validation, say):
     for source in sorted(set(rows.sources) - {OWN}):
         parts[f"without {source}"] = rows.sources == source
     key = [
-        template if group.endswith("/languages") else group for template, group in zip(templates, rows.groups)
+        template if group.endswith("languages") else group for template, group in zip(templates, rows.groups)
     ]
     fold = np.array([int(data.fraction(each, "left out") * FOLDS) for each in key])
     for number in range(FOLDS):

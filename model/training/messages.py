@@ -8,7 +8,8 @@ in real messages; numbers, links and people are invented.
     python3 messages.py --check
 
 A template is a line `category<TAB>text` in templates/LABEL/FILE.txt: `[a|b]` is a choice, which may be
-empty and may nest, `{slot}` a value made here or picked from templates/slots.json.
+empty and may nest, `{slot}` a value made here or picked from templates/slots.json. What would be read as
+a choice or a slot is written {lb} {rb} for braces, {ls} {le} for square brackets, {bar} for `|`.
 """
 
 import argparse
@@ -75,7 +76,12 @@ def templates():
                 if not tab or not category or not text or "\t" in text:
                     raise SystemExit(f"{path}:{number}: expected a category, a tab, and the template")
                 digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-                yield Template(label, category, text, f"{label}/{path.stem}/{digest}", path.stem != "languages")
+                yield Template(label, category, text, f"{label}/{path.stem}/{digest}", english(path.stem))
+
+
+def english(stem):
+    """Greetings and abbreviations of English chats suit neither another language nor code."""
+    return not stem.endswith("languages") and stem != "code"
 
 
 # What an amount may look like, by currency. `money` takes any of them; a slot such as {rs} one kind.
@@ -106,6 +112,8 @@ WORTH = {
     "rs": 40, "ksh": 60, "naira": 300, "zar": 10, "php": 30, "tsh": 500, "idr": 8000, "lira": 20, "rouble": 60,
     "yuan": 5, "myr": 3, "aed": 3, "brl": 4, "zloty": 3,
 }  # fmt: skip
+# What templates of code need and could not write otherwise.
+LITERALS = {"lb": "{", "rb": "}", "ls": "[", "le": "]", "bar": "|"}
 MONTHS = ["Jan", "Feb", "March", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec"]
 DAYS = [
     "Monday", "Tue", "Wednesday", "Thu", "Friday", "Saturday", "Sunday", "tomorrow", "Fri", "next Monday", "Sat", "tues",
@@ -190,6 +198,8 @@ class Writer:
             "date": self.date,
             "time": self.time,
         }  # fmt: skip
+        for slot, character in LITERALS.items():
+            made[slot] = lambda character=character: character
         for currency in CURRENCIES:
             made[currency] = lambda currency=currency: self.money(math.exp(pick.uniform(0.7, 8.5)), currency)
         return made
