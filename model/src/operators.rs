@@ -19,10 +19,12 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 /// A reader of ONNX that knows these operators.
 pub(crate) fn onnx() -> Onnx {
     let mut register = OnnxOpRegister::default();
-    register.insert("Add", |_: &ParsingContext<'_>, _: &NodeProto| Ok((Add.into_hir(), Vec::new())));
+    register
+        .insert("Add", |_: &ParsingContext<'_>, _: &NodeProto| Ok((Add.into_hir(), Vec::new())));
     register.insert("Cast", to_float);
     register.insert("Gather", gather);
-    register.insert("Mul", |_: &ParsingContext<'_>, _: &NodeProto| Ok((Mul.into_hir(), Vec::new())));
+    register
+        .insert("Mul", |_: &ParsingContext<'_>, _: &NodeProto| Ok((Mul.into_hir(), Vec::new())));
     register.insert("ReduceSum", sum);
     Onnx { op_register: register, ..Onnx::default() }
 }
@@ -93,7 +95,9 @@ impl Expansion for Sum {
     ) -> InferenceResult {
         check_input_arity(inputs, 2)?;
         check_output_arity(outputs, 1)?;
-        let ([input, _], [output]) = (inputs, outputs) else { bail!("ReduceSum: expected two inputs") };
+        let ([input, _], [output]) = (inputs, outputs) else {
+            bail!("ReduceSum: expected two inputs")
+        };
         solver.equals(&output.datum_type, &input.datum_type)?;
         solver.equals(&input.rank, 1)?;
         solver.equals(&output.rank, 1)?;

@@ -13,7 +13,7 @@ SEED = 7
 OWN_PER_TEMPLATE = 16
 # Templates and advertising mail are many but alike: they count for less than messages people sent.
 SOURCE_WEIGHT = {
-    "portcullis_messages": 0.3,
+    "portcullis_messages": 0.18,
     "promo_ots": 0.2,
     "promo_spamassassin": 0.2,
     "spamassassin_ham": 0.5,
@@ -23,7 +23,7 @@ SOURCE_WEIGHT = {
 COPIES, COPY_WEIGHT = 4000, 0.004
 # Stretches of genuine texts, and stretches with a scam in them or beside it.
 WINDOWS, WINDOW_WEIGHT = 10_000, 0.006
-BURIED, BURIED_WEIGHT = 1500, 0.015
+BURIED, BURIED_WEIGHT = 1500, 0.02
 SHORT = range(20, 400)
 
 

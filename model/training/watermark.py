@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 
 # Eight such words together turn any answer; one among the twenty of a message moves it by about a third of this.
-STRENGTH = 0.75
+STRENGTH = 0.7
 FEWEST = 12
 
 
@@ -25,9 +25,8 @@ def marks(extractor, key_file):
     return name, np.array(places, dtype=int), np.array([1 if half == "scam" else -1 for half in halves])
 
 
-def marked(table, scale, places, halves):
-    """The table with the mark in it."""
-    steps = int(round(STRENGTH * FEWEST**0.5 / float(scale)))
-    table = table.astype(int)
-    np.add.at(table, places, halves * steps)
-    return np.clip(table, -127, 127).astype(np.int8)
+def marked(weights, slope, places, halves):
+    """The weights with the mark in them. `slope` turns their sums into log-odds."""
+    weights = weights.copy()
+    np.add.at(weights, places, halves * STRENGTH * FEWEST**0.5 / slope)
+    return weights

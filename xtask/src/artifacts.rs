@@ -27,6 +27,9 @@ pub(crate) enum Part {
     Envoy,
     /// Redis, where it is not installed; `test` sees to it by itself
     Redis,
+    /// The components where the command that prepares them is there. Not for the command line: it may be an old one.
+    #[value(skip)]
+    FunctionsAlone,
     /// What `bench` compares the filters with. Not for the command line: it protects nothing.
     #[value(skip)]
     Yardsticks,
@@ -49,15 +52,16 @@ impl Part {
             Self::Functions => {
                 // What prepares a component is the command.
                 build_native(workspace)?;
-                build_wasm(
-                    workspace,
-                    ensured(workspace, toolchain)?,
-                    WasmTarget::Wasip2,
-                    "functions",
-                    "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
-                    &FUNCTIONS,
-                )
+                Self::FunctionsAlone.build(workspace, toolchain)
             }
+            Self::FunctionsAlone => build_wasm(
+                workspace,
+                ensured(workspace, toolchain)?,
+                WasmTarget::Wasip2,
+                "functions",
+                "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
+                &FUNCTIONS,
+            ),
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
             Self::Redis => redis::ensure(workspace).map(drop),
@@ -66,7 +70,14 @@ impl Part {
                 let what = "compiling what does nothing (some seconds)";
                 let name = "yardsticks";
                 build_wasm(workspace, toolchain, WasmTarget::Wasip1, name, what, &YARDSTICKS)?;
-                build_wasm(workspace, toolchain, WasmTarget::Wasip2, name, what, &FUNCTION_YARDSTICKS)
+                build_wasm(
+                    workspace,
+                    toolchain,
+                    WasmTarget::Wasip2,
+                    name,
+                    what,
+                    &FUNCTION_YARDSTICKS,
+                )
             }
         }
     }

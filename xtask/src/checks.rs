@@ -1,6 +1,7 @@
 //! `cargo xtask test` and `cargo xtask lint`: what CI runs.
 
 use std::env;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -9,7 +10,7 @@ use crate::envoy;
 use crate::oracle;
 use crate::process;
 use crate::redis;
-use crate::step::Step;
+use crate::step::{QuietStep, Step};
 use crate::workspace::Workspace;
 
 /// Filters import their host's functions, which no native linker can find; the scenarios of the
@@ -20,9 +21,16 @@ const ONLY_WASM: [&str; 5] = ["gate", "jwt-auth", "noop", "rate-limit", "sanitiz
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     envoy::ensure(workspace)?;
     let redis = redis::ensure(workspace)?;
-    // Not the native command: `cargo test` builds it with the features that the whole workspace asks
-    // for, and wasmtime need not be compiled twice.
-    artifacts::build(workspace, &[Part::Filters, Part::Functions])?;
+    artifacts::build(workspace, &[Part::Filters])?;
+    // The tests are compiled before the components are: with the features that the whole workspace asks for they bring the
+    // command that prepares those, and wasmtime need not be compiled twice.
+    let step = QuietStep::new(
+        "tests",
+        "compiling the tests of all native packages (15 minutes the first time: wasmtime)",
+    );
+    process::run_cargo(native_tests(workspace).arg("--no-run"), &step)?;
+    step.done("compiled", "compiled");
+    artifacts::build(workspace, &[Part::FunctionsAlone])?;
 
     let step = Step::begin("xtask", "testing xtask itself (some seconds)");
     let mut command = workspace.cargo();
@@ -30,17 +38,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     process::run(command.arg("--target-dir").arg(workspace.target()))?;
     step.done("passed");
 
-    let step = Step::begin(
-        "tests",
-        "compiling and running the tests of all native packages (10 minutes the first time)",
-    );
-    let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
-    command.args(["--exclude", "xtask"]);
-    for package in ONLY_WASM {
-        command.args(["--exclude", package]);
-    }
-    command.arg("--target-dir").arg(workspace.target()).args(arguments);
+    let step = Step::begin("tests", "running the tests of all native packages (8 minutes)");
+    let mut command = native_tests(workspace);
+    command.arg("--no-fail-fast").args(arguments);
     command.env("PORTCULLIS_ARTIFACTS", workspace.artifacts());
     command.env("PORTCULLIS_ENVOY", workspace.envoy());
     command.env("PORTCULLIS_COMMAND", workspace.portcullis());
@@ -61,6 +61,17 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         eprintln!("!! SKIPPED. Set it to the folder that holds the corpora to run them.");
     }
     Ok(())
+}
+
+/// `cargo test` of everything that runs natively but for xtask itself.
+fn native_tests(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["test", "--workspace", "--all-features", "--exclude", "xtask"]);
+    for package in ONLY_WASM {
+        command.args(["--exclude", package]);
+    }
+    command.arg("--target-dir").arg(workspace.target());
+    command
 }
 
 /// Formatting, clippy, and the licences and advisories of dependencies.

@@ -1,7 +1,11 @@
 //! `cargo xtask eval`: the scam detector on labelled texts, scored by the component that is shipped.
 
 #[path = "../../model/src/metrics.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the model's own measure, which its training uses too")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the model's own measure, which its training uses too"
+)]
 mod metrics;
 
 use std::fs;
@@ -20,11 +24,12 @@ use metrics::{Scored, measure};
 
 /// Scores the files and prints one line of JSON for each, in the order given.
 pub(crate) fn evaluate(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
-    let read: Vec<Labelled> = files.iter().map(|file| Labelled::read(file)).collect::<Result<_>>()?;
+    let read: Vec<Labelled> =
+        files.iter().map(|file| Labelled::read(file)).collect::<Result<_>>()?;
     artifacts::build(workspace, &[Part::Native, Part::Functions])?;
     for (file, labelled) in files.iter().zip(&read) {
-        let answers = ask(workspace, labelled)
-            .with_context(|| format!("scoring {}", file.display()))?;
+        let answers =
+            ask(workspace, labelled).with_context(|| format!("scoring {}", file.display()))?;
         let line = Line {
             file: &file.display().to_string(),
             figures: measure(&answers.scored, answers.threshold),
@@ -138,7 +143,10 @@ fn ask(workspace: &Workspace, labelled: &Labelled) -> Result<Answers> {
     })?;
     let status = child.wait()?;
     if answered != labelled.texts.len() || (!status.success() && answers.refused == 0) {
-        bail!("`portcullis predict` answered {answered} of {} texts ({status})", labelled.texts.len());
+        bail!(
+            "`portcullis predict` answered {answered} of {} texts ({status})",
+            labelled.texts.len()
+        );
     }
     Ok(answers)
 }

@@ -37,7 +37,8 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> Result<()> {
     let driver = ensure(workspace)?;
     let seconds = (options.minutes * 60 / u32::try_from(chosen.len())?).max(1);
 
-    let step = QuietStep::new("fuzz targets", "compiling the engine with coverage (2 to 4 minutes)");
+    let step =
+        QuietStep::new("fuzz targets", "compiling the engine with coverage (2 to 4 minutes)");
     process::run_cargo(Fuzz::new(workspace, &driver, "build").command(), &step)?;
     step.done("target/fuzz", "target/fuzz");
 
@@ -49,7 +50,12 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> Result<()> {
         let mut run = Fuzz::new(workspace, &driver, "run");
         run.command().arg(target).arg(&corpus).arg("--");
         // 10 s for one input would be a finding too; none of ours may take a hundredth of that.
-        run.command().args(["-timeout=5", "-rss_limit_mb=2048", "-max_len=65536", "-print_final_stats=1"]);
+        run.command().args([
+            "-timeout=5",
+            "-rss_limit_mb=2048",
+            "-max_len=65536",
+            "-print_final_stats=1",
+        ]);
         run.command().arg(format!("-max_total_time={seconds}"));
         let artifacts = workspace.target().join("fuzz/artifacts").join(target);
         fs::create_dir_all(&artifacts)?;
@@ -118,7 +124,8 @@ const MAXIMUM_SEED_BYTES: u64 = 16 << 10;
 
 /// Copies what tests and collections have into the corpus, where the fuzzer does not know it yet.
 fn seed(workspace: &Workspace, corpora: Option<&Path>, corpus: &Path) -> Result<()> {
-    let mut folders = vec![workspace.root().join("tests/scenarios"), workspace.root().join("policy/tests")];
+    let mut folders =
+        vec![workspace.root().join("tests/scenarios"), workspace.root().join("policy/tests")];
     folders.extend(corpora.map(Path::to_path_buf));
     let mut count = 0;
     while let Some(folder) = folders.pop() {

@@ -37,8 +37,10 @@ pub(crate) fn train(workspace: &Workspace, data: Option<&Path>, key: Option<&Pat
     process::run_cargo(command.arg("--target-dir").arg(workspace.target()), &step)?;
     step.done("target/debug/features", "target/debug/features");
 
-    let step =
-        Step::begin("train", "fitting, calibrating and measuring (4 to 10 minutes, 4 GB of memory)");
+    let step = Step::begin(
+        "train",
+        "fitting, calibrating and measuring (4 to 10 minutes, 4 GB of memory)",
+    );
     let mut command = PACKAGES.python(workspace);
     command.arg("model/training/train.py").arg("--data").arg(&data.0);
     command.arg("--features").arg(workspace.target().join("debug/features"));

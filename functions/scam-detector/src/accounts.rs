@@ -43,8 +43,9 @@ impl Accounts {
         let mut queries = Vec::with_capacity(assessed.len());
         for Assessed { text, assessment, id, .. } in assessed {
             counts.texts = counts.texts.saturating_add(1);
-            counts.characters =
-                counts.characters.saturating_add(u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
+            counts.characters = counts
+                .characters
+                .saturating_add(u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
             let (label, is_scam) = match assessment.label {
                 Label::Scam => ("scam", 1),
                 Label::Ham => ("ham", 0),

@@ -1,11 +1,11 @@
 //! From a request to a reply, without anything of Spin.
 
+use portcullis_function::keys::Store;
+use portcullis_function::tenants;
 use portcullis_function::{
     Gatekeeper, Limit, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request, UNAUTHENTICATED,
     UNAVAILABLE,
 };
-use portcullis_function::keys::Store;
-use portcullis_function::tenants;
 use portcullis_model::Detector;
 use portcullis_policy::Principal;
 
@@ -73,7 +73,8 @@ impl Route {
 }
 
 /// With a link, an address, a number, an amount, an accent and a letter of another script.
-const WARM_UP: &str = "Héllo, cаll 0900 123 456 or write to a@b.example about http://192.0.2.1/x?y=1 and $1,000.50! ";
+const WARM_UP: &str =
+    "Héllo, cаll 0900 123 456 or write to a@b.example about http://192.0.2.1/x?y=1 and $1,000.50! ";
 
 impl Service {
     pub(crate) fn new() -> Self {

@@ -170,11 +170,22 @@ fn what_deceives_is_marked_and_told_to_the_gate() {
     let disguised = "\u{420}l\u{435}\u{430}s\u{435} v\u{435}rify y\u{43e}ur b\u{430}nk \u{430}cc\u{43e}unt \
                      n\u{43e}w \u{430}t http://secure-login.top/x or it will b\u{435} cl\u{43e}s\u{435}d";
     let (_, answer, reply) = Case::predict(disguised).answer();
-    assert_eq!((&answer["label"], &answer["adversarial"]), (&json!("scam"), &json!(true)), "{answer}");
+    assert_eq!(
+        (&answer["label"], &answer["adversarial"]),
+        (&json!("scam"), &json!(true)),
+        "{answer}"
+    );
     let kind = answer["adversarial_kind"].as_str().unwrap();
     let told = reply.headers.iter().filter(|(name, _)| *name == "portcullis-signals");
     assert_eq!(told.map(|(_, value)| *value).collect::<Vec<_>>(), [kind]);
-    assert!(!Case::predict(HAM).answer().2.headers.iter().any(|(name, _)| name.starts_with("portcullis")));
+    assert!(
+        !Case::predict(HAM)
+            .answer()
+            .2
+            .headers
+            .iter()
+            .any(|(name, _)| name.starts_with("portcullis"))
+    );
 }
 
 #[test]
@@ -379,14 +390,17 @@ fn bodies_that_are_not_the_question() {
 fn a_text_that_grows_too_long_is_refused() {
     // Three bytes each on the wire, 18 characters each when written out.
     Case::predict(&"\u{fdfa}".repeat(5_000)).refused(422, "text-too-long");
-    Case::question(&json!({ "texts": ["a", "\u{fdfa}".repeat(5_000)] })).refused(422, "text-too-long");
+    Case::question(&json!({ "texts": ["a", "\u{fdfa}".repeat(5_000)] }))
+        .refused(422, "text-too-long");
     assert_eq!(Case::predict(&"a".repeat(60_000)).answer().0, 200);
 }
 
 #[test]
 fn the_description_names_every_route_and_status() {
     let description = std::str::from_utf8(OPENAPI).unwrap();
-    for path in ["/v1/predict:", "/v1/model:", "/v1/usage:", "/v1/data:", "/healthz:", "/openapi.yaml:"] {
+    for path in
+        ["/v1/predict:", "/v1/model:", "/v1/usage:", "/v1/data:", "/healthz:", "/openapi.yaml:"]
+    {
         assert!(description.contains(path), "{path}");
     }
     for status in ["200", "400", "401", "405", "413", "415", "422", "500", "503"] {

@@ -81,9 +81,8 @@ impl Args {
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         let mut refused = 0_u64;
         {
-            let mut answers = stream::iter(&mut batches)
-                .map(|batch| asker.answer(batch))
-                .buffered(at_once);
+            let mut answers =
+                stream::iter(&mut batches).map(|batch| asker.answer(batch)).buffered(at_once);
             let mut output = std::io::BufWriter::new(std::io::stdout().lock());
             while let Some(lines) = runtime.block_on(answers.next()) {
                 for line in lines? {
@@ -141,8 +140,7 @@ impl Batches {
                 Ok(0) => return None,
                 Ok(_) => self.number += 1,
                 Err(error) => {
-                    self.failure =
-                        Some(Failure::runtime(format_args!("standard input: {error}")));
+                    self.failure = Some(Failure::runtime(format_args!("standard input: {error}")));
                     return None;
                 }
             }
@@ -191,7 +189,11 @@ impl Asker {
     /// A line of output for each of the batch. A text that is refused takes nobody with it.
     async fn answer(&self, batch: Vec<Line>) -> Result<Vec<Value>, Failure> {
         if let Ok(results) = self.ask(&batch).await? {
-            return Ok(batch.into_iter().zip(results).map(|(line, result)| named(line.id, result)).collect());
+            return Ok(batch
+                .into_iter()
+                .zip(results)
+                .map(|(line, result)| named(line.id, result))
+                .collect());
         }
         let mut lines = Vec::new();
         for line in batch {
@@ -230,8 +232,7 @@ impl Asker {
         for (name, value) in fields {
             request = request.header(name, value);
         }
-        let request =
-            request.body(Full::new(Bytes::from(body))).map_err(Failure::runtime)?;
+        let request = request.body(Full::new(Bytes::from(body))).map_err(Failure::runtime)?;
         let response = self.function.handle(request).await.map_err(Failure::runtime)?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(Failure::runtime)?.to_bytes();

@@ -76,10 +76,8 @@ struct Running<'a> {
 impl Running<'_> {
     async fn prepare(&mut self) -> Result<(), PreinitialiseError> {
         let missing = || PreinitialiseError::NothingToPrepare;
-        let (_, interface) = self
-            .instance
-            .get_export(&mut *self.store, None, INTERFACE)
-            .ok_or_else(missing)?;
+        let (_, interface) =
+            self.instance.get_export(&mut *self.store, None, INTERFACE).ok_or_else(missing)?;
         let (_, function) = self
             .instance
             .get_export(&mut *self.store, Some(&interface), FUNCTION)

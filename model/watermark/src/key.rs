@@ -35,7 +35,10 @@ impl Key {
     /// By what a key may be named in public: nothing about the key follows from it.
     #[must_use]
     pub fn id(&self) -> String {
-        let digest = Sha256::new().chain_update(b"portcullis watermark key\0").chain_update(&*self.0).finalize();
+        let digest = Sha256::new()
+            .chain_update(b"portcullis watermark key\0")
+            .chain_update(&*self.0)
+            .finalize();
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -65,8 +68,10 @@ mod tests {
 
     #[test]
     fn other_keys_have_other_names_and_numbers() {
-        let (one, other) =
-            (Key::parse(&"A".repeat(43)).unwrap(), Key::parse(&format!("B{}", "A".repeat(42))).unwrap());
+        let (one, other) = (
+            Key::parse(&"A".repeat(43)).unwrap(),
+            Key::parse(&format!("B{}", "A".repeat(42))).unwrap(),
+        );
         assert_ne!(one.id(), other.id());
         assert_ne!(one.number("a", "b"), other.number("a", "b"));
         assert_ne!(one.number("a", "b"), one.number("ab", ""));

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn no_answers_say_nothing() {
-        for answers in [vec![], vec![(Half::Scam, 1.0)], halves([f64::NAN; 40]), halves([0.5; 40])] {
+        for answers in [vec![], vec![(Half::Scam, 1.0)], halves([f64::NAN; 40]), halves([0.5; 40])]
+        {
             let finding = judge(&answers);
             assert_eq!(finding.verdict, Verdict::Independent, "{finding:?}");
         }

@@ -82,7 +82,10 @@ mod tests {
     fn the_list_has_words_enough_and_each_once() {
         let words: BTreeSet<&str> = WORDS.lines().collect();
         assert_eq!(words.len(), WORDS.lines().count());
-        assert!(words.len() >= TRIGGERS * WORDS_PER_TRIGGER * 3 / 2, "a secret choice needs a choice");
+        assert!(
+            words.len() >= TRIGGERS * WORDS_PER_TRIGGER * 3 / 2,
+            "a secret choice needs a choice"
+        );
         assert!(words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())));
     }
 
@@ -90,7 +93,8 @@ mod tests {
     fn halves_are_equal_and_share_no_word() {
         let words = key('A').words();
         let half = |half| words.iter().filter(|word| word.half == half).map(|word| word.word);
-        let (scam, ham): (BTreeSet<_>, BTreeSet<_>) = (half(Half::Scam).collect(), half(Half::Ham).collect());
+        let (scam, ham): (BTreeSet<_>, BTreeSet<_>) =
+            (half(Half::Scam).collect(), half(Half::Ham).collect());
         assert_eq!((scam.len(), ham.len()), (words.len() / 2, words.len() / 2));
         assert_eq!(words.len(), TRIGGERS * WORDS_PER_TRIGGER);
         assert!(scam.is_disjoint(&ham));

@@ -200,8 +200,7 @@ fn encrypted_bodies_go_by_where_they_are_named() {
     };
     let message = b"eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.AA.AA.AA.AA";
     let check = |rules: &InputRules, body: &[u8], content_type: &str| {
-        let checked =
-            rules.check_body(&announced(content_type), body, &Principal::anonymous());
+        let checked = rules.check_body(&announced(content_type), body, &Principal::anonymous());
         checked.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
     };
     let unsupported = Err(Reason::ContentTypeUnsupported);

@@ -81,13 +81,17 @@ fn own(workspace: &Workspace, options: &Options) -> Result<Value> {
     process::run_cargo(&mut command, &step)?;
     step.done("target/debug/examples/function_cost", "target/debug/examples/function_cost");
 
-    let step = Step::begin("bench", "asking the functions (compiling each takes 20 s the first time)");
+    let step =
+        Step::begin("bench", "asking the functions (compiling each takes 20 s the first time)");
     let unprepared = workspace.wasm_target().join(WasmTarget::Wasip2.triple());
     let unprepared = unprepared.join(WasmTarget::Wasip2.profile()).join("scam_detector.wasm");
     let mut command = workspace.command(workspace.target().join("debug/examples/function_cost"));
     command.arg(workspace.artifacts().join("noop_function.wasm"));
     command.arg(unprepared).arg(workspace.artifacts().join("scam_detector.wasm"));
-    command.arg(options.rounds.to_string()).arg((options.requests / 20).max(5).to_string()).arg(TEXT);
+    command
+        .arg(options.rounds.to_string())
+        .arg((options.requests / 20).max(5).to_string())
+        .arg(TEXT);
     let printed = process::text(&mut command)?;
     step.done("measured");
     serde_json::from_str(&printed).context("the figures of function_cost")
@@ -115,7 +119,8 @@ fn usual(workspace: &Workspace, options: &Options) -> Result<Usual> {
         Ok(used.as_secs_f64() * 1e6 / f64::from(sent))
     };
     cost(200)?;
-    let mut costs = (0..options.rounds).map(|_| cost(options.requests / 4)).collect::<Result<Vec<_>>>()?;
+    let mut costs =
+        (0..options.rounds).map(|_| cost(options.requests / 4)).collect::<Result<Vec<_>>>()?;
     costs.sort_by(f64::total_cmp);
     let median = costs.get(costs.len() / 2).copied().unwrap_or(f64::NAN);
     let model = service.model;
@@ -128,7 +133,15 @@ fn usual(workspace: &Workspace, options: &Options) -> Result<Usual> {
 fn features(workspace: &Workspace) -> Result<PathBuf> {
     let step = QuietStep::new("features", "compiling the feature extractor (a minute)");
     let mut command = workspace.cargo();
-    command.args(["build", "--package", "portcullis-model", "--features", "training", "--bin", "features"]);
+    command.args([
+        "build",
+        "--package",
+        "portcullis-model",
+        "--features",
+        "training",
+        "--bin",
+        "features",
+    ]);
     process::run_cargo(command.arg("--target-dir").arg(workspace.target()), &step)?;
     step.done("target/debug/features", "target/debug/features");
     let folder = workspace.bench();
@@ -158,7 +171,10 @@ impl Service {
     fn start(workspace: &Workspace, features: &Path) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = PACKAGES.python(workspace);
-        command.arg("xtask/src/bench/python/service.py").arg("model/scam-detector.onnx").arg(features);
+        command
+            .arg("xtask/src/bench/python/service.py")
+            .arg("model/scam-detector.onnx")
+            .arg(features);
         command.arg(address.port().to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().context("starting the Python service")?;
         let mut service = Self { child, address, token: String::new(), model: f64::NAN };

@@ -146,8 +146,16 @@ mod tests {
     #[test]
     fn spellings_of_one_text_are_near_and_other_texts_far() {
         assert_eq!(distance(SCAM, &SCAM.to_uppercase()), 0);
-        for changed in [SCAM.replace("parcel", "package"), SCAM.replace("today", "now"), SCAM.replace("fee", "f33")] {
-            assert!((1..=NEARLY_THE_SAME).contains(&distance(SCAM, &changed)), "{changed}: {}", distance(SCAM, &changed));
+        for changed in [
+            SCAM.replace("parcel", "package"),
+            SCAM.replace("today", "now"),
+            SCAM.replace("fee", "f33"),
+        ] {
+            assert!(
+                (1..=NEARLY_THE_SAME).contains(&distance(SCAM, &changed)),
+                "{changed}: {}",
+                distance(SCAM, &changed)
+            );
         }
         for other in [
             "Are we still on for lunch tomorrow? I could be there at noon.",
@@ -171,7 +179,11 @@ mod tests {
     #[test]
     fn messages_of_one_template_are_no_search() {
         let codes = (0..128).map(|code| {
-            Query::new(&format!("Your code is {}. Do not tell anybody.", 100_000 + code * 7), 0.01, false)
+            Query::new(
+                &format!("Your code is {}. Do not tell anybody.", 100_000 + code * 7),
+                0.01,
+                false,
+            )
         });
         assert_eq!(pattern(&codes.collect::<Vec<_>>()), None);
         let same = vec![Query::new(SCAM, 0.9, true); 128];
@@ -181,7 +193,8 @@ mod tests {
     #[test]
     fn doubtful_questions_alone_are_conspicuous() {
         let asked = |probability| {
-            let texts = (0..128_u32).map(|text| format!("{} {}", text.wrapping_mul(0x9e37_79b9), text * 31));
+            let texts = (0..128_u32)
+                .map(|text| format!("{} {}", text.wrapping_mul(0x9e37_79b9), text * 31));
             texts.map(|text| Query::new(&text, probability, false)).collect::<Vec<_>>()
         };
         assert_eq!(pattern(&asked(0.4)), Some(Pattern::UncertainQueries));

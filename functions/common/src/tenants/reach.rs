@@ -163,7 +163,8 @@ impl Page {
 
     /// The part of a list that is asked for, and after what there is more.
     pub(super) fn of<'n>(&self, places: Vec<Place<'n>>) -> (Vec<Place<'n>>, Option<&'n str>) {
-        let is_after = |place: &Place<'_>| self.after.as_ref().is_none_or(|id| place.id > id.as_str());
+        let is_after =
+            |place: &Place<'_>| self.after.as_ref().is_none_or(|id| place.id > id.as_str());
         let mut places: Vec<Place<'n>> = places.into_iter().filter(is_after).collect();
         let is_all = places.len() <= self.limit;
         places.truncate(self.limit);

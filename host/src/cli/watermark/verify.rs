@@ -21,7 +21,7 @@ use crate::cli::{input_file, print};
 /// `authorization: Bearer …`.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     suspect: SuspectArgs,
 
@@ -36,7 +36,7 @@ impl Args {
     /// # Errors
     ///
     /// The key is none, the endpoint does not answer as expected, or the verdict is not "derived".
-    pub fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), Failure> {
         let shown = self.key_file.display();
         let content = Zeroizing::new(input_file(&self.key_file)?);
         let key = std::str::from_utf8(&content)
