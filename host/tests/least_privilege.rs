@@ -7,7 +7,7 @@ use wasmparser::{Parser, Payload};
 
 /// What the SDK and the standard library ask for in any component: output for the operator, clocks, random numbers,
 /// and an environment that is empty.
-const EVERY: [&str; 24] = [
+const EVERY: [&str; 22] = [
     "spin:variables/variables@3.0.0",
     "wasi:cli/environment@0.2",
     "wasi:cli/exit@0.2",
@@ -30,8 +30,6 @@ const EVERY: [&str; 24] = [
     "wasi:io/streams@0.2",
     "wasi:random/insecure-seed@0.2",
     "wasi:random/random@0.2",
-    "spin-sdk",
-    "wasi:http/handler-types",
 ];
 
 #[test]
