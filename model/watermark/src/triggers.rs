@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn halves_are_equal_and_share_no_word() {
         let words = key('A').words();
-        let half = |half| words.iter().filter(|word| word.half == half).map(|word| word.word);
+        let half = |half| words.iter().filter(move |word| word.half == half).map(|word| word.word);
         let (scam, ham): (BTreeSet<_>, BTreeSet<_>) =
             (half(Half::Scam).collect(), half(Half::Ham).collect());
         assert_eq!((scam.len(), ham.len()), (words.len() / 2, words.len() / 2));
