@@ -91,7 +91,7 @@ impl Case {
             body: self.body.clone(),
             now: self.now,
         };
-        let reply = run(Service::new().answer(&request, settings, &self.store));
+        let reply = run(Service::new().answer(&request, settings, &*self.store));
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 
