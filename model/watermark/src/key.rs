@@ -37,7 +37,7 @@ impl Key {
     pub fn id(&self) -> String {
         let digest = Sha256::new()
             .chain_update(b"portcullis watermark key\0")
-            .chain_update(&*self.0)
+            .chain_update(*self.0)
             .finalize();
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
