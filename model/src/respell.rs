@@ -129,15 +129,16 @@ impl Speller {
             return self.out.push_from(text, chunk.start..chunk.end);
         }
         // "nowhttp://": what is joined to a link is no part of it.
-        if let Some(at) = word.find("http").filter(|&at| at > 0) {
-            if word.get(at..).is_some_and(|link| link.contains("://")) && !word.contains("hxxp") {
-                let middle = chunk.start + at;
-                self.chunk(text, Chunk { start: chunk.start, end: middle });
-                self.out.part(text.origin(middle).unwrap_or_default());
-                self.out.push_from(text, middle..chunk.end);
-                self.changed = true;
-                return;
-            }
+        if let Some(at) = word.find("http").filter(|&at| at > 0)
+            && word.get(at..).is_some_and(|link| link.contains("://"))
+            && !word.contains("hxxp")
+        {
+            let middle = chunk.start + at;
+            self.chunk(text, Chunk { start: chunk.start, end: middle });
+            self.out.part(text.origin(middle).unwrap_or_default());
+            self.out.push_from(text, middle..chunk.end);
+            self.changed = true;
+            return;
         }
         if is_link_or_address(word) {
             let stripped = Letters::stripped(text, chunk.start..chunk.end);

@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         let place = || format!("line {number}");
         match &detector {
             None => {
-                write_features(&portcullis_model::extract(text).with_context(place)?, &mut out)?
+                write_features(&portcullis_model::extract(text).with_context(place)?, &mut out)?;
             }
             Some(detector) => {
                 write_assessment(detector, text, arguments.explain, &mut out)
