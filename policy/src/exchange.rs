@@ -8,14 +8,14 @@ use crate::authorisation::Asked;
 use crate::environment::{Environment, Timestamp};
 use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
-use crate::input::{DEFAULT_BODY_BYTES, ResponseCheck, too_large};
+use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit, Patience};
 use crate::output::signals;
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, PROBLEM_MEDIA_TYPE, Reason, Refusal, Reply, Stage};
 use crate::screening::{RewriteBody, unreadable_response};
-use crate::stages::{Announced, Identify, Inspect, Interruption, Question};
+use crate::stages::{Announced, CheckResponse, Identify, Inspect, Interruption, Question};
 use crate::trace::Trace;
 use crate::{CredentialKind, Principal};
 
@@ -88,7 +88,7 @@ pub struct Exchange {
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
     rewriter: Option<Box<dyn RewriteBody>>,
-    check: Option<ResponseCheck>,
+    check: Option<Box<dyn CheckResponse>>,
     record: Record,
 }
 

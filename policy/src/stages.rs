@@ -15,7 +15,7 @@ use crate::document::{IdentitySection, InputSection, LimitRule, OutputSection, R
 use crate::environment::Timestamp;
 use crate::exchange::HeaderEdit;
 use crate::identity::{Claims, IdentityRules, Required};
-use crate::input::{Coding, InputRules, ResponseCheck};
+use crate::input::{Coding, InputRules, Violation};
 use crate::limits::Limit;
 use crate::policy::CompileError;
 use crate::principal::RenderedPrincipal;
@@ -237,7 +237,7 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
         &self,
         announced: &Announced,
         headers: &[Header<'_>],
-    ) -> Option<ResponseCheck>;
+    ) -> Option<Box<dyn CheckResponse>>;
 
     /// What the body of a response goes through, given its header section; None where it goes by as it is.
     fn response(
@@ -245,6 +245,15 @@ pub(crate) trait Inspect: std::fmt::Debug + Send + Sync {
         headers: &[Header<'_>],
         principal: &Principal,
     ) -> Option<Box<dyn RewriteBody>>;
+}
+
+/// A look at a response's body on its way, which changes nothing.
+pub(crate) trait CheckResponse: std::fmt::Debug + Send {
+    /// The next part, as it came. What is wrong with the whole, after the last one.
+    fn push(&mut self, part: &[u8], is_last: bool) -> Vec<Violation>;
+
+    /// A part has not been seen: nothing can be said.
+    fn give_up(&mut self);
 }
 
 /// What the header section has told of what comes.

@@ -22,7 +22,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use coding::Coding;
-pub(crate) use response::ResponseCheck;
 pub(crate) use schema::Violation;
 
 pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
@@ -37,7 +36,7 @@ use crate::problem::{Reason, Refusal};
 use crate::screening::{
     Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening, RewriteBody, Screening,
 };
-use crate::stages::{Announced, InputSections, Inspect, Inspected};
+use crate::stages::{Announced, CheckResponse, InputSections, Inspect, Inspected};
 
 use attachments::{Attachments, Seen};
 use coding::{Caps, DecodeError};
@@ -477,8 +476,9 @@ impl Inspect for InputRules {
         &self,
         announced: &Announced,
         headers: &[Header<'_>],
-    ) -> Option<ResponseCheck> {
-        self.shadow.as_ref()?.of(announced, headers)
+    ) -> Option<Box<dyn CheckResponse>> {
+        let check = self.shadow.as_ref()?.of(announced, headers)?;
+        Some(Box::new(check))
     }
 
     fn looks_at_responses(&self) -> bool {

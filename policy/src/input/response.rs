@@ -9,7 +9,7 @@ use super::schema::{Schema, Violation};
 use super::{JsonLimits, MAXIMUM_DEPTH, parse_json};
 use crate::access::{Header, single};
 use crate::policy::CompileError;
-use crate::stages::{Announced, InputSections};
+use crate::stages::{Announced, CheckResponse, InputSections};
 
 /// The longest response that is looked at, also once it is decoded, in bytes.
 const MAXIMUM_BYTES: usize = 256 * 1024;
@@ -27,7 +27,7 @@ pub(super) enum ResponseRules {
 
 /// A response on its way, as far as it has been seen.
 #[derive(Debug)]
-pub(crate) struct ResponseCheck {
+pub(super) struct ResponseCheck {
     rules: ResponseRules,
     status: u16,
     media_type: String,
@@ -79,9 +79,8 @@ impl ResponseRules {
     }
 }
 
-impl ResponseCheck {
-    /// The next part, as it came. What is wrong with the whole, after the last one.
-    pub(crate) fn push(&mut self, part: &[u8], is_last: bool) -> Vec<Violation> {
+impl CheckResponse for ResponseCheck {
+    fn push(&mut self, part: &[u8], is_last: bool) -> Vec<Violation> {
         self.is_too_long |= self.body.len().saturating_add(part.len()) > MAXIMUM_BYTES;
         if self.is_too_long {
             self.body = Vec::new();
@@ -92,11 +91,12 @@ impl ResponseCheck {
         if !is_last || self.body.is_empty() { Vec::new() } else { self.violations() }
     }
 
-    /// A part has not been seen: nothing can be said.
-    pub(crate) fn give_up(&mut self) {
+    fn give_up(&mut self) {
         self.is_too_long = true;
     }
+}
 
+impl ResponseCheck {
     fn is_described(&self) -> bool {
         match &self.rules {
             // A problem is of another form.

@@ -63,21 +63,21 @@ enum Suite {
 }
 
 impl Suite {
-    fn plan(self, workspace: &Workspace, options: &Options) -> Result<Plan> {
-        let modsecurity = match self {
-            Self::Gate => ModSecurity::ensure(workspace)?,
-            Self::Identity | Self::Limits | Self::Function => None,
-        };
-        let step = Step::begin("credentials", "minting tokens to measure with");
-        let issuer = Issuer::new(workspace)?;
-        let plan = match self {
-            Self::Identity => identity::plan(workspace, &issuer, options.each()),
-            Self::Limits => limits::plan(workspace, &issuer),
-            Self::Gate => gate::plan(workspace, &issuer, modsecurity.as_ref()),
-            Self::Function => bail!("functions are asked in another way"),
-        };
-        step.done(&issuer.minted());
-        plan
+    fn measure(self, workspace: &Workspace, options: &Options) -> Result<()> {
+        match self {
+            Self::Identity => compare(workspace, options, |issuer| {
+                identity::plan(workspace, issuer, options.each())
+            }),
+            Self::Limits => compare(workspace, options, |issuer| limits::plan(workspace, issuer)),
+            Self::Gate => {
+                let modsecurity = ModSecurity::ensure(workspace)?;
+                compare(workspace, options, |issuer| {
+                    gate::plan(workspace, issuer, modsecurity.as_ref())
+                })
+            }
+            // Components are no servers: they are asked in another way.
+            Self::Function => function::bench(workspace, options),
+        }
     }
 }
 
@@ -97,16 +97,21 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     let suites = if options.suites.is_empty() { Suite::value_variants() } else { &options.suites };
-    for suite in suites {
-        if *suite == Suite::Function {
-            function::bench(workspace, options)?;
-            continue;
-        }
-        artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
-        let plan = suite.plan(workspace, options)?;
-        run(workspace, options, plan, server::cores()?)?;
-    }
-    Ok(())
+    suites.iter().try_for_each(|suite| suite.measure(workspace, options))
+}
+
+/// Builds what servers need, and runs what is planned with tokens of an issuer.
+fn compare(
+    workspace: &Workspace,
+    options: &Options,
+    plan: impl FnOnce(&Issuer) -> Result<Plan>,
+) -> Result<()> {
+    artifacts::build(workspace, &[Part::Filters, Part::Yardsticks, Part::Native, Part::Envoy])?;
+    let step = Step::begin("credentials", "minting tokens to measure with");
+    let issuer = Issuer::new(workspace)?;
+    let plan = plan(&issuer)?;
+    step.done(&issuer.minted());
+    run(workspace, options, plan, server::cores()?)
 }
 
 fn run(
