@@ -19,11 +19,14 @@ const ABSENT: u32 = u32::MAX;
 pub(crate) struct HostEnvironment {
     /// The header that holds the time, and what it held.
     replay: Option<(String, Timestamp)>,
+    /// The client's address, once the host has been asked: access, limits and the record all want it, and asking
+    /// costs 3 µs.
+    source: Option<Option<IpAddr>>,
 }
 
 impl HostEnvironment {
     pub(crate) fn new(replay_clock_header: Option<String>) -> Self {
-        Self { replay: replay_clock_header.map(|name| (name, BEYOND)) }
+        Self { replay: replay_clock_header.map(|name| (name, BEYOND)), source: None }
     }
 
     /// Takes the time from a request, where the VM was started so.
@@ -80,10 +83,7 @@ impl Environment for HostEnvironment {
     }
 
     fn source(&mut self) -> Option<IpAddr> {
-        let bytes = property(&["source", "address"])?;
-        let text = std::str::from_utf8(&bytes).ok()?;
-        let address = text.parse::<SocketAddr>().map(|address| address.ip());
-        address.or_else(|_| text.parse()).ok()
+        *self.source.get_or_insert_with(source_address)
     }
 
     fn client_certificate(&mut self) -> Option<[u8; 32]> {
@@ -134,6 +134,13 @@ const MAXIMUM_FIELD_HEAD: usize = 11;
 struct VerifySignatureResult {
     #[prost(bool, tag = "1")]
     result: bool,
+}
+
+fn source_address() -> Option<IpAddr> {
+    let bytes = property(&["source", "address"])?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let address = text.parse::<SocketAddr>().map(|address| address.ip());
+    address.or_else(|_| text.parse()).ok()
 }
 
 fn property(path: &[&str]) -> Option<Vec<u8>> {
