@@ -60,6 +60,11 @@ impl Bucket {
         let debt = if owes { capacity.saturating_mul(DEBTS).min(LONGEST) } else { 0 };
         Some(Self { interval, capacity, longest: capacity.saturating_add(debt) })
     }
+
+    /// As the policy has compiled it.
+    pub(crate) fn of_shape(interval: u64, capacity: u64, longest: u64) -> Self {
+        Self { interval: interval.max(1), capacity, longest }
+    }
 }
 
 impl Count {
