@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_function::{Body, Gatekeeper, Request};
+use portcullis_policy::document::ApiKeyEntry;
+use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    CredentialKind, Environment, MemoryStore, NativeSignature, Policy, RequestHead, Secrets as _,
+    CredentialKind, Environment, MemoryStore, NativeSignature, Policy, RequestHead, Secret, Stages,
     Step, Swap, Timestamp, Unavailable, Version,
 };
 use serde_json::{Value, json};
@@ -120,14 +122,8 @@ impl Environment for Machine {
 fn of_gate(document: &Value, machine: &mut Machine, body: &str) -> (u16, Fields, Vec<u8>) {
     let secrets: BTreeMap<String, String> =
         [("PORTCULLIS_ASSERTION_KEY".to_owned(), ASSERTION_KEY.to_owned())].into();
-    assert!(secrets.secret("PORTCULLIS_ASSERTION_KEY").is_some());
     // As the first request of a worker, of which nothing is leased in advance.
-    let policy = Policy::from_json(
-        "policy",
-        &document.to_string(),
-        &secrets,
-        portcullis_policy::Stages::ALL,
-    );
+    let policy = Policy::from_json("policy", &document.to_string(), &secrets, Stages::ALL);
     let mut exchange = Arc::new(policy.unwrap()).begin(Timestamp(machine.now));
     let headers = request("/v1", &[]).judged("00000000-0000-4000-8000-000000000000").unwrap();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -236,6 +232,38 @@ fn nobody_says_who_they_are_but_the_guard() {
     let gatekeeper = Gatekeeper::new(ASSERTION_KEY.to_owned()).unwrap();
     let principal = gatekeeper.principal(&received, &asked.body).unwrap();
     assert_eq!(principal.via, CredentialKind::Anonymous);
+}
+
+#[test]
+fn callers_are_known_by_their_keys_which_go_no_further() {
+    let pepper = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+    let key = ApiKey::new("batch1", &[9; 32]).unwrap();
+    let digest = key.digest(&Secret::from_base64url(pepper).unwrap());
+    let entry = serde_json::to_value(ApiKeyEntry::new(key.id(), digest, "batch")).unwrap();
+    let document = document(&json!({
+        "identity": { "api_keys": {
+            "sources": [{ "header": "x-api-key" }], "pepper": { "env": "PEPPER" }, "keys": [entry],
+        } },
+        "authorisation": { "require": "authenticated" },
+        "limits": [{ "name": "rate", "key": "principal", "requests": 1, "per_seconds": 60 }],
+    }));
+    let mut variables = variables(&document);
+    variables.insert("pepper".to_owned(), pepper.to_owned());
+    let variable = |name: &str| variables.get(name).cloned().map(Zeroizing::new);
+    let mut store = sqlite(1000);
+    store.set_time(START);
+    let guard = Guard { settings: Settings::read(variable).unwrap(), store, time: START };
+    let function = Function::answering(200, "{}");
+    let status = |fields: &[(&str, &str)]| {
+        guard.answered(&request("/v1", fields), "{}", &function).answer.status
+    };
+    assert_eq!(status(&[]), 401);
+    assert_eq!(status(&[("x-api-key", &key.expose().replace('a', "b"))]), 401);
+    assert_eq!(status(&[("x-api-key", key.expose())]), 200);
+    assert_eq!(status(&[("x-api-key", key.expose())]), 429);
+    let asked = function.asked.borrow();
+    let [asked] = &asked[..] else { panic!("{asked:?}") };
+    assert!(asked.fields.iter().all(|(name, _)| name != "x-api-key"), "{asked:?}");
 }
 
 /// A store that never answers.
