@@ -191,19 +191,19 @@ static UNDECIDED: Problem = Problem::new(
     "The request could not be decided. Try again in a moment.",
 );
 
-static UNREACHABLE: Problem = Problem::new(
-    502,
-    "upstream-unreachable",
-    "The function cannot be reached",
-    "Try again in a moment.",
-);
+static UNREACHABLE: Problem =
+    Problem::new(502, "upstream-unreachable", "The function cannot be reached", "Try again later.");
 
 static UNFIT: Problem = Problem::new(
     502,
-    "upstream-unfit",
+    "upstream-answer-unfit",
     "The function's answer cannot be passed on",
     "Its operator finds the reason in the log.",
 );
 
-static TIMEOUT: Problem =
-    Problem::new(504, "upstream-timeout", "The function takes too long", "Try again in a moment.");
+static TIMEOUT: Problem = Problem::new(
+    504,
+    "upstream-timeout",
+    "The function does not answer in time",
+    "Try again later, or send less.",
+);
