@@ -43,7 +43,7 @@ fn policy() -> Value {
         "version": 1,
         "authorisation": { "require": "anonymous" },
         "limits": [{ "name": "day", "key": "address", "requests": MOST, "per": "day" }],
-        "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" } },
+        "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" }, "key_id": "portcullis" },
         "routes": [{ "name": "predict", "match": { "path": "/v1/predict", "methods": ["POST"] }, "input": {} }],
     })
 }

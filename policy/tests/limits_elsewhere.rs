@@ -26,7 +26,7 @@ impl Gate {
             "version": 1,
             "limits": limits,
             "authorisation": { "require": "anonymous" },
-            "routes": [{ "name": "all", "match": { "prefix": "/v1" }, "input": {} }],
+            "routes": [{ "name": "all", "match": { "prefix": "/" }, "input": {} }],
         });
         for (name, value) in more.as_object().unwrap() {
             document[name] = value.clone();

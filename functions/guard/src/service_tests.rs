@@ -63,7 +63,7 @@ impl<S: LimitStore> Guard<S> {
     }
 
     fn ask(&self, function: &Function) -> Answer {
-        self.answered(&request("/v1", &[]), "{}", function).answer
+        self.answered(&request("/v1/a", &[]), "{}", function).answer
     }
 }
 
@@ -125,7 +125,7 @@ fn of_gate(document: &Value, machine: &mut Machine, body: &str) -> (u16, Fields,
     // As the first request of a worker, of which nothing is leased in advance.
     let policy = Policy::from_json("policy", &document.to_string(), &secrets, Stages::ALL);
     let mut exchange = Arc::new(policy.unwrap()).begin(Timestamp(machine.now));
-    let headers = request("/v1", &[]).judged("00000000-0000-4000-8000-000000000000").unwrap();
+    let headers = request("/v1/a", &[]).judged("00000000-0000-4000-8000-000000000000").unwrap();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let head = RequestHead { headers: &headers, has_body: true };
     let mut step = exchange.request_head(&head, machine);
@@ -170,7 +170,7 @@ fn clients_are_told_what_the_gate_tells_them() {
         guard.set_time(time);
         machine.now = time;
         let body = if step % 7 == 3 { "{\"a\": \"0123456789012345\"}" } else { "{}" };
-        let incoming = request("/v1", &[]);
+        let incoming = request("/v1/a", &[]);
         let Answered { answer, .. } = guard.answered(&incoming, body, &function);
         let (status, fields, own_body) = of_gate(&document(&more), &mut machine, body);
         let named = |fields: &Fields| {
@@ -255,7 +255,7 @@ fn callers_are_known_by_their_keys_which_go_no_further() {
     let guard = Guard { settings: Settings::read(variable).unwrap(), store, time: START };
     let function = Function::answering(200, "{}");
     let status = |fields: &[(&str, &str)]| {
-        guard.answered(&request("/v1", fields), "{}", &function).answer.status
+        guard.answered(&request("/v1/a", fields), "{}", &function).answer.status
     };
     assert_eq!(status(&[]), 401);
     assert_eq!(status(&[("x-api-key", &key.expose().replace('a', "b"))]), 401);
@@ -305,7 +305,7 @@ fn places_are_free_again_however_it_ended() {
         assert_eq!(guard.ask(&Function::answering(200, "{}")).status, 200);
         assert_eq!(guard.ask(&Function::answering(500, "{}")).status, 500);
         assert_eq!(guard.ask(&away).status, 502);
-        let incoming = request("/v1", &[]);
+        let incoming = request("/v1/a", &[]);
         let refused = guard.answered(&incoming, "not json", &Function::answering(200, "{}"));
         assert_eq!(refused.answer.status, 400);
     }
@@ -337,10 +337,10 @@ fn what_the_policy_does_not_take_does_not_go_on() {
     let status =
         |incoming: &Incoming, body: &str| guard.answered(incoming, body, &function).answer.status;
     let body = format!("{{\"a\": \"{}\"}}", "a".repeat(100));
-    assert_eq!(status(&request("/v1", &[]), &body), 413);
+    assert_eq!(status(&request("/v1/a", &[]), &body), 413);
     assert_eq!(status(&request("/v1/../v2", &[]), "{}"), 400);
-    assert_eq!(status(&request("/v1", &[("host", "other")]), "{}"), 400);
+    assert_eq!(status(&request("/v1/a", &[("host", "other")]), "{}"), 400);
     assert_eq!(status(&request("/v2", &[]), "{}"), 401, "no route, and no credential");
     assert!(function.asked.borrow().is_empty());
-    assert_eq!(status(&request("/v1", &[]), "{}"), 200);
+    assert_eq!(status(&request("/v1/a", &[]), "{}"), 200);
 }

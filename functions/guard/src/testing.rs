@@ -16,8 +16,8 @@ pub(crate) fn policy() -> Value {
     json!({
         "version": 1,
         "authorisation": { "require": "anonymous" },
-        "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" } },
-        "routes": [{ "name": "all", "match": { "prefix": "/v1" }, "input": {} }],
+        "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" }, "key_id": "portcullis" },
+        "routes": [{ "name": "all", "match": { "prefix": "/v1/" }, "input": {} }],
     })
 }
 

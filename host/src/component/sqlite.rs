@@ -202,7 +202,8 @@ fn run(
     parameters: Vec<Value>,
 ) -> Result<Answer, DatabaseError> {
     let mut statement = connection.prepare(statement)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names = (0..statement.column_count()).map(|column| statement.column_name(column));
+    let columns = names.map(|name| name.map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
     let mut answered = statement.query(rusqlite::params_from_iter(parameters))?;
     let (mut rows, mut left) = (Vec::new(), MAX_RESULT);
     while let Some(row) = answered.next()? {
