@@ -65,7 +65,7 @@ impl Upstream for Function {
 }
 
 pub(crate) fn request(path: &str, fields: &[(&str, &str)]) -> Incoming {
-    let host = [("host", "guard")];
+    let host = [("host", "guard"), ("content-type", "application/json")];
     let fields = host.iter().chain(fields);
     let fields = fields.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
     Incoming {
