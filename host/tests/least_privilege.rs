@@ -46,6 +46,16 @@ fn components_import_what_they_need_and_no_more() {
                 "wasi:clocks/monotonic-clock@0.3",
             ],
         ),
+        (
+            "guard.wasm",
+            &[
+                // Where limits are counted.
+                "spin:redis/redis@3.0.0",
+                "spin:sqlite/sqlite@3.1.0",
+                "wasi:http/client@0.3",
+                "wasi:clocks/monotonic-clock@0.3",
+            ],
+        ),
     ] {
         let Some(imports) = imports(file) else { continue };
         let surplus: Vec<&String> = imports
@@ -63,18 +73,20 @@ fn components_import_what_they_need_and_no_more() {
     }
 }
 
-/// `spin.toml` names the hosts that each component may call one by one: what decrypts may call what it decrypts for, and the
-/// others nobody.
+/// `spin.toml` names the hosts that each component may call one by one: what decrypts and what guards may call the function behind, and
+/// the others nobody.
 #[test]
 fn components_may_call_nobody_outside() {
-    let manifest = include_str!("../../spin.toml");
-    let components = manifest.lines().filter(|line| line.starts_with("source = ")).count();
-    let allowed: Vec<&str> =
-        manifest.lines().filter(|line| line.starts_with("allowed_outbound_hosts")).collect();
-    let inside = r#"allowed_outbound_hosts = ["http://scam-detector.spin.internal"]"#;
-    let calling: Vec<&&str> =
-        allowed.iter().filter(|line| **line != "allowed_outbound_hosts = []").collect();
-    assert_eq!((allowed.len(), calling), (components, vec![&inside]));
+    let guarded = include_str!("../../functions/guard/spin.toml");
+    for manifest in [include_str!("../../spin.toml"), guarded] {
+        let components = manifest.lines().filter(|line| line.starts_with("source = ")).count();
+        let allowed: Vec<&str> =
+            manifest.lines().filter(|line| line.starts_with("allowed_outbound_hosts")).collect();
+        let inside = r#"allowed_outbound_hosts = ["http://scam-detector.spin.internal"]"#;
+        let calling: Vec<&&str> =
+            allowed.iter().filter(|line| **line != "allowed_outbound_hosts = []").collect();
+        assert_eq!((allowed.len(), calling), (components, vec![&inside]));
+    }
 }
 
 fn imports(file: &str) -> Option<BTreeSet<String>> {

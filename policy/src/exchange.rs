@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::access::{Header, RequestId, Target, single};
 use crate::audit::Record;
 use crate::authorisation::Asked;
-use crate::environment::{Environment, Timestamp};
+use crate::environment::{Environment, Timestamp, Unavailable};
 use crate::grpc::is_grpc;
 use crate::identity::{Claims, Required};
 use crate::input::{DEFAULT_BODY_BYTES, too_large};
 use crate::limits::{Admission, Caller, Ending, Limit, Patience};
+use crate::limits::{LimitAnswer, LimitSettlement, LimitTake};
 use crate::output::signals;
 use crate::policy::{CompiledRoute, Policy};
 use crate::principal::RenderedPrincipal;
@@ -40,7 +41,7 @@ pub enum Step {
     NeedBody,
     /// Something has to be fetched before this can be decided. Hold the request, see to [`Policy::upkeep`], and when
     /// something has been fetched, or a second has gone by, come again with [`Exchange::request_head`]: it decides in the end,
-    /// whatever comes.
+    /// whatever comes. Where [`Exchange::takes`] has something, it is that which is waited for.
     Wait,
     /// Send this to the client, and nothing to the upstream.
     Respond(Reply),
@@ -84,6 +85,8 @@ pub struct Exchange {
     announced: Announced,
     awaits_body: bool,
     is_grpc: bool,
+    /// Whether the caller has been judged, and limits that are counted elsewhere are what is waited for.
+    is_at_limits: bool,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
@@ -105,6 +108,7 @@ impl Exchange {
             announced: Announced::default(),
             awaits_body: false,
             is_grpc: false,
+            is_at_limits: false,
             edits: Vec::new(),
             response_edits: Vec::new(),
             admission: Admission::default(),
@@ -141,6 +145,26 @@ impl Exchange {
         self.admission.assumed_cost = Some(cost);
     }
 
+    /// Has all limits counted by whoever drives this exchange, in a store that many machines share. Keys are digests under `secret`,
+    /// which all of them have and nobody else.
+    ///
+    /// [`Step::Wait`] then may come of a header section or a body, with [`Self::takes`] to be asked of the store, all or none of them.
+    /// [`Self::request_head_counted`] and [`Self::request_body_counted`] go on with what it said. After [`Self::finish`], and
+    /// whenever a request was refused, there may be [`Self::settlements`].
+    pub fn count_elsewhere(&mut self, secret: [u8; 16]) {
+        self.admission.count_elsewhere(secret);
+    }
+
+    /// What is to be taken before this goes on. No key is in it twice.
+    pub fn takes(&self) -> &[LimitTake] {
+        self.admission.asked()
+    }
+
+    /// What comes after what was taken. Each is handed out once.
+    pub fn settlements(&mut self) -> Vec<LimitSettlement> {
+        self.admission.settlements()
+    }
+
     /// The limits that are not enforced and would have refused the request; `penalty` stands for the penalty box.
     pub fn shadowed(&self) -> &[String] {
         self.admission.shadowed()
@@ -170,11 +194,37 @@ impl Exchange {
         head: &RequestHead<'_>,
         environment: &mut dyn Environment,
     ) -> Step {
-        let refusal = match self.judge_head(head, environment) {
+        let judged = self.judge_head(head, environment);
+        self.end_head(judged, environment)
+    }
+
+    /// The same header section, and what was said to [`Self::takes`]; an error where the store cannot be asked.
+    pub fn request_head_counted(
+        &mut self,
+        answers: Result<Vec<LimitAnswer>, Unavailable>,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Step {
+        self.admission.answer(answers);
+        // What comes before the caller is judged is the same a second time; a proof of possession would not be.
+        let judged = match self.is_at_limits {
+            true => self.judge_counted(head, environment),
+            false => self.judge_head(head, environment),
+        };
+        self.end_head(judged, environment)
+    }
+
+    fn end_head(
+        &mut self,
+        judged: Result<Step, Interruption>,
+        environment: &mut dyn Environment,
+    ) -> Step {
+        let refusal = match judged {
             Ok(step) => {
                 self.record.allowed = matches!(step, Step::Continue(_));
                 return step;
             }
+            Err(Interruption::Wait) if !self.takes().is_empty() => return Step::Wait,
             Err(Interruption::Wait) if self.may_wait => {
                 self.has_waited = true;
                 return Step::Wait;
@@ -196,11 +246,24 @@ impl Exchange {
                 self.record.allowed = true;
                 step
             }
-            Err(refusal) => {
+            // Nothing else is waited for when the body is there.
+            Err(Interruption::Wait) => Step::Wait,
+            Err(Interruption::Refused(refusal)) => {
                 environment.note(|trace| trace.refused(&refusal));
-                self.refuse(refusal)
+                self.refuse(*refusal)
             }
         }
+    }
+
+    /// The same body, and what was said to [`Self::takes`].
+    pub fn request_body_counted(
+        &mut self,
+        answers: Result<Vec<LimitAnswer>, Unavailable>,
+        body: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Step {
+        self.admission.answer(answers);
+        self.request_body(body, environment)
     }
 
     /// The body has grown beyond [`Self::max_body_bytes`].
@@ -411,19 +474,50 @@ impl Exchange {
             };
             // From the service that counts for all gates first: it is what can make a request wait, and nothing may be taken before.
             let patience = Patience { since: self.begun, may_wait: self.may_wait };
-            let granted = policy.service.as_ref();
+            let granted =
+                policy.service.as_ref().filter(|_| !self.admission.is_counted_elsewhere());
             let granted = granted
                 .map(|service| service.take(limits, &caller, patience, environment))
                 .transpose()?;
             let taken =
                 self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment);
-            if let Err(refusal) = taken {
+            if let Err(interruption) = taken {
                 if let Some(granted) = granted {
                     granted.give_back(environment);
                 }
-                return Err(refusal.into());
+                self.is_at_limits = interruption == Interruption::Wait;
+                return Err(interruption);
             }
-            self.edits.extend(self.admission.edits(limits));
+        }
+        self.judge_announced(route, head, environment)
+    }
+
+    /// Goes on where limits that are counted elsewhere have answered.
+    fn judge_counted(
+        &mut self,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Step, Interruption> {
+        let policy = Arc::clone(&self.policy);
+        let Some(route) = self.route(&policy) else {
+            return Err(Refusal::new(Reason::LimitsUnavailable, "Try again in a moment.").into());
+        };
+        self.is_at_limits = false;
+        let has_body = head.has_body;
+        self.admission.head_answered(&policy.limiter, &route.limits, has_body, environment)?;
+        self.judge_announced(route, head, environment)
+    }
+
+    /// What is left of the header section when the caller may come.
+    fn judge_announced(
+        &mut self,
+        route: &CompiledRoute,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Step, Interruption> {
+        let policy = Arc::clone(&self.policy);
+        if policy.stages.contains(Stage::Limits) {
+            self.edits.extend(self.admission.edits(&route.limits));
         }
         let needs_body = self.admission.needs_body(&route.limits);
         if route.input.is_none() && route.decodes && needs_body {
@@ -444,7 +538,7 @@ impl Exchange {
                 self.awaits_body = true;
                 Ok(Step::NeedBody)
             }
-            false => Ok(self.judge_body(&[], environment)?),
+            false => self.judge_body(&[], environment),
         }
     }
 
@@ -524,7 +618,7 @@ impl Exchange {
         &mut self,
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Step, Interruption> {
         let policy = Arc::clone(&self.policy);
         self.record.body_bytes = Some(body.len());
         let route = self.route(&policy);

@@ -73,6 +73,7 @@ pub use self::{
     exchange::{Exchange, HeaderEdit, RequestHead, ResponseInterest, Step},
     files::FileType,
     grpc::GrpcStatus,
+    limits::{LimitAnswer, LimitCount, LimitSettlement, LimitTake},
     limits::{ServiceAnswer, ServiceCall, ServiceOutcome},
     policy::{CompileError, Policy, Upkeep},
     problem::{Finding, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, Reason, Reply, Stage},

@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 pub(crate) enum Part {
     /// The proxy-wasm filters: gate, jwt-auth, rate-limit, sanitize
     Filters,
-    /// The Spin components: scam-detector, jose, token-issuer
+    /// The Spin components: scam-detector, jose, guard, token-issuer
     Functions,
     /// The `portcullis` command
     Native,
@@ -157,9 +157,10 @@ const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", finish: FILTERS[1
 const FUNCTION_YARDSTICKS: [Artifact; 1] =
     [Artifact { package: "noop-function", finish: Finish::Nothing }];
 
-const FUNCTIONS: [Artifact; 3] = [
+const FUNCTIONS: [Artifact; 4] = [
     Artifact { package: "scam-detector", finish: Finish::Preinitialise },
     Artifact { package: "jose", finish: Finish::Nothing },
+    Artifact { package: "guard", finish: Finish::Nothing },
     Artifact { package: "token-issuer", finish: Finish::Nothing },
 ];
 

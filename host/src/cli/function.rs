@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use super::Failure;
+use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
 use crate::component::{Function, FunctionConfig, OutboundHost};
 use crate::gateway::{Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
@@ -25,9 +26,12 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
 
-    /// A host the function may call, such as https://api.example.com; by default none
+    /// A host the function may call, such as https://api.example.com, or a Redis, redis://127.0.0.1; by default none
     #[arg(long = "allow-host", value_name = "SCHEME://HOST[:PORT]")]
     allowed_hosts: Vec<OutboundHost>,
+
+    #[command(flatten)]
+    databases: DatabaseArgs,
 
     #[command(flatten)]
     variables: VariableArgs,
@@ -42,6 +46,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let config = FunctionConfig {
             variables: self.variables.load()?,
+            databases: self.databases.load()?,
             allowed_outbound_hosts: self.allowed_hosts,
             ..FunctionConfig::default()
         };
@@ -60,6 +65,9 @@ impl Args {
     }
 }
 
+/// The field in which Spin tells a function who has connected.
+const CLIENT_ADDRESS: &str = "spin-client-addr";
+
 struct FunctionHandler {
     function: Function,
 }
@@ -67,9 +75,13 @@ struct FunctionHandler {
 impl Handler for FunctionHandler {
     async fn handle(
         self: Arc<Self>,
-        _peer: Arc<Peer>,
-        request: Request<Incoming>,
+        peer: Arc<Peer>,
+        mut request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        // As Spin does: whatever the client has sent in this field is gone.
+        if let Ok(address) = HeaderValue::try_from(peer.address.to_string()) {
+            request.headers_mut().insert(CLIENT_ADDRESS, address);
+        }
         let result = self.function.handle(request).await;
         if let Err(error) = &result {
             eprintln!("portcullis: {error}");

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod databases;
 pub mod dev_credentials;
 pub mod envoy;
 pub mod explain;

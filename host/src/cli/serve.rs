@@ -8,6 +8,7 @@ use std::sync::Arc;
 use portcullis_policy::{Secrets as _, Stages};
 use zeroize::Zeroizing;
 
+use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
 use super::{Failure, input_file};
 use crate::bundle::Bundle;
@@ -77,9 +78,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "policy")]
     trusted_ca: Vec<PathBuf>,
 
-    /// A host the function may call, such as https://api.example.com; by default none
+    /// A host the function may call, such as https://api.example.com, or a Redis, redis://127.0.0.1; by default none
     #[arg(long = "allow-host", value_name = "SCHEME://HOST[:PORT]")]
     allowed_hosts: Vec<OutboundHost>,
+
+    #[command(flatten)]
+    databases: DatabaseArgs,
 
     #[command(flatten)]
     variables: VariableArgs,
@@ -151,6 +155,7 @@ impl Args {
             (Some(path), _) => {
                 let config = FunctionConfig {
                     variables,
+                    databases: self.databases.load()?,
                     allowed_outbound_hosts: self.allowed_hosts,
                     ..FunctionConfig::default()
                 };

@@ -20,6 +20,7 @@ use super::limits::Limits;
 use super::load::{self, LoadError};
 use super::outbound::OutboundHost;
 use super::output::LogSink;
+use super::sqlite::SqliteDatabases;
 use super::state::Shared;
 use super::variables::Variables;
 use crate::compile_cache::CompileCache;
@@ -30,7 +31,9 @@ pub struct FunctionConfig {
     pub variables: Variables,
     pub key_value: KeyValueStore,
     pub limits: Limits,
-    /// The hosts the function may call: by default none.
+    /// The SQLite databases the function may open: by default none.
+    pub databases: SqliteDatabases,
+    /// The hosts the function may call, over HTTP or as Redis: by default none.
     pub allowed_outbound_hosts: Vec<OutboundHost>,
     /// Where the function's own output and its late failures go: by default standard error.
     pub log: LogSink,
@@ -43,6 +46,7 @@ impl Default for FunctionConfig {
             variables: Variables::default(),
             key_value: KeyValueStore::default(),
             limits: Limits::default(),
+            databases: SqliteDatabases::default(),
             allowed_outbound_hosts: Vec::new(),
             log: Arc::new(|line| eprintln!("function: {line}")),
             cache: CompileCache::default(),

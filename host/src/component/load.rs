@@ -34,7 +34,7 @@ pub enum LoadError {
     Invalid { path: PathBuf, reason: String },
     #[error(
         "{}: imports {import:?}, which this host does not offer (it offers WASI 0.2 and 0.3, \
-         spin:variables, spin:key-value, and their fermyon:spin@2.0.0 forms)",
+         spin:variables, spin:key-value, their fermyon:spin@2.0.0 forms, spin:redis and spin:sqlite)",
         path.display()
     )]
     UnknownImport { path: PathBuf, import: String },
@@ -120,10 +120,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 
 /// The first import that the host has nothing for.
 fn unknown_import(engine: &Engine, component: &Component) -> Option<String> {
-    const OFFERED: [&str; 5] = [
+    const OFFERED: [&str; 7] = [
         "wasi:",
         "spin:variables/variables@3.",
         "spin:key-value/key-value@3.",
+        "spin:redis/redis@3.",
+        "spin:sqlite/sqlite@3.",
         "fermyon:spin/variables@2.",
         "fermyon:spin/key-value@2.",
     ];

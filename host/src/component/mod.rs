@@ -2,8 +2,8 @@
 //! them.
 //!
 //! A function exports `wasi:http/handler@0.3.0` or `wasi:http/incoming-handler@0.2.x` and may
-//! import WASI and Spin's `variables` and `key-value`. It sees no files, no sockets and no
-//! environment, and calls no host that is not on its allow list.
+//! import WASI and Spin's `variables`, `key-value`, `redis` and `sqlite`. It sees no files, no sockets and no
+//! environment, calls no host that is not on its allow list, and opens no database that it was not given.
 //!
 //! Every request gets a fresh instance. (Spin reuses an instance of a WASI 0.3 component for many
 //! requests; a function must not rely on either.)
@@ -18,6 +18,7 @@ mod outbound;
 mod output;
 mod preinitialise;
 mod spin;
+mod sqlite;
 mod state;
 mod variables;
 
@@ -29,4 +30,5 @@ pub use load::LoadError;
 pub use outbound::{InvalidOutboundHost, OutboundHost};
 pub use output::LogSink;
 pub use preinitialise::{INTERFACE as PREPARE_INTERFACE, PreinitialiseError, preinitialise};
+pub use sqlite::{InvalidDatabase, SqliteDatabases};
 pub use variables::{InvalidName, Variables};

@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One entry of the allow list, such as `https://api.example.com` or `http://127.0.0.1:8080`.
+/// One entry of the allow list, such as `https://api.example.com`, `http://127.0.0.1:8080` or `redis://127.0.0.1`.
 ///
 /// Scheme, host and port must all match; a missing port is the scheme's default. There are no
 /// wildcards: a host that is not written down is not called.
@@ -26,14 +26,26 @@ pub struct OutboundHost {
 }
 
 impl OutboundHost {
+    /// Whether HTTP requests may go there: not to a Redis, which is no HTTP server.
     fn allows(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
             return false;
         };
+        if scheme.as_str() == REDIS {
+            return false;
+        }
         let port = uri.port_u16().or_else(|| default_port(scheme));
         *scheme == self.scheme && host.eq_ignore_ascii_case(&self.host) && port == Some(self.port)
     }
+
+    /// Whether this is a Redis at that place.
+    pub(super) fn allows_redis(&self, host: &str, port: u16) -> bool {
+        let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
+        self.scheme.as_str() == REDIS && bare(host) == bare(&self.host) && port == self.port
+    }
 }
+
+const REDIS: &str = "redis";
 
 impl FromStr for OutboundHost {
     type Err = InvalidOutboundHost;
@@ -47,7 +59,7 @@ impl FromStr for OutboundHost {
         let scheme = uri.scheme().ok_or_else(invalid)?.clone();
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(invalid)?;
         let port = uri.port_u16().or_else(|| default_port(&scheme)).ok_or_else(invalid)?;
-        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS && scheme.as_str() != REDIS {
             return Err(invalid());
         }
         Ok(Self { scheme, host: host.to_ascii_lowercase(), port })
@@ -62,7 +74,9 @@ impl fmt::Display for OutboundHost {
 
 /// An entry of the allow list that is not one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("allowed host {0:?}: expected SCHEME://HOST or SCHEME://HOST:PORT with http or https")]
+#[error(
+    "allowed host {0:?}: expected SCHEME://HOST or SCHEME://HOST:PORT with http, https or redis"
+)]
 pub struct InvalidOutboundHost(String);
 
 /// What stands between a function's requests and the network.
@@ -110,6 +124,7 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
     match scheme.as_str() {
         "http" => Some(80),
         "https" => Some(443),
+        REDIS => Some(6379),
         _ => None,
     }
 }
@@ -134,6 +149,21 @@ mod tests {
         ] {
             assert!(!host.allows(&denied.parse().unwrap()), "{denied}");
         }
+    }
+
+    #[test]
+    fn a_redis_is_a_redis_and_nothing_else() {
+        let host: OutboundHost = "redis://Cache.internal".parse().unwrap();
+        assert!(host.allows_redis("cache.internal", 6379));
+        assert!(!host.allows_redis("cache.internal", 6380));
+        assert!(!host.allows_redis("cache.internal.evil", 6379));
+        for uri in ["redis://cache.internal/", "http://cache.internal:6379/"] {
+            assert!(!host.allows(&uri.parse().unwrap()), "{uri}");
+        }
+        let host: OutboundHost = "http://cache.internal:6379".parse().unwrap();
+        assert!(!host.allows_redis("cache.internal", 6379));
+        let host: OutboundHost = "redis://[::1]:7000".parse().unwrap();
+        assert!(host.allows_redis("::1", 7000));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The interfaces of Spin, as host functions.
 
+pub(super) mod redis;
+pub(super) mod sqlite;
+
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Linker, Resource, StreamReader};
 
 use super::key_value::{DEFAULT_STORE, KeyValueStore};
@@ -18,10 +21,19 @@ mod bindings {
             "fermyon:spin/key-value@2.0.0": trappable,
             "spin:key-value/key-value@3.0.0.[method]store.get-keys": async | store | trappable,
             "spin:key-value/key-value@3.0.0": trappable,
+            "spin:redis/redis@3.0.0": trappable,
+            // Not `async` in the interface, and yet they wait for a disk.
+            "spin:sqlite/sqlite@3.1.0.[static]connection.open": async | trappable,
+            "spin:sqlite/sqlite@3.1.0.[method]connection.execute": async | trappable,
+            "spin:sqlite/sqlite@3.1.0.[method]connection.last-insert-rowid": async | trappable,
+            "spin:sqlite/sqlite@3.1.0.[method]connection.changes": async | trappable,
+            "spin:sqlite/sqlite@3.1.0": trappable,
         },
         with: {
             "fermyon:spin/key-value@2.0.0.store": super::OpenStore,
             "spin:key-value/key-value@3.0.0.store": super::OpenStore,
+            "spin:redis/redis@3.0.0.connection": super::redis::OpenRedis,
+            "spin:sqlite/sqlite@3.1.0.connection": super::sqlite::OpenDatabase,
         },
     });
 }
@@ -39,6 +51,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     spin2::key_value::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     spin3::variables::variables::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     spin3::key_value::key_value::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    spin3::redis::redis::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    spin3::sqlite::sqlite::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -11,6 +12,8 @@ use super::key_value::KeyValueStore;
 use super::limits::Allocations;
 use super::outbound::{Outbound, OutboundHost};
 use super::output::Output;
+use super::spin::{redis, sqlite};
+use super::sqlite::SqliteDatabases;
 use super::variables::Variables;
 
 /// How many WASI resources (streams, fields, bodies …) one instance may hold.
@@ -25,6 +28,10 @@ pub(super) struct State {
     pub(super) variables: Arc<Variables>,
     pub(super) key_value: KeyValueStore,
     pub(super) open_stores: usize,
+    pub(super) databases: SqliteDatabases,
+    /// How many connections more may be opened.
+    pub(super) sqlite_connections: Arc<Semaphore>,
+    pub(super) redis_connections: Arc<Semaphore>,
 }
 
 /// What all instances of a function share.
@@ -56,7 +63,14 @@ impl State {
             variables: shared.variables.clone(),
             key_value: shared.config.key_value.clone(),
             open_stores: 0,
+            databases: shared.config.databases.clone(),
+            sqlite_connections: Arc::new(Semaphore::new(sqlite::MAX_CONNECTIONS)),
+            redis_connections: Arc::new(Semaphore::new(redis::MAX_CONNECTIONS)),
         }
+    }
+
+    pub(super) fn allowed_hosts(&self) -> Arc<[OutboundHost]> {
+        self.outbound.allowed.clone()
     }
 }
 

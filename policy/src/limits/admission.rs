@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::elsewhere::{Elsewhere, Refused};
 use super::fields::Standing;
 use super::limit::{Limit, Meter};
 use super::limiter::{Keyed, Limiter, Taken};
@@ -14,29 +15,32 @@ use crate::access::{Header, single};
 use crate::environment::{Environment, Timestamp};
 use crate::exchange::HeaderEdit;
 use crate::problem::{Reason, Refusal};
+use crate::stages::Interruption;
 
 /// One request's dealings with the limits.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     /// Where refusals of the client's source are counted, if they are.
     source: Option<Place>,
-    plan: Option<String>,
+    pub(super) plan: Option<String>,
     /// In the order of the limits.
-    keys: Vec<(Keyed, bool)>,
-    taken: Vec<Share>,
+    pub(super) keys: Vec<(Keyed, bool)>,
+    pub(super) taken: Vec<Share>,
     standing: Option<Standing>,
     shadowed: Vec<String>,
     usages: Vec<(usize, Usage)>,
     is_successful: Option<bool>,
+    /// Where limits are counted elsewhere: what is dealt with there.
+    pub(super) elsewhere: Option<Box<Elsewhere>>,
     /// What a request takes where that is not 1: for simulations, which have no bodies.
     pub(crate) assumed_cost: Option<u64>,
 }
 
 /// What was taken from one limit.
 #[derive(Debug, Clone, Copy)]
-struct Share {
+pub(super) struct Share {
     limit: usize,
-    taken: Taken,
+    pub(super) taken: Taken,
     cost: u64,
 }
 
@@ -64,15 +68,19 @@ impl Admission {
         source: Option<IpAddr>,
         headers: &[Header<'_>],
         environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Interruption> {
         let Some(penalty) = &limiter.penalty else { return Ok(()) };
         // A request that has waited comes a second time.
         self.shadowed.clear();
         let principal = &Principal::anonymous();
         let caller = Caller { principal, claims: None, source, headers, route: "" };
-        self.source = limiter.source(penalty, &caller, environment);
-        let shut_for =
-            self.source.and_then(|source| limiter.shut_for(penalty, source, environment));
+        let shut_for = match &mut self.elsewhere {
+            Some(elsewhere) => elsewhere.shut_for(penalty, &caller)?,
+            None => {
+                self.source = limiter.source(penalty, &caller, environment);
+                self.source.and_then(|source| limiter.shut_for(penalty, source, environment))
+            }
+        };
         let Some(seconds) = shut_for else { return Ok(()) };
         if !penalty.enforced {
             self.shadowed.push("penalty".to_owned());
@@ -85,7 +93,8 @@ impl Admission {
             trace.failed("penalty", found, "wait, or exempt its network");
         });
         let detail = format!("Wait {seconds} seconds. Too many of your requests were refused.");
-        Err(Refusal::new(Reason::ShutOut, detail).header("retry-after", seconds.to_string()))
+        let refusal = Refusal::new(Reason::ShutOut, detail);
+        Err(refusal.header("retry-after", seconds.to_string()).into())
     }
 
     /// Takes what can be taken without the body. With one to come, [`Self::body`] is to be called if [`Self::needs_body`] says so.
@@ -96,13 +105,20 @@ impl Admission {
         caller: &Caller<'_>,
         has_body: bool,
         environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Interruption> {
         if limits.is_empty() {
             return Ok(());
         }
-        let Some(seed) = limiter.seed(environment) else {
+        let seed = match &mut self.elsewhere {
+            Some(elsewhere) => {
+                elsewhere.set_keys(limits, caller);
+                Some(elsewhere.seed())
+            }
+            None => limiter.seed(environment),
+        };
+        let Some(seed) = seed else {
             let is_enforced = limits.iter().any(|limit| limit.is_enforced(caller));
-            return if is_enforced { Err(fields::unavailable()) } else { Ok(()) };
+            return if is_enforced { Err(fields::unavailable().into()) } else { Ok(()) };
         };
         self.plan.clone_from(&caller.principal.plan);
         self.keys = limits
@@ -111,6 +127,17 @@ impl Admission {
             .collect();
         // Without a body to come, everything is taken now.
         self.taken.reserve_exact(limits.len());
+        self.take(limiter, limits, Phase::Head, has_body, &[], environment)
+    }
+
+    /// The same, once it is known what was said elsewhere.
+    pub(crate) fn head_answered(
+        &mut self,
+        limiter: &Limiter,
+        limits: &[Limit],
+        has_body: bool,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Interruption> {
         self.take(limiter, limits, Phase::Head, has_body, &[], environment)
     }
 
@@ -126,7 +153,7 @@ impl Admission {
         limits: &[Limit],
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Interruption> {
         self.take(limiter, limits, Phase::Body, true, body, environment)
     }
 
@@ -139,53 +166,78 @@ impl Admission {
         has_body: bool,
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Interruption> {
         let waits = has_body && self.assumed_cost.is_none();
+        let phase_of = |limit: &Limit| match waits && limit.cost.needs_body() {
+            true => Phase::Body,
+            false => Phase::Head,
+        };
+        if self.elsewhere.is_some() {
+            let due = limits.iter().enumerate().filter(|(_, limit)| phase_of(limit) == phase);
+            let due: Vec<_> = due.map(|(index, limit)| (index, self.cost(limit, body))).collect();
+            return match self.take_elsewhere(limits, &due, environment) {
+                Ok(()) => Ok(()),
+                Err(Refused::Waits(interruption)) => Err(interruption),
+                Err(Refused::By(refusal)) => {
+                    self.undo(limiter, limits, environment);
+                    Err(refusal.into())
+                }
+            };
+        }
         let now = Limiter::now(environment);
         for (index, limit) in limits.iter().enumerate() {
-            let its_phase =
-                if waits && limit.cost.needs_body() { Phase::Body } else { Phase::Head };
             let Some((key, is_enforced)) =
-                self.keys.get(index).copied().filter(|_| its_phase == phase)
+                self.keys.get(index).copied().filter(|_| phase_of(limit) == phase)
             else {
                 continue;
             };
             let meter = limit.meter(self.plan.as_deref());
             let cost = self.cost(limit, body);
             let settles = limit.cost.response_value().is_some();
-            let taken =
+            let said =
                 now.and_then(|now| limiter.take(meter, key, cost, settles, now, environment));
-            environment.note(|trace| {
-                fields::note(
-                    index,
-                    (limit, meter),
-                    cost,
-                    is_enforced,
-                    taken.map(|(decision, _)| decision),
-                    trace,
-                );
-            });
-            match taken {
-                Some((decision, Some(taken))) => {
-                    self.taken.push(Share { limit: index, taken, cost });
-                    if is_enforced {
-                        self.stand(index, decision, cost);
-                    }
-                }
-                _ if !is_enforced => self.shadowed.push(limit.name.clone()),
-                refused => {
-                    self.undo(limiter, limits, environment);
-                    return Err(match refused {
-                        Some((decision, _)) => {
-                            let standing = Standing { limit: index, decision, cost };
-                            self.refusal(limits, standing, now)
-                        }
-                        None => fields::unavailable(),
-                    });
-                }
+            let heeded = self.heed(limits, (index, cost, is_enforced), said, now, environment);
+            if let Err(refusal) = heeded {
+                self.undo(limiter, limits, environment);
+                return Err(refusal.into());
             }
         }
         Ok(())
+    }
+
+    /// Keeps what a limit has said of so much, and refuses where it does. None where it has not answered.
+    pub(super) fn heed(
+        &mut self,
+        limits: &[Limit],
+        (index, cost, is_enforced): (usize, u64, bool),
+        said: Option<(Decision, Option<Taken>)>,
+        now: Option<Timestamp>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        let Some(limit) = limits.get(index) else { return Ok(()) };
+        let meter = limit.meter(self.plan.as_deref());
+        environment.note(|trace| {
+            let decision = said.map(|(decision, _)| decision);
+            fields::note(index, (limit, meter), cost, is_enforced, decision, trace);
+        });
+        match said {
+            Some((decision, Some(taken))) => {
+                self.taken.push(Share { limit: index, taken, cost });
+                if is_enforced {
+                    self.stand(index, decision, cost);
+                }
+                Ok(())
+            }
+            _ if !is_enforced => {
+                self.shadowed.push(limit.name.clone());
+                Ok(())
+            }
+            Some((decision, _)) => {
+                let standing = Standing { limit: index, decision, cost };
+                Err(self.refusal(limits, standing, now))
+            }
+            None => Err(fields::unavailable()),
+        }
     }
 
     fn cost(&self, limit: &Limit, body: &[u8]) -> u64 {
@@ -214,10 +266,12 @@ impl Admission {
 
     fn undo(&mut self, limiter: &Limiter, limits: &[Limit], environment: &mut dyn Environment) {
         let Some(now) = Limiter::now(environment) else { return };
-        for Share { limit, taken, cost } in std::mem::take(&mut self.taken) {
+        for share in std::mem::take(&mut self.taken) {
+            let Share { limit, taken, cost } = share;
             if let Some(meter) = self.meter(limits, limit) {
                 limiter.give_back(meter, taken, cost, now, environment);
             }
+            self.give_back_elsewhere(share, cost);
         }
     }
 
@@ -257,8 +311,15 @@ impl Admission {
     }
 
     /// A response of this status went to the client.
-    pub(crate) fn strike(&self, limiter: &Limiter, status: u16, environment: &mut dyn Environment) {
-        if let (Some(penalty), Some(source)) = (&limiter.penalty, self.source) {
+    pub(crate) fn strike(
+        &mut self,
+        limiter: &Limiter,
+        status: u16,
+        environment: &mut dyn Environment,
+    ) {
+        if let (Some(penalty), Some(elsewhere)) = (&limiter.penalty, &mut self.elsewhere) {
+            elsewhere.strike(penalty, status);
+        } else if let (Some(penalty), Some(source)) = (&limiter.penalty, self.source) {
             limiter.strike(penalty, source, status, environment);
         }
     }
@@ -313,7 +374,8 @@ impl Admission {
     ) {
         // As in every filter that sees to no limits, and where requests have been counted and nothing else.
         let is_settled = |share: &Share| {
-            let is_place = matches!(share.taken, Taken::Slot(..));
+            let is_place =
+                matches!(share.taken, Taken::Slot(..) | Taken::Elsewhere { is_place: true, .. });
             let cost = limits.get(share.limit).map(|limit| &limit.cost);
             !is_place && cost.is_none_or(|cost| cost.response_value().is_none())
         };
@@ -324,8 +386,10 @@ impl Admission {
         for share in std::mem::take(&mut self.taken) {
             let Some(limit) = limits.get(share.limit) else { continue };
             let meter = limit.meter(self.plan.as_deref());
-            if let Taken::Slot(..) = share.taken {
-                limiter.give_back(meter, share.taken, 1, now, environment);
+            match share.taken {
+                Taken::Slot(..) => limiter.give_back(meter, share.taken, 1, now, environment),
+                Taken::Elsewhere { is_place: true, .. } => self.give_back_elsewhere(share, 1),
+                _ => {}
             }
             let Some((_, cap)) = limit.cost.response_value() else { continue };
             let used = match ending {
@@ -334,10 +398,16 @@ impl Admission {
             };
             match (share.cost.checked_sub(used), self.keys.get(share.limit)) {
                 (Some(0), _) => {}
-                (Some(left), _) => limiter.give_back(meter, share.taken, left, now, environment),
+                (Some(left), _) => {
+                    limiter.give_back(meter, share.taken, left, now, environment);
+                    self.give_back_elsewhere(share, left);
+                }
                 (None, Some((key, _))) => {
-                    let owed = used.saturating_sub(share.cost);
-                    Limiter::charge(meter, *key, owed, now, environment);
+                    let (key, owed) = (*key, used.saturating_sub(share.cost));
+                    match share.taken {
+                        Taken::Elsewhere { .. } => self.charge_elsewhere(share, meter, owed, now),
+                        _ => Limiter::charge(meter, key, owed, now, environment),
+                    }
                 }
                 (None, None) => {}
             }

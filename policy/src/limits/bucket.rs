@@ -131,6 +131,11 @@ impl Bucket {
         self.write(state, Level { full_at: owed, leased }, now);
     }
 
+    /// The interval, the capacity, and that with what it may owe.
+    pub(super) fn shape(self) -> (u64, u64, u64) {
+        (self.interval, self.capacity, self.longest())
+    }
+
     /// From when on a bucket says the same as none.
     pub(super) fn idle_from(state: &State) -> Timestamp {
         let (_, until) = unpack(state.value);

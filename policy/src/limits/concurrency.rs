@@ -33,6 +33,10 @@ impl Concurrency {
         Self { most, span: u64::from(seconds.max(1)).saturating_mul(NANOSECONDS) }
     }
 
+    pub(super) fn span_seconds(self) -> u32 {
+        u32::try_from(self.span / NANOSECONDS).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn take(self, state: &mut State, now: Timestamp) -> (Decision, Ticket, bool) {
         let mut count = self.read(state, now);
         let ticket = Ticket(count.span);

@@ -60,6 +60,8 @@ pub(super) enum Taken {
     /// From a quota, in the period that ends then.
     Quota(Place, u64, Timestamp),
     Slot(Place, Ticket),
+    /// In a store that is not this one; the number of the take.
+    Elsewhere { number: usize, is_place: bool },
 }
 
 impl Limiter {

@@ -3,13 +3,15 @@
 //! Token buckets, kept as virtual schedules (GCRA, ITU-T I.371), quotas by the calendar, and bounds on what is under way. What is
 //! counted of all keys lives in a fixed number of shared slots ([`table`]), so that nobody can make it grow, and is
 //! changed by compare-and-swap, so that workers together admit what the limit says and no more. A worker that is asked for one key
-//! again and again takes several tokens at a time ([`lease`]). [`admission`] is what one request has taken.
+//! again and again takes several tokens at a time ([`lease`]). [`admission`] is what one request has taken. Where many machines share a
+//! store, whoever drives the exchange counts in it ([`elsewhere`]).
 
 mod admission;
 mod bucket;
 mod calendar;
 mod concurrency;
 mod cost;
+mod elsewhere;
 mod fields;
 mod fingerprint;
 mod lease;
@@ -30,6 +32,7 @@ use crate::environment::Timestamp;
 use crate::identity::Claims;
 
 pub(crate) use admission::{Admission, Ending};
+pub use elsewhere::{LimitAnswer, LimitCount, LimitSettlement, LimitTake};
 pub(crate) use limit::Limit;
 pub(crate) use limiter::Limiter;
 pub(crate) use service::{Patience, RateLimitService};

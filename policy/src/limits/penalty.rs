@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::elsewhere::LimitCount;
 use super::fingerprint::Key;
 use super::table::State;
 use super::{Caller, NANOSECONDS};
@@ -86,6 +87,18 @@ impl Penalty {
     pub(super) fn is_for(&self, caller: &Caller<'_>) -> bool {
         let Some(source) = caller.source.map(|source| source.to_canonical()) else { return false };
         !self.exempt.iter().any(|network| network.contains(&source))
+    }
+
+    /// The same for who counts elsewhere. All are in a day.
+    pub(super) fn count(&self) -> LimitCount {
+        let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+        LimitCount::Penalty {
+            strikes: self.strikes,
+            per_seconds: seconds(self.per_seconds),
+            first_seconds: seconds(self.first_seconds),
+            max_seconds: seconds(self.max_seconds),
+            forgive_after_seconds: seconds(self.forgive_after_seconds),
+        }
     }
 
     pub(super) fn counts(&self, status: u16) -> bool {

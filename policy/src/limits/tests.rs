@@ -6,6 +6,7 @@ use super::*;
 use crate::document::LimitsTable;
 use crate::environment::Environment as _;
 use crate::problem::{Reason, Refusal};
+use crate::stages::Interruption;
 use crate::testing::TestEnvironment;
 use crate::{CredentialKind, Principal};
 
@@ -30,8 +31,11 @@ impl Gate {
         environment: &mut TestEnvironment,
     ) -> Result<Admission, Refusal> {
         let mut admission = Admission::default();
-        admission.head(&self.limiter, &self.limits, &caller, false, environment)?;
-        Ok(admission)
+        match admission.head(&self.limiter, &self.limits, &caller, false, environment) {
+            Ok(()) => Ok(admission),
+            Err(Interruption::Refused(refusal)) => Err(*refusal),
+            Err(Interruption::Wait) => panic!("nobody is asked here"),
+        }
     }
 
     fn admits(&self, caller: Caller<'_>, environment: &mut TestEnvironment) -> bool {

@@ -36,17 +36,21 @@ pub(crate) struct Penalty {
     pub(crate) forgive_after_seconds: u32,
 }
 
+#[cfg(test)]
 const NANOSECONDS: u64 = 1_000_000_000;
 
 /// The longest time in which a bucket may fill, or owe, in nanoseconds: a day.
+#[cfg(test)]
 const LONGEST: u64 = 86_400 * NANOSECONDS;
 
 /// How many debts a bucket bears, in its capacities.
+#[cfg(test)]
 const DEBTS: u64 = 8;
 
 impl Bucket {
     /// As the policy has it: `None` where a number is zero, the bucket would take more than a day to fill, or tokens flow faster than
     /// ten million a second.
+    #[cfg(test)]
     pub(crate) fn new(requests: u64, per_seconds: u32, burst: u64, owes: bool) -> Option<Self> {
         const FASTEST: u64 = 100;
         if requests == 0 {
@@ -59,6 +63,11 @@ impl Bucket {
         }
         let debt = if owes { capacity.saturating_mul(DEBTS).min(LONGEST) } else { 0 };
         Some(Self { interval, capacity, longest: capacity.saturating_add(debt) })
+    }
+
+    /// As the policy has compiled it.
+    pub(crate) fn of_shape(interval: u64, capacity: u64, longest: u64) -> Self {
+        Self { interval: interval.max(1), capacity, longest }
     }
 }
 

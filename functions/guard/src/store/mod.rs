@@ -12,7 +12,7 @@ mod redis;
 mod sqlite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use count::{Bucket, Count, Penalty};
 pub(crate) use fallback::Fallback;

@@ -70,7 +70,7 @@ impl<C: SqliteConnection> SqliteStore<C> {
 
     /// A time that is set and stands still.
     #[cfg(test)]
-    pub(super) fn set_time(&mut self, nanoseconds: u64) {
+    pub(crate) fn set_time(&mut self, nanoseconds: u64) {
         self.time = Some(nanoseconds);
     }
 
@@ -80,7 +80,7 @@ impl<C: SqliteConnection> SqliteStore<C> {
     }
 
     #[cfg(test)]
-    pub(super) fn connection(&self) -> &C {
+    pub(crate) fn connection(&self) -> &C {
         &self.connection
     }
 

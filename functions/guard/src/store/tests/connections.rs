@@ -13,14 +13,14 @@ use crate::store::{
 };
 
 /// A server of one test, in a folder of its own.
-pub(super) struct Redis {
+pub(crate) struct Redis {
     server: Child,
     folder: tempfile::TempDir,
 }
 
 impl Redis {
     /// None where no program is known: then the test says that it was left out.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(program) = std::env::var_os("PORTCULLIS_REDIS") else {
             static SAID: OnceLock<()> = OnceLock::new();
             SAID.get_or_init(|| {
@@ -43,7 +43,7 @@ impl Redis {
     }
 
     /// Ends the server as a crash does, and starts another one.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         let _ = std::fs::remove_file(self.folder.path().join("socket"));
         let program = std::env::var_os("PORTCULLIS_REDIS").unwrap();
@@ -51,12 +51,12 @@ impl Redis {
         self.connect();
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
     }
 
-    pub(super) fn connect(&self) -> RedisClient {
+    pub(crate) fn connect(&self) -> RedisClient {
         let socket = format!("redis+unix://{}", self.folder.path().join("socket").display());
         let begun = Instant::now();
         loop {
@@ -77,10 +77,10 @@ impl Drop for Redis {
     }
 }
 
-pub(super) struct RedisClient {
+pub(crate) struct RedisClient {
     connection: RefCell<redis::Connection>,
     /// How many commands were sent.
-    pub(super) commands: Cell<usize>,
+    pub(crate) commands: Cell<usize>,
 }
 
 impl RedisClient {
@@ -88,7 +88,7 @@ impl RedisClient {
         Self { connection: RefCell::new(connection), commands: Cell::new(0) }
     }
 
-    pub(super) fn query(&self, command: &[&str]) -> Value {
+    pub(crate) fn query(&self, command: &[&str]) -> Value {
         let mut parts = command.iter();
         let mut query = redis::cmd(parts.next().unwrap());
         parts.for_each(|part| {
@@ -114,24 +114,24 @@ impl RedisConnection for RedisClient {
     }
 }
 
-pub(super) struct Sqlite {
-    pub(super) connection: rusqlite::Connection,
+pub(crate) struct Sqlite {
+    pub(crate) connection: rusqlite::Connection,
     /// How many statements were run.
-    pub(super) statements: Cell<usize>,
+    pub(crate) statements: Cell<usize>,
 }
 
 impl Sqlite {
-    pub(super) fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         Self { connection, statements: Cell::new(0) }
     }
 
-    pub(super) fn at(file: &Path) -> Self {
+    pub(crate) fn at(file: &Path) -> Self {
         let connection = rusqlite::Connection::open(file).unwrap();
         Self { connection, statements: Cell::new(0) }
     }
 
-    pub(super) fn number(&self, statement: &str) -> i64 {
+    pub(crate) fn number(&self, statement: &str) -> i64 {
         self.connection.query_row(statement, [], |row| row.get(0)).unwrap()
     }
 }
@@ -159,6 +159,6 @@ impl SqliteConnection for Sqlite {
     }
 }
 
-pub(super) fn sqlite(keys: u64) -> SqliteStore<Sqlite> {
+pub(crate) fn sqlite(keys: u64) -> SqliteStore<Sqlite> {
     super::now(SqliteStore::new(Sqlite::in_memory(), keys))
 }

@@ -1,7 +1,7 @@
 //! The same requests for the policy's own limits, for the Lua in a real Redis and for the SQL in a real SQLite.
 
 mod bounds;
-mod connections;
+pub(crate) mod connections;
 mod equality;
 mod failures;
 mod reference;
@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// The connections of the tests answer at once.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("a connection of the tests has waited"),

@@ -1,0 +1,33 @@
+//! The SQLite databases of a function.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::component::SqliteDatabases;
+
+/// Which databases a function may open.
+#[derive(Debug, clap::Args)]
+pub struct DatabaseArgs {
+    /// The directory of the SQLite databases that the function may open; without it, it may open none
+    #[arg(long, value_name = "DIRECTORY")]
+    sqlite_directory: Option<PathBuf>,
+
+    /// A database the function may open, the file NAME.db in that directory; may be given more than once; by default one,
+    /// called default
+    #[arg(long = "sqlite-database", value_name = "NAME", requires = "sqlite_directory")]
+    sqlite_databases: Vec<String>,
+}
+
+impl DatabaseArgs {
+    /// The databases; the directory is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be made, or a name is none.
+    pub fn load(self) -> Result<SqliteDatabases, Failure> {
+        let Some(directory) = self.sqlite_directory else { return Ok(SqliteDatabases::default()) };
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| Failure::input(format_args!("{}: {error}", directory.display())))?;
+        SqliteDatabases::new(directory, &self.sqlite_databases).map_err(Failure::input)
+    }
+}
