@@ -105,8 +105,9 @@ impl OpenArgs {
                 "{shown}: expected the key that `portcullis jwe seal` was given"
             ))
         };
-        let caller = own(&self.own)?.ok_or_else(missing)?;
+        // First the answer: in a pipeline, `seal` has made the key by then.
         let answer = standard_input(ANSWER_BYTES)?;
+        let caller = own(&self.own)?.ok_or_else(missing)?;
         let answer = answer.trim_ascii();
         if !is_message(answer) {
             let text = String::from_utf8_lossy(answer);
