@@ -17,6 +17,10 @@ use zeroize::Zeroizing;
 
 /// 32 bytes in base64url. Nothing is protected here.
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+/// With accounts of tenants, and results that can be had again.
+const ACCOUNTS: [(&str, &str); 2] =
+    [("tenant_key", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"), ("retention_days", "1")];
+
 struct Arguments {
     nothing: PathBuf,
     plain: PathBuf,
@@ -44,10 +48,12 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
     let cases = [
-        Case::new("nothing", &arguments.nothing, None),
-        Case::new("plain, one text", &arguments.plain, Some(1)),
-        Case::new("prepared, one text", &arguments.prepared, Some(1)),
-        Case::new("prepared, 64 texts", &arguments.prepared, Some(64)),
+        Case::new("nothing", &arguments.nothing, None, &[]),
+        Case::new("plain, one text", &arguments.plain, Some(1), &[]),
+        Case::new("prepared, one text", &arguments.prepared, Some(1), &[]),
+        Case::new("prepared, 64 texts", &arguments.prepared, Some(64), &[]),
+        Case::new("accounts, one text", &arguments.prepared, Some(1), &ACCOUNTS),
+        Case::new("accounts, 64 texts", &arguments.prepared, Some(64), &ACCOUNTS),
     ];
     let mut costs = vec![Vec::new(); cases.len()];
     for round in 0..=arguments.rounds {
@@ -74,6 +80,9 @@ fn main() {
             "plain_over_nothing_us": (medians[1] - medians[0]).round(),
             // What one more text costs an instance that is warm.
             "warm_text_us": ((medians[3] - medians[2]) / 63.0 * 10.0).round() / 10.0,
+            // Usage, results and a sketch of the questions, kept of who asks.
+            "accounts_us": (medians[4] - medians[2]).round(),
+            "accounts_64_us": (medians[5] - medians[3]).round(),
         })
     );
 }
@@ -86,9 +95,16 @@ struct Case {
 }
 
 impl Case {
-    fn new(name: &'static str, path: &PathBuf, texts: Option<usize>) -> Self {
+    fn new(
+        name: &'static str,
+        path: &PathBuf,
+        texts: Option<usize>,
+        more: &[(&str, &str)],
+    ) -> Self {
         let mut variables = Variables::default();
-        variables.insert("assertion_key", Zeroizing::new(KEY.to_owned())).unwrap();
+        for (name, value) in [("assertion_key", KEY)].iter().chain(more) {
+            variables.insert(name, Zeroizing::new((*value).to_owned())).unwrap();
+        }
         let config = FunctionConfig { variables, ..FunctionConfig::default() };
         let function = Function::load(path, config)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -13,3 +13,4 @@ pub mod proxy_wasm;
 pub mod replay;
 pub mod secrets;
 pub mod tls;
+pub mod upstream_at;

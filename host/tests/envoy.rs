@@ -45,7 +45,10 @@ const TLS: [&str; 6] = [
 #[test]
 fn the_example_is_fresh() {
     let (_folder, policy) = default_policy();
-    let output = envoy(&policy, &TLS);
+    let jose = ["/encrypted/=jose:80", "/.well-known/jwks.json=jose:80"];
+    let jose = jose.iter().flat_map(|service| ["--upstream-at", service]);
+    let arguments: Vec<&str> = TLS.into_iter().chain(jose).collect();
+    let output = envoy(&policy, &arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made = String::from_utf8(output.stdout).unwrap();
     let path = repository().join("envoy/bootstrap.yaml");

@@ -143,13 +143,14 @@ impl Jose {
 
     /// Encrypts a question, and decrypts what is answered.
     async fn ask(&self, question: &Value) -> (u16, Value) {
-        let caller = Caller::new();
-        let message =
-            caller.encrypt(&self.key().await, question.to_string().as_bytes(), &json!({}));
+        let caller = Caller::new().unwrap();
+        let (key, question) = (self.key().await, question.to_string());
+        let message = caller.encrypt(&key, question.as_bytes(), "application/json", &json!({}));
+        let message = message.unwrap();
         let (status, media_type, body) = self.send("POST", PATH, &message).await;
         assert_eq!(media_type, "application/jose", "{status} {:?}", self.log.lock().unwrap());
-        let (content, _) = caller.decrypt(&body).unwrap();
-        (status, serde_json::from_slice(&content).unwrap())
+        let answer = caller.decrypt(&body).unwrap();
+        (status, serde_json::from_slice(&answer.content).unwrap())
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod backend;
 pub mod client;
 pub mod credentials;
+pub mod encrypted;
 mod expect;
 pub mod key_server;
 mod policy;

@@ -12,17 +12,22 @@ use tokio::runtime::Runtime;
 
 use crate::backend::{Backend, Function, Kind, Place};
 use crate::client::{self, Answer, Outgoing};
+use crate::encrypted::Sender;
 use crate::expect;
-use crate::scenario::{Action, Credential, Expect, Jwt, Request, Scenario, Setup, Step};
+use crate::scenario::{Action, Body, Credential, Expect, Jwt, Request, Scenario, Setup, Step};
 
 /// The gates that scenarios run on, started when they are first needed.
 pub struct Runner {
     place: Place,
     gates: BTreeMap<Setup, [Backend; 2]>,
     function: Option<Function>,
+    sender: Sender,
     // Last, so that it outlives what runs on it.
     runtime: Runtime,
 }
+
+/// What encrypted requests and answers are.
+const JOSE: &str = "application/jose";
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +63,8 @@ impl Runner {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let place = Place::new(runtime.handle())?;
-        Ok(Self { place, gates: BTreeMap::new(), function: None, runtime })
+        let (gates, sender) = (BTreeMap::new(), Sender::new()?);
+        Ok(Self { place, gates, function: None, sender, runtime })
     }
 
     /// Runs a scenario, called `name`.
@@ -95,7 +101,8 @@ impl Runner {
     fn run_on(&self, name: &str, scenario: &Scenario, gates: &mut [Backend; 2]) -> Result<()> {
         let mut verdicts = Vec::new();
         for (kind, gate) in Kind::ALL.into_iter().zip(gates) {
-            let mut run = Run { runner: self, name, kind, gate, seen: Value::Null };
+            let policy = &scenario.setup.policy;
+            let mut run = Run { runner: self, name, policy, kind, gate, seen: Value::Null };
             let result = run.steps(&scenario.steps).and_then(|verdicts| {
                 run.no_panic()?;
                 Ok(verdicts)
@@ -119,6 +126,7 @@ impl Runner {
 struct Run<'a> {
     runner: &'a Runner,
     name: &'a str,
+    policy: &'a str,
     kind: Kind,
     gate: &'a mut Backend,
     /// What the upstream saw last.
@@ -171,9 +179,17 @@ impl Run<'_> {
         let before = self.gate.upstream_requests();
         let (address, trust) = match (&self.runner.function, request.straight_to_function) {
             (Some(function), true) => (function.address(), None),
+            _ if request.straight_to_jose => (self.runner.place.jose(self.policy)?.address(), None),
             _ => (self.gate.address(), (!request.plaintext).then_some(&self.runner.place.trust)),
         };
         let answer = self.runner.runtime.block_on(client::send(address, trust, &outgoing))?;
+        let answer = match (answer, expect) {
+            (Some(answer), Some(Expect { sealed: true, .. })) => Some(self.opened(answer)?),
+            (Some(answer), Some(_)) if answer.header("content-type") == Some(JOSE) => {
+                bail!("expected an answer in the clear, got an encrypted one: {}", answer.status);
+            }
+            (answer, _) => answer,
+        };
         let verdict = verdict(answer.as_ref());
         let Some(expect) = expect else { return Ok(verdict) };
 
@@ -192,15 +208,45 @@ impl Run<'_> {
         Ok(verdict)
     }
 
+    /// The answer as if it had not been encrypted.
+    fn opened(&self, mut answer: Answer) -> Result<Answer> {
+        if answer.header("content-type") != Some(JOSE) {
+            let text = String::from_utf8_lossy(&answer.body);
+            bail!("expected an encrypted answer, got {} {text}", answer.status);
+        }
+        let opened = self.runner.sender.read(&answer.body)?;
+        answer.headers.retain(|(name, _)| name != "content-type");
+        answer.headers.push(("content-type".to_owned(), opened.content_type));
+        answer.body = opened.content.to_vec();
+        Ok(answer)
+    }
+
+    fn body(&self, body: &Body) -> Result<Vec<u8>> {
+        match body {
+            Body::Jwe(message) => {
+                let jose = self.runner.place.jose(self.policy)?;
+                self.runner.sender.write(message, jose.key())
+            }
+            Body::Seen => {
+                let seen = self.seen["body"].as_str();
+                Ok(seen.context("seen: the upstream has seen nothing yet")?.into())
+            }
+            other => other.bytes(),
+        }
+    }
+
     fn outgoing(&self, request: &Request) -> Result<Outgoing> {
         let credentials = &self.runner.place.credentials;
-        let body = request.body.as_ref().map(crate::scenario::Body::bytes).transpose()?;
+        let body = request.body.as_ref().map(|body| self.body(body)).transpose()?;
         let mut fields = Vec::new();
         if request.replay {
             fields = self.seen_fields()?;
         }
         let content_type =
-            request.content_type.as_deref().or(body.as_ref().map(|_| "application/json"));
+            request.content_type.as_deref().or(request.body.as_ref().map(|body| match body {
+                Body::Jwe(_) => JOSE,
+                _ => "application/json",
+            }));
         if let Some(content_type) = content_type.filter(|text| !text.is_empty() && !request.replay)
         {
             fields.push(("content-type".to_owned(), content_type.into()));

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::encrypted::Message;
 use crate::key_server::Behaviour;
 
 /// What happens and what must come of it.
@@ -68,6 +69,8 @@ pub enum Behind {
     Echo,
     /// The scam detector.
     Function,
+    /// The scam detector, and for encrypted requests what decrypts them for it.
+    Jose,
 }
 
 /// One thing that happens: exactly one of `send`, `wait_ms`, `upstream`, `key_server`, `restart_with` and `start_refused`.
@@ -176,7 +179,7 @@ pub struct Request {
     pub credential: Credential,
     /// What is sent.
     pub body: Option<Body>,
-    /// `application/json` by default, where there is a body.
+    /// `application/json` by default, where there is a body; `application/jose`, where it is encrypted.
     pub content_type: Option<String>,
     /// In chunks of a few bytes rather than with a length. HTTP/1.1 only.
     pub chunked: bool,
@@ -196,6 +199,8 @@ pub struct Request {
     pub times: Option<usize>,
     /// Past the gate, straight to a function of its own.
     pub straight_to_function: bool,
+    /// Past the gate, straight to what decrypts with the gate's policy.
+    pub straight_to_jose: bool,
     /// With the header fields that the upstream saw in the last answer, the gate's assertion among them.
     pub replay: bool,
 }
@@ -234,6 +239,10 @@ pub enum Body {
     Base64(String),
     /// `{"text": "aaa…"}` of so many bytes in all.
     JsonOfBytes(usize),
+    /// An encrypted message, to the key of what decrypts with the gate's policy.
+    Jwe(Message),
+    /// What the upstream saw in the last answer, byte for byte.
+    Seen,
 }
 
 /// Who asks.
@@ -318,6 +327,8 @@ pub struct Expect {
     pub status: Option<u16>,
     /// The reason in the problem's type; without it the answer must not be a problem.
     pub problem: Option<String>,
+    /// The answer is encrypted; all that is said of its body is of what is in it. Without it, the answer is in the clear.
+    pub sealed: bool,
     /// Nothing comes back: the connection is closed, or the stream reset.
     pub no_answer: bool,
     /// Header fields; `*` at the end of a value stands for anything.
@@ -465,9 +476,10 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// It is not base64, or too short for what it is.
+    /// It is not base64, too short for what it is, or not to be known from here.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         match self {
+            Self::Jwe(_) | Self::Seen => bail!("is written by whoever sends it"),
             Self::Json(value) => Ok(value.to_string().into_bytes()),
             Self::Text(text) => Ok(text.clone().into_bytes()),
             Self::Base64(text) => decode(text),

@@ -40,7 +40,7 @@ impl Tools {
             rate_limit_service: place("PORTCULLIS_RATE_LIMIT_SERVICE", &service),
             artifacts: place("PORTCULLIS_ARTIFACTS", "portcullis"),
         };
-        let modules = ["gate", "jwt_auth", "rate_limit", "sanitize", "scam_detector"];
+        let modules = ["gate", "jwt_auth", "rate_limit", "sanitize", "scam_detector", "jose"];
         let modules = modules.map(|name| tools.artifact(name));
         for path in [&tools.portcullis, &tools.envoy].into_iter().chain(&modules) {
             if !path.is_file() {

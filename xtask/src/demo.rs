@@ -13,13 +13,17 @@ use anyhow::{Result, bail};
 
 use crate::issuer::Issuer;
 use crate::process;
+use crate::sealed::{self, Sealed};
 use crate::workspace::Workspace;
 
 /// The examples, ready to be shown or sent.
 pub(crate) struct Demo {
+    /// The folder of the checkout, in which the paths that are shown are good.
+    root: PathBuf,
     gate: SocketAddr,
     certificate_authority: PathBuf,
     issuer: Issuer,
+    sealed: Sealed,
 }
 
 /// The tokens of a principal who behaves and of one who asks too often, and one under another signature.
@@ -50,7 +54,8 @@ impl Demo {
     pub(crate) fn prepare(workspace: &Workspace, gate: SocketAddr, issuer: Issuer) -> Self {
         let certificate_authority =
             PathBuf::from(workspace.display(&workspace.dev().join("ca.pem")));
-        Self { gate, certificate_authority, issuer }
+        let (root, sealed) = (workspace.root().to_path_buf(), Sealed::new(workspace, gate));
+        Self { root, gate, certificate_authority, issuer, sealed }
     }
 
     /// Sends every example and prints its answer. `healthy` is asked in between.
@@ -66,28 +71,59 @@ impl Demo {
         println!("✔ a token from the issuer, for a client's id and secret");
         println!("    200 {}", tokens.newcomer);
         let mut wrong = 0;
+        let mut show = |name: &str, expected: &Expected, answer: &Answer| {
+            let mark = if expected.judge(answer) {
+                "✔".to_owned()
+            } else {
+                wrong += 1;
+                format!("✘ expected {expected}:")
+            };
+            println!("{mark} {name}");
+            println!("    {} {}", answer.status, answer.shown_body());
+        };
         for example in &EXAMPLES {
             healthy()?;
-            let answer = self.send(example, &tokens)?;
-            let mark = match example.judge(&answer) {
-                Ok(()) => "✔".to_owned(),
-                Err(expected) => {
-                    wrong += 1;
-                    format!("✘ expected {expected}:")
-                }
-            };
-            println!("{mark} {}", example.name);
-            println!("    {} {}", answer.status, answer.shown_body());
+            show(example.name, &example.expected, &self.send(example, &tokens)?);
         }
+        healthy()?;
+        show(sealed::NAME, &SEALED, &self.send_sealed(&tokens)?);
+        let all = EXAMPLES.len() + 1;
         if wrong > 0 {
-            bail!("{wrong} of {} verdicts were not the expected ones", EXAMPLES.len());
+            bail!("{wrong} of {all} verdicts were not the expected ones");
         }
-        println!("All {} verdicts are as expected.", EXAMPLES.len());
+        println!("All {all} verdicts are as expected.");
         Ok(())
+    }
+
+    /// Runs the very lines that are shown.
+    fn send_sealed(&self, tokens: &Tokens) -> Result<Answer> {
+        let mut command = Command::new("sh");
+        command.current_dir(&self.root).env("TOKEN", &tokens.newcomer);
+        // A proxy from the environment must not come between us and loopback.
+        command.env("NO_PROXY", "*");
+        let lines = [vec![self.gate_function()], self.sealed.lines().into()].concat();
+        let output = process::output(command.arg("-c").arg(lines.join("\n")))?;
+        // The statuses go to standard error, so that the answers can be piped.
+        let told = String::from_utf8_lossy(&output.stderr);
+        let status = told.lines().filter_map(|line| line.trim().parse().ok()).next_back();
+        let body = if output.status.success() { output.stdout } else { output.stderr.clone() };
+        Ok(Answer {
+            status: status.unwrap_or_default(),
+            body: String::from_utf8_lossy(&body).trim().to_owned(),
+        })
+    }
+
+    /// curl with what every request needs, as a function of a shell.
+    fn gate_function(&self) -> String {
+        let authority = self.certificate_authority.display();
+        format!(
+            "gate() {{ curl -sS {HTTP_VERSION} --cacert {authority} -w '%{{stderr}}\\n%{{http_code}}\\n' \"$@\"; }}"
+        )
     }
 
     fn send(&self, example: &Example, tokens: &Tokens) -> Result<Answer> {
         let mut command = Command::new("curl");
+        command.current_dir(&self.root);
         // A proxy from the environment must not come between us and loopback.
         command.args([
             "--silent",
@@ -143,11 +179,7 @@ impl fmt::Display for Demo {
         writeln!(formatter, "  TOKEN=$({})", self.issuer.line(&self.issuer.newcomer))?;
         writeln!(formatter, "  EAGER=$({})", self.issuer.line(&self.issuer.eager))?;
         writeln!(formatter, "  FORGED=$(echo \"$TOKEN\" | {FORGE})")?;
-        let authority = self.certificate_authority.display();
-        writeln!(
-            formatter,
-            "  gate() {{ curl -sS {HTTP_VERSION} --cacert {authority} -w '\\n%{{http_code}}\\n' \"$@\"; }}"
-        )?;
+        writeln!(formatter, "  {}", self.gate_function())?;
         for example in &EXAMPLES {
             writeln!(formatter)?;
             writeln!(formatter, "  # {}: {}", example.name, example.expected)?;
@@ -157,7 +189,9 @@ impl fmt::Display for Demo {
             }
             writeln!(formatter)?;
         }
-        Ok(())
+        writeln!(formatter)?;
+        writeln!(formatter, "  # {}: {SEALED}", sealed::NAME)?;
+        self.sealed.lines().iter().try_for_each(|line| writeln!(formatter, "  {line}"))
     }
 }
 
@@ -256,12 +290,13 @@ const EXAMPLES: [Example; 7] = [
 /// A refusal says what it is (RFC 9457).
 const PROBLEM: &str = "urn:portcullis:problem:";
 
-impl Example {
-    fn judge(&self, answer: &Answer) -> Result<(), &Expected> {
+/// Of the encrypted example, once its answer is decrypted.
+const SEALED: Expected = Expected { status: &[200], body: r#""label":"scam""# };
+
+impl Expected {
+    fn judge(&self, answer: &Answer) -> bool {
         let compact: String = answer.body.chars().filter(|c| !c.is_whitespace()).collect();
-        let holds =
-            self.expected.status.contains(&answer.status) && compact.contains(self.expected.body);
-        if holds { Ok(()) } else { Err(&self.expected) }
+        self.status.contains(&answer.status) && compact.contains(self.body)
     }
 }
 
@@ -338,14 +373,14 @@ mod tests {
 
     #[test]
     fn only_the_expected_answer_passes() {
-        let scam = &EXAMPLES[0];
+        let scam = &EXAMPLES[0].expected;
         let answer = |status, body: &str| Answer { status, body: body.to_owned() };
-        assert!(scam.judge(&answer(200, r#"{ "label": "scam", "score": 0.9 }"#)).is_ok());
-        assert!(scam.judge(&answer(200, r#"{"label":"ham"}"#)).is_err());
-        assert!(scam.judge(&answer(503, r#"{"label":"scam"}"#)).is_err());
-        let refused = &EXAMPLES[2];
-        assert!(refused.judge(&answer(401, "no problem document")).is_err());
-        assert!(refused.judge(&answer(200, "urn:portcullis:problem:x")).is_err());
+        assert!(scam.judge(&answer(200, r#"{ "label": "scam", "score": 0.9 }"#)));
+        assert!(!scam.judge(&answer(200, r#"{"label":"ham"}"#)));
+        assert!(!scam.judge(&answer(503, r#"{"label":"scam"}"#)));
+        let refused = &EXAMPLES[2].expected;
+        assert!(!refused.judge(&answer(401, "no problem document")));
+        assert!(!refused.judge(&answer(200, "urn:portcullis:problem:x")));
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod oracle;
 mod process;
 mod python;
 mod redis;
+mod sealed;
+mod service;
 mod step;
 mod strip_exports;
 mod toolchain;

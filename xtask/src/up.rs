@@ -1,26 +1,26 @@
 //! `cargo xtask up`: the whole gate on this machine, from one command.
 //!
 //! The scam detector runs in the component host, real Envoy with the gate filter stands in front of it
-//! and speaks TLS. The token issuer runs behind a gate of its own, in the host that needs no Envoy: who
+//! and speaks TLS. What decrypts requests for it (`jose`) has a process of its own: the model is not to know its keys. The token issuer runs behind a gate of its own, in the host that needs no Envoy: who
 //! asks for a token has none, so what holds there is another policy. Everything listens on loopback and
 //! ends with us.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::artifacts::{self, Part};
 use crate::demo::Demo;
 use crate::envoy;
-use crate::error::Interrupted;
 use crate::issuer::{self, Client, Issuer};
-use crate::process::{self, Group};
+use crate::process;
+use crate::service::Service;
 use crate::step::Step;
 use crate::workspace::Workspace;
 
@@ -47,10 +47,12 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut stage = Stage { workspace, secrets, services: Vec::new() };
     let function = stage.start_function()?;
     let issuer = stage.start_issuer()?;
+    let policy = stage.write_policy(issuer.address)?;
+    let jose = stage.start_jose(&policy, function)?;
     let admin = reserve(0)?;
     // Again, as the builds may have taken long.
     let gate = reserve(gate.port())?;
-    stage.start_envoy(gate, admin, function, issuer.address)?;
+    stage.start_envoy(gate, admin, &policy, Behind { function, jose })?;
 
     let issuer_address = issuer.address;
     let demo = Demo::prepare(workspace, gate, issuer);
@@ -62,11 +64,18 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
     println!();
     println!("  gate      https://{gate}         real Envoy {}, TLS", envoy::VERSION);
     println!("  admin     http://{admin}         Envoy's own: statistics, configuration");
-    println!("  function  http://{function}         the scam detector, behind the gate");
+    println!(
+        "  function  http://{function}         the scam detector; it answers nobody but the gate"
+    );
+    println!("  jose      http://{jose}         what decrypts encrypted requests for it");
     println!(
         "  issuer    http://{issuer_address}         where clients get tokens, behind a gate as well"
     );
     println!("  logs      {}", workspace.display(&workspace.dev().join("*.log")));
+    println!();
+    println!(
+        "To try it, in another terminal, from the first line on (a token is good for 15 minutes):"
+    );
     println!();
     println!("{demo}");
     println!("Ctrl-C ends it all.");
@@ -83,6 +92,10 @@ const KEY_SET: &str = "{ file: ../target/portcullis/dev/issuer.jwks.json }";
 /// What that policy accepts tokens from, and for.
 pub(crate) const ISSUER: &str = "https://issuer.portcullis.local";
 pub(crate) const AUDIENCE: &str = "scam-detector";
+
+/// What of the gate's paths goes to `jose`: the function's own paths below the first one, and its public keys.
+pub(crate) const ENCRYPTED: &str = "/encrypted/";
+pub(crate) const ENCRYPTION_KEYS: &str = "/.well-known/jwks.json";
 
 /// The principals of the examples. The second one is there to be too eager: the limit is per
 /// principal, and the other examples should not suffer from it.
@@ -113,6 +126,12 @@ fn secrets_in(text: &str) -> Result<Vec<(String, String)>> {
         secrets.push((name.to_owned(), value.to_owned()));
     }
     Ok(secrets)
+}
+
+/// What is behind the gate.
+struct Behind {
+    function: SocketAddr,
+    jose: SocketAddr,
 }
 
 /// What is running.
@@ -174,23 +193,54 @@ impl Stage<'_> {
         Ok(path)
     }
 
+    /// What decrypts requests for the function, with the input stage of the gate's own policy.
+    fn start_jose(&mut self, policy: &Path, function: SocketAddr) -> Result<SocketAddr> {
+        let step =
+            Step::begin("jose", "starting what decrypts requests (20 seconds the first time)");
+        let mut check = self.portcullis();
+        check.args(["check", "--format", "document"]).arg(policy);
+        let document = process::text(&mut check)?;
+        let mut command = self.portcullis();
+        command.arg("function").arg(self.workspace.artifacts().join("jose.wasm"));
+        command.args(["--listen", "127.0.0.1:0", "--allow-host", &format!("http://{function}")]);
+        let assertion_key = self.secret("PORTCULLIS_ASSERTION_KEY")?;
+        for (name, value) in [
+            ("ASSERTION_KEY", assertion_key.to_owned()),
+            // Its keys are gone with the process, as well.
+            ("KEY_ENCRYPTION_KEY", issuer::random_key()?),
+            ("INPUT_POLICY", document),
+            ("UPSTREAM", format!("http://{function}")),
+            ("PATH_PREFIX", ENCRYPTED.trim_end_matches('/').to_owned()),
+        ] {
+            command.env(format!("PORTCULLIS_VARIABLE_{name}"), value);
+        }
+        let mut service = Service::start("jose", &mut command, &self.workspace.dev())?;
+        let address = service.wait_for(FUNCTION_STARTS_WITHIN, Service::address)?;
+        self.services.push(service);
+        step.done(&format!("http://{address}"));
+        Ok(address)
+    }
+
     fn start_envoy(
         &mut self,
         gate: SocketAddr,
         admin: SocketAddr,
-        function: SocketAddr,
-        issuer: SocketAddr,
+        policy: &Path,
+        behind: Behind,
     ) -> Result<()> {
         let step = Step::begin("gate", "starting Envoy with the gate filter (some seconds)");
         let dev = self.workspace.dev();
         let bootstrap = dev.join("envoy.yaml");
         let mut command = self.portcullis();
-        command.arg("envoy").arg("--policy").arg(self.write_policy(issuer)?);
+        command.arg("envoy").arg("--policy").arg(policy);
         command.arg("--filter").arg(self.workspace.artifacts().join("gate.wasm"));
         command.arg("--certificate").arg(dev.join("server.pem"));
         command.arg("--key").arg(dev.join("server.key"));
         command.args(["--listen", &gate.to_string(), "--admin", &admin.to_string()]);
-        command.args(["--upstream", &function.to_string()]);
+        command.args(["--upstream", &behind.function.to_string()]);
+        for path in [ENCRYPTED, ENCRYPTION_KEYS] {
+            command.args(["--upstream-at", &format!("{path}={}", behind.jose)]);
+        }
         let text = process::text(&mut command)?;
         fs::write(&bootstrap, text).with_context(|| format!("writing {}", bootstrap.display()))?;
 
@@ -243,68 +293,6 @@ impl Stage<'_> {
 /// wasmtime compiles a component of several MB the first time, and keeps the result.
 const FUNCTION_STARTS_WITHIN: Duration = Duration::from_secs(180);
 const ENVOY_STARTS_WITHIN: Duration = Duration::from_secs(60);
-
-/// A server that we started, with its log.
-struct Service {
-    name: &'static str,
-    group: Group,
-    log: PathBuf,
-}
-
-impl Service {
-    fn start(name: &'static str, command: &mut Command, folder: &Path) -> Result<Self> {
-        let log = folder.join(format!("{name}.log"));
-        let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
-        let twin = file.try_clone().with_context(|| format!("opening {}", log.display()))?;
-        let command = command.stdin(Stdio::null()).stdout(file).stderr(twin);
-        Ok(Self { name, group: Group::spawn(command)?, log })
-    }
-
-    /// Where it listens, once it has said so.
-    fn address(&self) -> Option<SocketAddr> {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let line = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
-        line.and_then(|address| address.trim().trim_end_matches('/').parse().ok())
-    }
-
-    fn check(&mut self) -> Result<()> {
-        let Some(status) = self.group.ended()? else { return Ok(()) };
-        let log = fs::read(&self.log).unwrap_or_default();
-        bail!(
-            "{} ended ({status}): {} (more in {})",
-            self.name,
-            process::last_words(&log),
-            self.log.display()
-        )
-    }
-
-    /// Asks until there is an answer.
-    fn wait_for<T>(
-        &mut self,
-        patience: Duration,
-        mut ask: impl FnMut(&Self) -> Option<T>,
-    ) -> Result<T> {
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(answer) = ask(self) {
-                return Ok(answer);
-            }
-            self.check()?;
-            if process::interrupted() {
-                bail!(Interrupted);
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "{} is not ready after {} s; see {}",
-                    self.name,
-                    patience.as_secs(),
-                    self.log.display()
-                );
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
 
 /// Sees that a port on loopback can be had; port 0 becomes a free one.
 fn reserve(port: u16) -> Result<SocketAddr> {

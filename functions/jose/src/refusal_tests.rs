@@ -35,11 +35,14 @@ fn what_is_not_encrypted_is_refused() {
 #[test]
 fn what_is_wrong_with_the_encryption_is_not_told() {
     let world = World::new();
-    let stranger = Caller::new().public_jwk();
+    let stranger = Caller::new().unwrap().public_jwk();
     let mut relabelled = stranger.clone();
     relabelled["kid"] = world.published()["kid"].clone();
-    let to = |jwk: &Value| Case::jose(world.caller.encrypt(jwk, QUESTION, &json!({})).as_bytes());
-    let mut changed = world.caller.encrypt(&world.published(), QUESTION, &json!({})).into_bytes();
+    let message = |jwk: &Value| {
+        world.caller.encrypt(jwk, QUESTION, "application/json", &json!({})).unwrap()
+    };
+    let to = |jwk: &Value| Case::jose(message(jwk).as_bytes());
+    let mut changed = message(&world.published()).into_bytes();
     let middle = changed.len() - 30;
     changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
     let cases = [

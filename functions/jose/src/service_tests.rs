@@ -77,13 +77,13 @@ fn there_is_no_answer_that_others_could_read() {
     let without = world.encrypted_with(QUESTION, &json!({ "reply_jwk": null }));
     world.refused(&without, 400, "reply-key-unfit");
     let answered = world.answer(&world.encrypted(QUESTION));
-    assert!(Caller::new().decrypt(&answered.reply.body).is_none());
+    assert!(Caller::new().unwrap().decrypt(&answered.reply.body).is_err());
     // Whose key it is, is the sender's to say: the answer is for that key's owner alone.
-    let second = Caller::new();
+    let second = Caller::new().unwrap();
     let case = world.encrypted_with(QUESTION, &json!({ "reply_jwk": second.public_jwk() }));
     let answered = world.answer(&case);
-    assert!(world.caller.decrypt(&answered.reply.body).is_none());
-    assert_eq!(second.decrypt(&answered.reply.body).unwrap().0, ANSWER);
+    assert!(world.caller.decrypt(&answered.reply.body).is_err());
+    assert_eq!(second.decrypt(&answered.reply.body).unwrap().content.as_slice(), ANSWER);
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl World {
                 answer: Box::new(|| Ok(json_answer(200, ANSWER))),
                 asked: RefCell::default(),
             },
-            caller: Caller::new(),
+            caller: Caller::new().unwrap(),
         }
     }
 
@@ -155,7 +155,9 @@ impl World {
 
     /// With something changed in the protected header.
     pub(crate) fn encrypted_with(&self, content: &[u8], header: &Value) -> Case {
-        let message = self.caller.encrypt(&self.published(), content, header);
+        let published = self.published();
+        let message =
+            self.caller.encrypt(&published, content, "application/json", header).unwrap();
         Case::jose(message.as_bytes())
     }
 
@@ -169,8 +171,9 @@ impl World {
             String::from_utf8_lossy(&reply.body)
         );
         assert!(reply.headers.contains(&("cache-control", "no-store")));
-        let (content, media_type) = self.caller.decrypt(&reply.body).unwrap();
-        (reply.status, serde_json::from_slice(&content).unwrap_or_default(), media_type)
+        let answer = self.caller.decrypt(&reply.body).unwrap();
+        let content = serde_json::from_slice(&answer.content).unwrap_or_default();
+        (reply.status, content, answer.content_type)
     }
 
     pub(crate) fn refused_sealed(&self, case: &Case, status: u16, reason: &str) {

@@ -1,7 +1,7 @@
 //! What is kept of those who ask: usage, and their results where the operator wants that.
 
 use portcullis_function::keys::Store;
-use portcullis_function::tenants::{self, Counts, Pattern, Query, Tenants};
+use portcullis_function::tenants::{self, Booked, Booking, Counts, Pattern, Query, Tenants};
 use portcullis_function::{Problem, UNAVAILABLE};
 use portcullis_model::Label;
 use portcullis_policy::Principal;
@@ -41,7 +41,8 @@ impl Accounts {
         let tenants = self.tenants(store)?;
         let mut counts = Counts { requests: 1, ..Counts::default() };
         let mut queries = Vec::with_capacity(assessed.len());
-        for Assessed { text, assessment, id, .. } in assessed {
+        let mut kept = Vec::with_capacity(assessed.len());
+        for Assessed { text, assessment, .. } in assessed.iter() {
             counts.texts = counts.texts.saturating_add(1);
             counts.characters = counts
                 .characters
@@ -54,16 +55,19 @@ impl Accounts {
             let adversarial = assessment.adversarial.map(signal);
             counts.adversarial = counts.adversarial.saturating_add(adversarial.is_some().into());
             queries.push(Query::new(text, assessment.probability, is_scam == 1));
-            let kept = tenants::Assessed {
+            kept.push(tenants::Assessed {
                 text,
                 label,
                 probability: f64::from(assessment.probability),
                 adversarial,
-            };
-            *id = tenants.retain(principal, &kept, now).await?;
+            });
         }
-        tenants.record(principal, counts, now).await?;
-        tenants.watch(principal, &queries).await
+        let booking = Booking { counts, assessed: &kept, queries: &queries };
+        let Booked { ids, pattern } = tenants.book(principal, booking, now).await?;
+        for (assessed, id) in assessed.iter_mut().zip(ids.into_iter().flatten()) {
+            assessed.id = Some(id);
+        }
+        Ok(pattern)
     }
 
     /// Books a request that is refused.

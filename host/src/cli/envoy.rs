@@ -8,6 +8,7 @@ use crate::bundle::Bundle;
 use crate::envoy::{Bootstrap, Certificate, Sizes, Upstream};
 use crate::secrets::SecretArgs;
 use crate::tls::{ClientCertificateMode, ClientCertificates};
+use crate::upstream_at::{UpstreamAt, in_order};
 
 /// Print an Envoy bootstrap that enforces a policy
 ///
@@ -27,6 +28,11 @@ pub struct Args {
     /// The service that the gate protects, HTTP/1.1
     #[arg(long, value_name = "HOST:PORT")]
     upstream: Upstream,
+
+    /// Another service for one path, or, where that ends in a slash, for all that begin so; may be given more than once. The
+    /// gate's policy holds for them all the same
+    #[arg(long, value_name = "PATH=HOST:PORT")]
+    upstream_at: Vec<UpstreamAt<Upstream>>,
 
     /// Where clients connect
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8443")]
@@ -116,6 +122,7 @@ impl Args {
             tls: tls.map(|(chain, key)| Certificate { chain, key, clients }),
             trusted_hops: self.trusted_hops,
             upstream: self.upstream,
+            upstreams_at: in_order(self.upstream_at).map_err(Failure::input)?,
             clusters: bundle.clusters().map_err(Failure::input)?,
             trusted_ca: self.trusted_ca,
             admin: self.admin,

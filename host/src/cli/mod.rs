@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod explain;
 pub mod fetched;
 pub mod function;
+pub mod jwe;
 pub mod key;
 pub mod limits;
 pub mod predict;
@@ -49,6 +50,7 @@ enum Command {
     Token(token::Args),
     Key(key::Args),
     Client(client::Args),
+    Jwe(jwe::Args),
     DevCredentials(dev_credentials::Args),
     Completions(completions::Args),
     Envoy(Box<envoy::Args>),
@@ -73,6 +75,7 @@ impl Cli {
             Command::Token(args) => args.run(),
             Command::Key(args) => args.run(),
             Command::Client(args) => args.run(),
+            Command::Jwe(args) => args.run(),
             Command::DevCredentials(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Envoy(args) => args.run(),

@@ -22,6 +22,7 @@ use crate::gateway::{
 use crate::proxy_wasm::{Engine, FilterPool, Host, LogLevel, Module, PluginConfig, StderrLog};
 use crate::secrets::SecretArgs;
 use crate::tls::{self, ClientCertificateMode, ClientCertificates};
+use crate::upstream_at::{UpstreamAt, in_order};
 
 /// Serve a function, or an HTTP service, behind the gate
 ///
@@ -51,6 +52,11 @@ pub struct Args {
     /// The HTTP service behind the gate
     #[arg(long, value_name = "http://HOST:PORT")]
     upstream: Option<HttpUpstream>,
+
+    /// Another HTTP service for one path, or, where that ends in a slash, for all that begin so; may be given more than once.
+    /// The gate's policy holds for them all the same
+    #[arg(long, value_name = "PATH=http://HOST:PORT")]
+    upstream_at: Vec<UpstreamAt<HttpUpstream>>,
 
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
@@ -122,6 +128,7 @@ impl Args {
     /// cannot be had.
     pub fn run(self) -> Result<(), Failure> {
         let mut input = self.filter_input()?;
+        let elsewhere = in_order(self.upstream_at.clone()).map_err(Failure::input)?;
         let clients = self.client_ca.clone().map(|authorities| ClientCertificates {
             authorities,
             required: self.client_certificate == ClientCertificateMode::Required,
@@ -163,6 +170,10 @@ impl Args {
             }
             (None, Some(upstream)) => Upstream::Http(upstream),
             (None, None) => return Err(Failure::input("expected --function or --upstream")),
+        };
+        let upstream = match elsewhere.is_empty() {
+            true => upstream,
+            false => Upstream::ByPath { elsewhere, otherwise: Box::new(upstream) },
         };
 
         let gateway = Arc::new(Gateway {

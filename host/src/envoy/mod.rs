@@ -9,6 +9,7 @@ mod local_reply;
 mod process;
 mod size;
 mod template;
+mod upstreams;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use self::size::Sizes;
 use self::template::Template;
 use crate::clusters::{ANSWER_BYTES, Cluster};
 use crate::tls::ClientCertificates;
+use crate::upstream_at::UpstreamAt;
 
 /// What an Envoy is to be started with.
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ pub struct Bootstrap {
     pub trusted_hops: u32,
     /// Where allowed requests go.
     pub upstream: Upstream,
+    /// And where those for some paths go, in the order in which they are asked.
+    pub upstreams_at: Vec<UpstreamAt<Upstream>>,
     /// The servers that the policy fetches from.
     pub clusters: Vec<Cluster>,
     /// The authorities that vouch for those servers, PEM, as Envoy finds them.
@@ -142,25 +146,17 @@ impl Bootstrap {
                 .section("listener_filters", include_str!("template/listener_filters_tls.yaml")),
             None => template.section("transport", "").section("listener_filters", ""),
         };
-        match &self.upstream {
-            Upstream::Service { host, port } => template
-                .value("upstream_host", host.as_str())
-                .value("upstream_port", *port)
-                .section("action", include_str!("template/route.yaml"))
-                .section("upstream", include_str!("template/upstream.yaml")),
-            Upstream::Nothing => template
-                .section("action", "direct_response: { status: 200 }")
-                .section("upstream", ""),
-        };
+        let (routes, upstreams) = upstreams::parts(self);
+        template.literal("routes", &routes).literal("upstreams", &upstreams);
         let remotes: String = self
             .clusters
             .iter()
             .map(|cluster| clusters::remote(cluster, &self.trusted_ca))
             .collect();
         template.literal("remotes", &remotes);
-        match self.upstream == Upstream::Nothing && remotes.is_empty() {
+        match upstreams.is_empty() && remotes.is_empty() {
             true => template.section("clusters", ""),
-            false => template.section("clusters", "clusters:\n  #{upstream}\n  #{remotes}"),
+            false => template.section("clusters", "clusters:\n  #{upstreams}\n  #{remotes}"),
         };
         match remotes.is_empty() {
             true => template.section("runtime", ""),

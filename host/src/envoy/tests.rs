@@ -26,6 +26,7 @@ fn bootstrap() -> Bootstrap {
         }),
         trusted_hops: 1,
         upstream: "api.internal:3000".parse().unwrap(),
+        upstreams_at: Vec::new(),
         clusters: Vec::new(),
         trusted_ca: "/etc/ssl/certs/ca-certificates.crt".into(),
         admin: None,
@@ -228,6 +229,32 @@ fn an_upstream_is_a_host_and_a_port() {
     }
 }
 
+fn elsewhere() -> Vec<UpstreamAt<Upstream>> {
+    let services = ["/.well-known/jwks.json=[::1]:3001", "/encrypted/=jose.internal:3001"];
+    services.map(|service| service.parse().unwrap()).into()
+}
+
+#[test]
+fn paths_may_go_elsewhere_and_all_others_to_the_upstream() {
+    let mut bootstrap = bootstrap();
+    bootstrap.upstreams_at = elsewhere();
+    let config = parse(&bootstrap.to_yaml());
+    let routes = &manager(&config)["route_config"]["virtual_hosts"][0]["routes"];
+    let routes: Vec<(&Value, &Value)> =
+        routes.as_array().unwrap().iter().map(|r| (&r["match"], &r["route"]["cluster"])).collect();
+    let expected = [
+        (json!({ "path": "/.well-known/jwks.json" }), json!("upstream-1")),
+        (json!({ "prefix": "/encrypted/" }), json!("upstream-2")),
+        (json!({ "prefix": "/" }), json!("upstream")),
+    ];
+    assert_eq!(routes, expected.iter().map(|(m, c)| (m, c)).collect::<Vec<_>>());
+    let names: Vec<&Value> = clusters(&config).iter().map(|cluster| &cluster["name"]).collect();
+    assert_eq!(names, ["upstream-1", "upstream-2", "upstream"]);
+    let socket = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    let expected = json!({ "address": "jose.internal", "port_value": 3001 });
+    assert_eq!(*clusters(&config)[1].pointer(socket).unwrap(), expected);
+}
+
 /// Where there is a real Envoy and a real filter, it must take what we make.
 #[test]
 fn envoy_takes_it() {
@@ -255,6 +282,7 @@ fn envoy_takes_it() {
                     cluster("outbound|80||keys.internal", false, "keys.internal", 80),
                 ];
                 bootstrap.admin = Some("127.0.0.1:0".parse().unwrap());
+                bootstrap.upstreams_at = elsewhere();
             }
             "plain" => {
                 bootstrap.tls = None;

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::problem::Problem;
 use super::server::{BodyError, ResponseBody};
 use crate::component::{Function, FunctionBody, HandleError};
+use crate::upstream_at::UpstreamAt;
 
 /// How long an upstream may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,6 +28,8 @@ pub enum Upstream {
     Function(Function),
     /// An HTTP/1.1 service.
     Http(HttpUpstream),
+    /// The first of these services that takes the request's path, or else the one behind the gate.
+    ByPath { elsewhere: Vec<UpstreamAt<HttpUpstream>>, otherwise: Box<Upstream> },
 }
 
 impl Upstream {
@@ -41,9 +44,16 @@ impl Upstream {
         body: Vec<u8>,
         trailers: Option<HeaderMap>,
     ) -> Result<Response<ResponseBody>, (Problem, String)> {
-        let body = Full::new(Bytes::from(body));
         match self {
+            Self::ByPath { elsewhere, otherwise } => {
+                let path = request.uri().path();
+                match elsewhere.iter().find(|service| service.takes(path)) {
+                    Some(service) => service.upstream.forward(request, body, trailers).await,
+                    None => Box::pin(otherwise.send(request, body, trailers)).await,
+                }
+            }
             Self::Function(function) => {
+                let body = Full::new(Bytes::from(body));
                 let result = match trailers {
                     None => function.handle(request.map(|()| body)).await,
                     Some(trailers) => {
@@ -56,16 +66,7 @@ impl Upstream {
                     Err(error) => Err((function_problem(&error), error.to_string())),
                 }
             }
-            Self::Http(upstream) => {
-                let body = match trailers {
-                    None => body.map_err(|never| match never {}).boxed_unsync(),
-                    Some(trailers) => body
-                        .with_trailers(async { Some(Ok(trailers)) })
-                        .map_err(|never| match never {})
-                        .boxed_unsync(),
-                };
-                upstream.send(request.map(|()| body)).await
-            }
+            Self::Http(upstream) => upstream.forward(request, body, trailers).await,
         }
     }
 }
@@ -111,6 +112,23 @@ impl std::fmt::Debug for HttpUpstream {
 }
 
 impl HttpUpstream {
+    async fn forward(
+        &self,
+        request: Request<()>,
+        body: Vec<u8>,
+        trailers: Option<HeaderMap>,
+    ) -> Result<Response<ResponseBody>, (Problem, String)> {
+        let body = Full::new(Bytes::from(body));
+        let body = match trailers {
+            None => body.map_err(|never| match never {}).boxed_unsync(),
+            Some(trailers) => body
+                .with_trailers(async { Some(Ok(trailers)) })
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        };
+        self.send(request.map(|()| body)).await
+    }
+
     async fn send(
         &self,
         request: Request<ResponseBody>,

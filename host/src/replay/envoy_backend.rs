@@ -55,6 +55,7 @@ impl EnvoyBackend {
             // The source of a request comes from the header that we add; there is nobody else.
             trusted_hops: 1,
             upstream: Upstream::Nothing,
+            upstreams_at: Vec::new(),
             // What is recorded is judged without the network, as by the other backends.
             clusters: Vec::new(),
             trusted_ca: PathBuf::new(),

@@ -1,6 +1,7 @@
 //! The `portcullis` command as its users have it.
 
 mod dpop;
+mod jwe;
 mod keys;
 
 use std::collections::BTreeSet;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{CHAIN, Gate, Place, Running, Upstream};
+use super::{CHAIN, Gate, Jose, Place, Running, Upstream};
 use crate::process::Process;
 use crate::scenario::Filters;
 
@@ -39,11 +39,16 @@ pub(super) fn bootstrap(
 ) -> Result<PathBuf> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
-    let Upstream::Service(upstream) = upstream else { bail!("Envoy needs a service behind it") };
+    let (upstream, jose) = match upstream {
+        Upstream::Service(upstream) => (upstream, None),
+        Upstream::Jose(function, jose) => (function, Some(jose)),
+        Upstream::Function => bail!("Envoy needs a service behind it"),
+    };
     let mut command = Command::new(&place.tools.portcullis);
     command.arg("envoy").arg("--policy").arg(policy);
     command.arg("--filter").arg(place.tools.artifact("gate"));
     command.arg("--upstream").arg(upstream.to_string());
+    command.args(jose.iter().flat_map(Jose::arguments));
     command.arg("--certificate").arg(place.certificate()).arg("--key").arg(place.key());
     command.arg("--trusted-ca").arg(place.authority());
     command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
@@ -114,8 +119,8 @@ fn listener(admin_file: &Path) -> Option<SocketAddr> {
     Some(SocketAddr::new(address["address"].as_str()?.parse().ok()?, port))
 }
 
-/// One request to Envoy's administration.
-fn ask(admin: SocketAddr, path: &str) -> Option<String> {
+/// One request to Envoy's administration, or to what listens like it.
+pub(super) fn ask(admin: SocketAddr, path: &str) -> Option<String> {
     let patience = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&admin, patience).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;

@@ -3,6 +3,7 @@
 #[cfg(feature = "chain")]
 mod chain;
 mod envoy;
+mod jose;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+pub use self::jose::Jose;
 use crate::client::Trust;
 use crate::credentials::{ASSERTION_KEY, Credentials, ISSUER};
 use crate::key_server::{Identity, JWKS_PATH, KeyServer};
@@ -57,6 +60,8 @@ pub struct Place {
     pub rate_limit_service: Option<String>,
     /// How many workers an Envoy has.
     pub envoy_workers: u8,
+    /// What decrypts, by the policy that it screens with.
+    jose: Mutex<BTreeMap<String, Arc<Jose>>>,
     directory: TempDir,
 }
 
@@ -82,6 +87,7 @@ impl Place {
             runtime: runtime.clone(),
             rate_limit_service: None,
             envoy_workers: 2,
+            jose: Mutex::default(),
             directory,
         })
     }
@@ -128,6 +134,8 @@ enum Upstream {
     Service(SocketAddr),
     /// The function, in the gate's own process.
     Function,
+    /// A function at the first address, and at the second one what decrypts for it.
+    Jose(SocketAddr, SocketAddr),
 }
 
 /// A running gate.
@@ -136,6 +144,7 @@ pub struct Backend {
     setup: Setup,
     echo: Option<Echo>,
     function: Option<Function>,
+    jose: Option<Arc<Jose>>,
     keys: KeyServer,
     gate: Gate,
 }
@@ -161,7 +170,11 @@ impl Backend {
     pub fn start(place: &Place, kind: Kind, setup: &Setup) -> Result<Self> {
         let echo = match setup.behind {
             Behind::Echo => Some(Echo::start(&place.runtime, place.credentials.assertion_key())?),
-            Behind::Function => None,
+            Behind::Function | Behind::Jose => None,
+        };
+        let jose = match setup.behind {
+            Behind::Jose => Some(place.jose(&setup.policy)?),
+            Behind::Echo | Behind::Function => None,
         };
         let function = match (setup.behind, kind) {
             (Behind::Function, Kind::Envoy) => Some(Function::start(place)?),
@@ -169,8 +182,9 @@ impl Backend {
         };
         let keys = place.key_server()?;
         let policy = place.policy(&setup.policy, &keys)?;
-        let gate = Self::gate(place, kind, setup, &policy, upstream(&echo, &function))?;
-        Ok(Self { kind, setup: setup.clone(), echo, function, keys, gate })
+        let upstream = upstream(&echo, &function, &jose);
+        let gate = Self::gate(place, kind, setup, &policy, upstream)?;
+        Ok(Self { kind, setup: setup.clone(), echo, function, jose, keys, gate })
     }
 
     fn gate(
@@ -251,7 +265,7 @@ impl Backend {
     ///
     /// It does not start.
     pub fn restart_with(&mut self, place: &Place, policy: &str) -> Result<()> {
-        let upstream = upstream(&self.echo, &self.function);
+        let upstream = upstream(&self.echo, &self.function, &self.jose);
         let policy = place.policy(policy, &self.keys)?;
         self.gate = Self::gate(place, self.kind, &self.setup, &policy, upstream)?;
         Ok(())
@@ -268,7 +282,7 @@ impl Backend {
         if let Some(name) = &refused.without_secret {
             secrets.remove(name).with_context(|| format!("there is no secret {name}"))?;
         }
-        let upstream = upstream(&self.echo, &self.function);
+        let upstream = upstream(&self.echo, &self.function, &self.jose);
         let mut process = match self.kind {
             Kind::Serve => serve::spawn(place, &policy, upstream, &secrets)?,
             Kind::Envoy => match envoy::bootstrap(place, &policy, Filters::Gate, upstream) {
@@ -301,11 +315,16 @@ fn says(log: &str, expected: &str) -> Result<()> {
     Ok(())
 }
 
-fn upstream(echo: &Option<Echo>, function: &Option<Function>) -> Upstream {
-    match (echo, function) {
-        (Some(echo), _) => Upstream::Service(echo.address()),
-        (None, Some(function)) => Upstream::Service(function.address()),
-        (None, None) => Upstream::Function,
+fn upstream(
+    echo: &Option<Echo>,
+    function: &Option<Function>,
+    jose: &Option<Arc<Jose>>,
+) -> Upstream {
+    match (echo, function, jose) {
+        (Some(echo), ..) => Upstream::Service(echo.address()),
+        (None, Some(function), _) => Upstream::Service(function.address()),
+        (None, None, Some(jose)) => Upstream::Jose(jose.function(), jose.address()),
+        (None, None, None) => Upstream::Function,
     }
 }
 

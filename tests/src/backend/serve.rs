@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Gate, Place, Running, Upstream, function_variable, listening};
+use super::{Gate, Jose, Place, Running, Upstream, function_variable, listening};
 use crate::process::Process;
 
 pub(super) fn start(
@@ -35,6 +35,10 @@ pub(super) fn spawn(
     match upstream {
         Upstream::Service(address) => {
             command.arg("--upstream").arg(format!("http://{address}"));
+        }
+        Upstream::Jose(function, jose) => {
+            command.arg("--upstream").arg(format!("http://{function}"));
+            command.args(Jose::arguments(&format_args!("http://{jose}")));
         }
         Upstream::Function => {
             command.arg("--function").arg(place.tools.artifact("scam_detector"));

@@ -27,10 +27,15 @@ pub(super) struct Compact<'a> {
 
 impl<'a> Compact<'a> {
     pub(super) fn split(body: &'a [u8]) -> Result<Self, JweError> {
+        Self::split_within(BODY_LIMIT.bytes, body)
+    }
+
+    /// With another bound than that of requests.
+    pub(super) fn split_within(most: usize, body: &'a [u8]) -> Result<Self, JweError> {
         const EXPECTED: JweError = JweError::Refused(
             "expected five parts in base64url without padding, dots between them",
         );
-        if body.len() > BODY_LIMIT.bytes {
+        if body.len() > most {
             return Err(JweError::Refused("expected a shorter message"));
         }
         let text = std::str::from_utf8(body).map_err(|_| EXPECTED)?;

@@ -9,7 +9,7 @@
 //! what was decrypted is as hostile as any body; the gate could not look into it, so `Screen` does.
 
 mod agreement;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "caller"))]
 mod caller;
 mod compact;
 mod content;
@@ -25,8 +25,8 @@ mod screened;
 mod settings;
 
 pub use agreement::AgreementKey;
-#[cfg(any(test, feature = "testing"))]
-pub use caller::Caller;
+#[cfg(any(test, feature = "caller"))]
+pub use caller::{Answer, Caller};
 pub use error::{JweError, NOT_CONFIGURED};
 pub use keys::{Decrypted, DecryptionKeys};
 pub use reply_key::ReplyKey;

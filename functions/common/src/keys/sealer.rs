@@ -29,10 +29,13 @@ impl Sealer {
 
     /// Derives the key for whatever `info` says (RFC 5869 §3.2), which nothing else may say under this key.
     pub fn derive(key_encryption_key: &Secret, info: &[u8]) -> Option<Self> {
+        Self::expand(&Hkdf::new(None, key_encryption_key.expose()), info)
+    }
+
+    /// The same, for who derives more than one key.
+    pub(crate) fn expand(extracted: &Hkdf<Sha256>, info: &[u8]) -> Option<Self> {
         let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, key_encryption_key.expose())
-            .expand(info, key.as_mut_slice())
-            .ok()?;
+        extracted.expand(info, key.as_mut_slice()).ok()?;
         Aes256Gcm::new_from_slice(key.as_slice()).ok().map(Self)
     }
 

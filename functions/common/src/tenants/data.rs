@@ -1,18 +1,17 @@
 //! All of it: export, erasure, and what is tidied up on the way.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::feedback::Feedback;
 use super::ledger::{Ledger, MAXIMUM_DAYS, MAXIMUM_DELETIONS};
 use super::problems::{ISSUER_ALONE, NOT_CONFIRMED, ROLE_MISSING, UNAVAILABLE, unavailable};
 use super::reach::{Parameters, Reach, may_have_all};
-use super::results::{MAXIMUM_RESULTS, Retained, Retention, open};
+use super::results::{MAXIMUM_RESULTS, Retention, count, open, open_entry};
 use super::settings::Administrator;
 use super::usage::DayReport;
-use super::vault::{self, Kind, TenantVault, VaultError};
-use super::{calendar, entry};
+use super::vault::{self, Kind, Place, TenantKeys, TenantVault, VaultError};
+use super::{calendar, entry, rekey};
 use crate::keys::Store;
 use crate::{Problem, Reply};
 
@@ -39,32 +38,17 @@ pub(super) async fn export(
         }
     }
     let names = store.names().await.map_err(|error| unavailable(error.into()))?;
-    let still = |id: &str| !retention.is_over(id);
-    write_all::<Retained>(&mut lines, "result", vault, store, reach, &names, Kind::Result, still)
-        .await?;
-    let all = |_: &str| true;
-    write_all::<Feedback>(&mut lines, "feedback", vault, store, reach, &names, Kind::Feedback, all)
-        .await?;
-    Ok(Reply::new(200, "application/x-ndjson", lines))
-}
-
-#[allow(clippy::too_many_arguments, reason = "two calls, side by side")]
-async fn write_all<T: Serialize + DeserializeOwned>(
-    lines: &mut Vec<u8>,
-    line: &'static str,
-    vault: &TenantVault<'_>,
-    store: &impl Store,
-    reach: &Reach,
-    names: &[String],
-    kind: Kind,
-    is_wanted: impl Fn(&str) -> bool,
-) -> Result<(), Problem> {
-    for place in reach.places(vault, kind, names).into_iter().filter(|place| is_wanted(place.id)) {
-        if let Some(content) = open::<T>(vault, store, place).await.map_err(unavailable)? {
-            write(lines, line, content)?;
+    for place in reach.places(vault, Kind::Result, &names) {
+        if !retention.is_over(place.id) {
+            let results = open_entry(vault, store, place).await.map_err(unavailable)?;
+            results.iter().try_for_each(|result| write(&mut lines, "result", result))?;
         }
     }
-    Ok(())
+    for place in reach.places(vault, Kind::Feedback, &names) {
+        let feedback = open::<Feedback>(vault, store, place).await.map_err(unavailable)?;
+        feedback.iter().try_for_each(|feedback| write(&mut lines, "feedback", feedback))?;
+    }
+    Ok(Reply::new(200, "application/x-ndjson", lines))
 }
 
 fn write(lines: &mut Vec<u8>, kind: &'static str, content: impl Serialize) -> Result<(), Problem> {
@@ -98,17 +82,23 @@ pub(super) async fn erase(
     Reply::json(&json!({ "erased": erased }))
 }
 
-/// Deletes what has expired, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage.
+/// Deletes what has expired, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage, and
+/// rewrites what is under a former key.
 pub(super) async fn tidy(
     vault: &TenantVault<'_>,
     store: &impl Store,
+    keys: &TenantKeys,
     retention: Retention,
 ) -> Result<(), VaultError> {
     let names = store.names().await?;
+    if let Some(report) = rekey::report(&names, keys) {
+        eprintln!("tenants: {report}");
+    }
     for name in expired(vault, &names, retention).into_iter().take(MAXIMUM_DELETIONS) {
         store.delete(name).await?;
     }
-    Ledger::read(vault, store).await?.tidy(vault, store, retention.now).await
+    Ledger::read(vault, store).await?.tidy(vault, store, retention.now).await?;
+    rekey::rewrite(vault, store, &names, retention).await
 }
 
 fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retention) -> Vec<&'n str> {
@@ -128,8 +118,13 @@ fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retentio
     let mut own: Vec<_> =
         kept.into_iter().filter(|place| vault.place(place.name).is_some()).collect();
     own.sort_by_key(|place| place.id);
-    let excess = own.len().saturating_sub(MAXIMUM_RESULTS);
-    let places = over.into_iter().chain(own.into_iter().take(excess));
+    let mut all: usize = own.iter().map(|place| usize::from(count(place.id))).sum();
+    let is_excess = |place: &Place<'_>| {
+        let is_excess = all > MAXIMUM_RESULTS;
+        all = all.saturating_sub(usize::from(count(place.id)));
+        is_excess
+    };
+    let places = over.into_iter().chain(own.into_iter().take_while(is_excess));
     expired.extend(places.map(|place| place.name));
     expired
 }

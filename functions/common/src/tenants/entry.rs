@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::calendar::{self, Day};
 use super::ledger::SETTLES_SECONDS;
 use super::usage::{self, Counts, Days};
-use super::vault::{PREFIX, TenantVault, VaultError, hexadecimal};
+use super::vault::{PREFIX, Space, VaultError, hexadecimal};
 use crate::keys::{Sealer, random};
 
 /// What the key of sums is derived for; those of requests are for the number of a day.
@@ -53,21 +53,17 @@ pub(super) fn day(name: &str) -> Option<Day> {
 
 impl Single {
     /// What the names of all of them begin with.
-    pub(super) fn beginning(vault: &TenantVault<'_>) -> String {
-        format!("{}u/r/", vault.base())
+    pub(super) fn beginning(space: &Space) -> String {
+        format!("{}u/r/", space.base())
     }
 
     /// The name of a new one.
-    pub(super) fn seal(
-        vault: &TenantVault<'_>,
-        day: Day,
-        counts: Counts,
-    ) -> Result<String, VaultError> {
-        let place = format!("{}{day}/", Self::beginning(vault));
+    pub(super) fn seal(space: &Space, day: Day, counts: Counts) -> Result<String, VaultError> {
+        let place = format!("{}{day}/", Self::beginning(space));
         let mut content = vec![VERSION];
         usage::write(&mut content, day, counts);
         // A key for each day: one for all of them could come to more messages than random nonces are safe for.
-        let sealed = vault.usage_sealer(&day.to_string())?.seal(&place, &content)?;
+        let sealed = space.usage_sealer(&day.to_string())?.seal(&place, &content)?;
         Ok(format!("{place}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
@@ -82,19 +78,19 @@ impl Single {
 
 impl Sum {
     /// What the names of all of them begin with.
-    pub(super) fn beginning(vault: &TenantVault<'_>) -> String {
-        format!("{}u/p/", vault.base())
+    pub(super) fn beginning(space: &Space) -> String {
+        format!("{}u/p/", space.base())
     }
 
     /// The name and the value of a new one.
     pub(super) fn seal(
-        vault: &TenantVault<'_>,
+        space: &Space,
         now: u64,
         stands_for: &[Id],
         days: &Days,
     ) -> Result<(String, Vec<u8>), VaultError> {
         let random = hexadecimal(random::<ID_BYTES>()?.as_slice());
-        let name = format!("{}{now:016x}-{random}", Self::beginning(vault));
+        let name = format!("{}{now:016x}-{random}", Self::beginning(space));
         let mut content = vec![VERSION];
         let number = u32::try_from(stands_for.len()).unwrap_or(u32::MAX);
         content.extend(number.to_be_bytes());
@@ -102,7 +98,7 @@ impl Sum {
         for (day, counts) in days {
             usage::write(&mut content, *day, *counts);
         }
-        let sealed = vault.usage_sealer(SUMS)?.seal(&name, &content)?;
+        let sealed = space.usage_sealer(SUMS)?.seal(&name, &content)?;
         Ok((name, sealed))
     }
 

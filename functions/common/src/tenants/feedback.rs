@@ -1,5 +1,6 @@
 //! Feedback: what a text really was.
 
+use portcullis_policy::CredentialKind;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::problems::{
 };
 use super::reach::{Page, Parameters, Reach};
 use super::results::{self, Retention, open};
-use super::vault::{Kind, Place, TenantVault};
+use super::vault::{Kind, Person, Place, TenantVault};
 use crate::keys::Store;
 use crate::{Problem, Reply, Request};
 
@@ -50,9 +51,9 @@ pub(super) struct Feedback {
     /// The result's, or that of a text.
     id: String,
     time: u64,
-    subject: String,
+    pub(super) subject: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    issuer: Option<String>,
+    pub(super) issuer: Option<String>,
     label: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
@@ -73,56 +74,78 @@ pub(super) async fn give(
     keeps_text: bool,
 ) -> Result<Reply, Problem> {
     let given = read(request)?;
-    let (person, feedback) = match given {
+    let own = vault.principal();
+    // Under another key a text has another id: all that it may have been called are looked for.
+    let mut ids = Vec::new();
+    let (via, feedback) = match given {
         Given { result: Some(id), text: None, label, comment } => {
-            let (person, result) = results::find(vault, store, reach, &id, retention).await?;
+            let (via, result) = results::find(vault, store, reach, &id, retention).await?;
             let (subject, issuer) = (result.subject, result.issuer);
             let time = request.now;
             let (digest, text) = (None, None);
-            (person, Feedback { id, time, subject, issuer, label, comment, digest, text })
+            ids.push(id.clone());
+            (via, Feedback { id, time, subject, issuer, label, comment, digest, text })
         }
         Given { result: None, text: Some(text), label, comment } => {
-            let digest = vault.digest(&text).ok_or(UNAVAILABLE)?;
-            let short = digest.get(..32).ok_or(UNAVAILABLE)?;
-            let own = vault.principal();
+            for space in vault.spaces() {
+                let digest = space.digest(&text).ok_or(UNAVAILABLE)?;
+                let short = digest.get(..32).ok_or(UNAVAILABLE)?;
+                ids.push(format!("{ABOUT_A_TEXT}{short}"));
+            }
             let feedback = Feedback {
-                id: format!("{ABOUT_A_TEXT}{short}"),
+                id: ids.first().cloned().ok_or(UNAVAILABLE)?,
                 time: request.now,
                 subject: own.subject.clone(),
                 issuer: own.issuer.clone(),
                 label,
                 comment,
-                digest: Some(digest),
+                digest: Some(vault.current().digest(&text).ok_or(UNAVAILABLE)?),
                 text: Some(text).filter(|_| keeps_text),
             };
-            (vault.own_person().ok_or(UNAVAILABLE)?, feedback)
+            (own.via, feedback)
         }
         _ => return Err(WRONG_SHAPE),
     };
-    keep(vault, store, &person, feedback).await
+    keep(vault, store, via, feedback, &ids).await
 }
 
 async fn keep(
     vault: &TenantVault<'_>,
     store: &impl Store,
-    person: &str,
+    via: CredentialKind,
     mut feedback: Feedback,
+    ids: &[String],
 ) -> Result<Reply, Problem> {
-    let name = vault.name(person, Kind::Feedback, &feedback.id);
-    let place = Place { name: &name, person, kind: Kind::Feedback, id: &feedback.id };
-    let before = open::<Feedback>(vault, store, place).await.map_err(unavailable)?;
+    let whose = Person { via, subject: &feedback.subject, issuer: feedback.issuer.as_deref() };
+    let persons = vault.spaces().map(|space| space.person(whose));
+    let persons: Vec<String> = persons.collect::<Option<_>>().ok_or(UNAVAILABLE)?;
+    let person = persons.first().ok_or(UNAVAILABLE)?;
+    let name = vault.current().name(person, Kind::Feedback, &feedback.id);
+
+    let (mut before, mut replaced) = (None, Vec::new());
+    for (space, person) in vault.spaces().zip(&persons) {
+        for id in ids {
+            let name = space.name(person, Kind::Feedback, id);
+            let place = Place { name: &name, person, kind: Kind::Feedback, id };
+            if let Some(found) = open::<Feedback>(vault, store, place).await.map_err(unavailable)? {
+                before = before.or(Some(found));
+                replaced.push(name);
+            }
+        }
+    }
     let status = if before.is_some() { 200 } else { 201 };
     match before {
-        None => require_room(vault, store, person).await?,
+        None => require_room(vault, store, &persons).await?,
         // The same again changes nothing, not even its time.
-        Some(before) if (Feedback { time: before.time, ..feedback.clone() }) == before => {
-            feedback.time = before.time;
-        }
+        Some(before) if before.says_the_same(&feedback) => feedback.time = before.time,
         Some(_) => {}
     }
     let content = serde_json::to_vec(&feedback).map_err(|_| UNAVAILABLE)?;
-    let place = Place { id: &feedback.id, ..place };
+    let place = Place { name: &name, person, kind: Kind::Feedback, id: &feedback.id };
     vault.write(store, place, &content).await.map_err(unavailable)?;
+    for old in replaced.iter().filter(|old| **old != name) {
+        store.delete(old).await.map_err(|error| unavailable(error.into()))?;
+    }
     let Feedback { id, time, label, text, .. } = &feedback;
     let mut reply = Reply::json(&json!({
         "id": id, "time": time, "label": label, "text_kept": text.is_some(),
@@ -131,14 +154,21 @@ async fn keep(
     Ok(reply)
 }
 
+impl Feedback {
+    /// Whether it is the same but for the time, and for what a text is called under another key.
+    fn says_the_same(&self, other: &Self) -> bool {
+        (self.label, &self.comment, &self.text) == (other.label, &other.comment, &other.text)
+    }
+}
+
 async fn require_room(
     vault: &TenantVault<'_>,
     store: &impl Store,
-    person: &str,
+    persons: &[String],
 ) -> Result<(), Problem> {
     let names = store.names().await.map_err(|error| unavailable(error.into()))?;
     let places = Reach::whole(vault).places(vault, Kind::Feedback, &names);
-    let of_person = places.iter().filter(|place| place.person == person).count();
+    let of_person = places.iter().filter(|place| persons.iter().any(|p| p == place.person)).count();
     match places.len() < MAXIMUM_OF_A_TENANT && of_person < MAXIMUM_OF_A_PERSON {
         true => Ok(()),
         false => Err(FEEDBACK_FULL),
@@ -154,7 +184,7 @@ pub(super) async fn list(
 ) -> Result<Reply, Problem> {
     let page = Page::read(parameters, is_id)?;
     let names = store.names().await.map_err(|error| unavailable(error.into()))?;
-    let (places, next) = page.of(reach.places(vault, Kind::Feedback, &names));
+    let (places, next) = page.of(reach.places(vault, Kind::Feedback, &names), |place| place.id);
     let mut feedback = Vec::with_capacity(places.len());
     for place in places {
         feedback.extend(open::<Feedback>(vault, store, place).await.map_err(unavailable)?);

@@ -50,6 +50,8 @@ pub(super) struct Ledger {
     sums: Vec<Sum>,
     /// What the sums that count stand for.
     summed: BTreeSet<Id>,
+    /// Whether some of it is under a former key.
+    is_former: bool,
 }
 
 /// Writes down what a request was: one write, no read.
@@ -59,7 +61,7 @@ pub(super) async fn record(
     counts: Counts,
     now: u64,
 ) -> Result<(), VaultError> {
-    let name = Single::seal(vault, calendar::day(now), counts)?;
+    let name = Single::seal(vault.current(), calendar::day(now), counts)?;
     // Not empty: not every store takes that.
     Ok(store.set(&name, vec![VERSION]).await?)
 }
@@ -74,7 +76,7 @@ impl Ledger {
                 return Ok(ledger);
             }
         }
-        Err(VaultError::Unsteady(Sum::beginning(vault)))
+        Err(VaultError::Unsteady(Sum::beginning(vault.current())))
     }
 
     /// `None` where a sum was deleted since these names were listed.
@@ -83,24 +85,29 @@ impl Ledger {
         store: &impl Store,
         names: Vec<String>,
     ) -> Result<Option<Self>, VaultError> {
-        let (singles_begin, sums_begin) = (Single::beginning(vault), Sum::beginning(vault));
-        let sealer = vault.usage_sealer(SUMS)?;
-        let mut of_days: BTreeMap<String, Sealer> = BTreeMap::new();
         let (mut single, mut sums): (Vec<Single>, Vec<Sum>) = (Vec::new(), Vec::new());
-        for name in names {
-            if let Some(own) = name.strip_prefix(&singles_begin) {
-                let (day, _) = own.split_once('/').unwrap_or_default();
-                if !of_days.contains_key(day) {
-                    of_days.insert(day.to_owned(), vault.usage_sealer(day)?);
+        for space in vault.spaces() {
+            let (singles_begin, sums_begin) = (Single::beginning(space), Sum::beginning(space));
+            let sealer = space.usage_sealer(SUMS)?;
+            let mut of_days: BTreeMap<String, Sealer> = BTreeMap::new();
+            for name in &names {
+                let not_opened = || VaultError::NotOpened(name.clone());
+                if let Some(own) = name.strip_prefix(&singles_begin) {
+                    let (day, _) = own.split_once('/').unwrap_or_default();
+                    if !of_days.contains_key(day) {
+                        of_days.insert(day.to_owned(), space.usage_sealer(day)?);
+                    }
+                    let entry = of_days.get(day).and_then(|sealer| Single::open(sealer, name));
+                    single.push(entry.ok_or_else(not_opened)?);
+                } else if name.starts_with(&sums_begin) {
+                    let Some(sealed) = store.value(name).await? else { return Ok(None) };
+                    sums.push(Sum::open(&sealer, name, &sealed).ok_or_else(not_opened)?);
                 }
-                let entry = of_days.get(day).and_then(|sealer| Single::open(sealer, &name));
-                single.push(entry.ok_or(VaultError::NotOpened(name))?);
-            } else if name.starts_with(&sums_begin) {
-                let Some(sealed) = store.value(&name).await? else { return Ok(None) };
-                let sum = Sum::open(&sealer, &name, &sealed);
-                sums.push(sum.ok_or(VaultError::NotOpened(name))?);
             }
         }
+        let mut names =
+            single.iter().map(|single| &single.name).chain(sums.iter().map(|s| &s.name));
+        let is_former = names.any(|name| vault.is_former(name));
         // The older one counts. All see the same order.
         sums.sort_by(|a, b| (a.made, &a.name).cmp(&(b.made, &b.name)));
         let mut summed = BTreeSet::new();
@@ -110,7 +117,7 @@ impl Ledger {
                 summed.extend(&sum.stands_for);
             }
         }
-        Ok(Some(Self { single, sums, summed }))
+        Ok(Some(Self { single, sums, summed, is_former }))
     }
 
     /// The counts of each day.
@@ -164,7 +171,9 @@ impl Ledger {
         store: &impl Store,
         now: u64,
     ) -> Result<(), VaultError> {
-        if self.single.len() < LEAST_SUMMED && self.sums.len() < 2 {
+        let is_much = self.single.len() >= LEAST_SUMMED || self.sums.len() >= 2;
+        // What is under a former key goes into a sum under the present one, and then goes.
+        if !is_much && !self.is_former {
             return Ok(());
         }
         let mut days = Days::new();
@@ -179,7 +188,7 @@ impl Ledger {
             stands_for.push(single.id);
             usage::add(&mut days, single.day, single.counts);
         }
-        let (name, sealed) = Sum::seal(vault, now, &stands_for, &newest(days))?;
+        let (name, sealed) = Sum::seal(vault.current(), now, &stands_for, &newest(days))?;
         Ok(store.set(&name, sealed).await?)
     }
 }

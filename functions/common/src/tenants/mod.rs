@@ -1,7 +1,7 @@
 //! What a function keeps of its tenants: usage, feedback and, where that is wanted, results. Each tenant has a space and keys of
 //! its own in the key-value store.
 //!
-//! [`Tenants`] is all of it: [`Tenants::record`] and [`Tenants::retain`] for the function's own routes, [`Tenants::answer`] for
+//! [`Tenants`] is all of it: [`Tenants::book`] and [`Tenants::record`] for the function's own routes, [`Tenants::answer`] for
 //! those of this module. Which space a request leads to follows from the [`Principal`] that the gate vouches for, and from nothing
 //! else: a parameter can make the part of it smaller that is asked for, and nothing larger.
 //!
@@ -10,9 +10,10 @@
 //! - In a tenant's space everybody sees, exports and erases what is kept of them; who has the [administrator's](Settings) role or
 //!   scope, what is kept of all, and the usage.
 //!
-//! The operator's `tenant_key` opens everything, and entries follow its change as little as they follow a change of tenant: with
-//! another key the spaces are empty, and what was under the old one is unreachable until it is deleted (`tenant/*`).
-//! Backups of the store keep what was erased since.
+//! The operator's `tenant_key` opens everything. It may be several keys: the first one is written with, what is under the others is
+//! read, and rewritten as its tenants come by ([`rekey`]). What is under a key that is no longer among them nobody can reach,
+//! and none of it turns up anywhere else: how much of that there is stands in the log, until it is deleted (`tenant/KEY.*`). Backups of
+//! the store keep what was erased since.
 
 mod calendar;
 mod data;
@@ -22,6 +23,7 @@ mod ledger;
 mod problems;
 mod queries;
 mod reach;
+mod rekey;
 mod results;
 mod settings;
 #[cfg(test)]
@@ -58,6 +60,26 @@ pub struct Tenants<'a, S> {
     pub settings: &'a Settings,
     /// Where.
     pub store: &'a S,
+}
+
+/// What is written down of a request that was answered.
+#[derive(Clone, Copy)]
+pub struct Booking<'b> {
+    /// What it was.
+    pub counts: Counts,
+    /// What was said of its texts, to be retained where the operator wants that.
+    pub assessed: &'b [Assessed<'b>],
+    /// The same texts, for what the caller's questions look like.
+    pub queries: &'b [Query],
+}
+
+/// What comes of that.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Booked {
+    /// Under which the results are to be had, in their order, where they are retained.
+    pub ids: Option<Vec<String>>,
+    /// What the questions look like together with those before them.
+    pub pattern: Option<Pattern>,
 }
 
 /// What can be asked for.
@@ -119,46 +141,59 @@ impl<S: Store> Tenants<'_, S> {
         reply
     }
 
-    /// Writes down what a request was. One write; one request in some hundreds also tidies up.
+    /// Writes down what a request was, and what it was answered. Two writes, and one more where results are retained;
+    /// one request in some hundreds also tidies up.
     ///
-    /// Of nobody in particular nothing is kept. An error means that it is not written down.
+    /// Of nobody in particular nothing is kept. An error means that not all of it is written down.
+    pub async fn book(
+        &self,
+        principal: &Principal,
+        booking: Booking<'_>,
+        now: u64,
+    ) -> Result<Booked, Problem> {
+        let Some(vault) = TenantVault::to_write(principal, &self.settings.keys) else {
+            return Ok(Booked::default());
+        };
+        let own = vault.own().map_err(unavailable)?;
+        let ids = match self.settings.retention_days {
+            0 => None,
+            _ => {
+                let ids = results::retain(&vault, &own, self.store, booking.assessed, now).await;
+                Some(ids.map_err(unavailable)?)
+            }
+        };
+        self.write_down(&vault, booking.counts, now).await?;
+        let pattern = queries::watch(&vault, &own, self.store, booking.queries).await;
+        Ok(Booked { ids, pattern: pattern.map_err(unavailable)? })
+    }
+
+    /// Writes down a request that was answered nothing worth keeping. One write.
     pub async fn record(
         &self,
         principal: &Principal,
         counts: Counts,
         now: u64,
     ) -> Result<(), Problem> {
-        let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(()) };
-        ledger::record(&vault, self.store, counts, now).await.map_err(unavailable)?;
+        match TenantVault::to_write(principal, &self.settings.keys) {
+            Some(vault) => self.write_down(&vault, counts, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write_down(
+        &self,
+        vault: &TenantVault<'_>,
+        counts: Counts,
+        now: u64,
+    ) -> Result<(), Problem> {
+        ledger::record(vault, self.store, counts, now).await.map_err(unavailable)?;
         let lot = random::<2>().map(|bytes| u16::from_be_bytes(*bytes));
-        if lot.is_ok_and(|lot| lot.is_multiple_of(TIDIES_ONCE_IN)) {
+        if lot.is_ok_and(|lot| lot.is_multiple_of(TIDIES_ONCE_IN))
+            && let Some(vault) = TenantVault::of(vault.principal(), &self.settings.keys)
+        {
             self.tidy(&vault, now).await;
         }
         Ok(())
-    }
-
-    /// Keeps what was said of a text, where the operator wants that, and tells the id under which it is to be had.
-    pub async fn retain(
-        &self,
-        principal: &Principal,
-        assessed: &Assessed<'_>,
-        now: u64,
-    ) -> Result<Option<String>, Problem> {
-        if self.settings.retention_days == 0 {
-            return Ok(None);
-        }
-        let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(None) };
-        results::retain(&vault, self.store, assessed, now).await.map(Some).map_err(unavailable)
-    }
-
-    /// Remembers the caller's questions, and tells what they look like together with those before them.
-    pub async fn watch(
-        &self,
-        principal: &Principal,
-        queries: &[Query],
-    ) -> Result<Option<Pattern>, Problem> {
-        let Some(vault) = TenantVault::of(principal, &self.settings.key) else { return Ok(None) };
-        queries::watch(&vault, self.store, queries).await.map_err(unavailable)
     }
 
     async fn route(&self, principal: &Principal, request: &Request<'_>) -> Result<Reply, Problem> {
@@ -167,7 +202,7 @@ impl<S: Store> Tenants<'_, S> {
         if !route.allow().split(", ").any(|allowed| allowed == method) {
             return Err(METHOD_NOT_ALLOWED.with_header("allow", route.allow()));
         }
-        let vault = TenantVault::of(principal, &self.settings.key).ok_or(NOBODY)?;
+        let vault = TenantVault::of(principal, &self.settings.keys).ok_or(NOBODY)?;
         let parameters = Parameters::read(request.query, route.parameters(method))?;
         if method != "POST" && !request.body()?.is_empty() {
             return Err(BODY_UNEXPECTED);
@@ -217,7 +252,7 @@ impl<S: Store> Tenants<'_, S> {
     /// What is not tidied up now will be another time.
     async fn tidy(&self, vault: &TenantVault<'_>, now: u64) {
         let retention = Retention { days: self.settings.retention_days, now };
-        if let Err(error) = data::tidy(vault, self.store, retention).await {
+        if let Err(error) = data::tidy(vault, self.store, &self.settings.keys, retention).await {
             eprintln!("tenants: not tidied up: {error}");
         }
     }

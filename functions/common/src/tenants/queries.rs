@@ -4,9 +4,10 @@
 //! passes asks about one text in many spellings, on both sides of the threshold (Chen, Carlini and Wagner 2020); who copies the
 //! model asks most where its answer is in doubt (Juuti et al. 2019). Neither can be told from a single question, so a
 //! sketch of the last ones is kept, sealed like everything else: of each text 64 bits that similar texts have in common, and
-//! its answer. Instances that answer at the same time may lose each other's: it is a suspicion, not an account.
+//! its answer. Instances that answer at the same time may lose each other's, and with another key it begins anew: it is a suspicion, not
+//! an account.
 
-use super::vault::{Kind, Place, TenantVault, VaultError};
+use super::vault::{Kind, Own, TenantVault, VaultError};
 use crate::keys::Store;
 
 /// A question and its answer, as far as the sketch goes.
@@ -85,19 +86,23 @@ impl Query {
 /// Remembers questions, and tells what they look like together with those before them.
 pub(super) async fn watch(
     vault: &TenantVault<'_>,
+    own: &Own,
     store: &impl Store,
     queries: &[Query],
 ) -> Result<Option<Pattern>, VaultError> {
-    let Some(person) = vault.own_person() else { return Ok(None) };
-    let name = vault.name(&person, Kind::Queries, ID);
-    let place = Place { name: &name, person: &person, kind: Kind::Queries, id: ID };
-    let before = vault.read(store, place).await?.unwrap_or_default();
+    let (name, sealer) = vault.own_entry(own, Kind::Queries, ID);
+    let before = match store.value(&name).await? {
+        None => Default::default(),
+        Some(sealed) => {
+            sealer.open(&name, &sealed).map_err(|_| VaultError::NotOpened(name.clone()))?
+        }
+    };
     let (before, _) = before.as_chunks::<BYTES>();
     let mut all: Vec<Query> = before.iter().map(Query::from_bytes).collect();
     all.extend(queries);
     all.drain(..all.len().saturating_sub(REMEMBERED));
     let content: Vec<u8> = all.iter().flat_map(|query| query.to_bytes()).collect();
-    vault.write(store, place, &content).await?;
+    store.set(&name, sealer.seal(&name, &content)?).await?;
     Ok(pattern(&all))
 }
 

@@ -7,7 +7,7 @@ use super::problems::{
     ABSENT, ISSUER_ALONE, PAGE_INVALID, PARAMETER_UNKNOWN, QUERY_MALFORMED, UNAVAILABLE,
 };
 use super::settings::Administrator;
-use super::vault::{Kind, Place, TenantVault};
+use super::vault::{Kind, Person, Place, TenantVault};
 use crate::Problem;
 
 /// The most entries of a page, and how many there are where nothing is said.
@@ -84,14 +84,19 @@ impl Reach {
 
     /// What is kept of the caller, and of nobody else.
     pub(super) fn own(vault: &TenantVault<'_>) -> Result<Self, Problem> {
-        let person = vault.own_person().ok_or(UNAVAILABLE)?;
-        let beginnings = vec![format!("{}p/{person}/", vault.base())];
+        let own = vault.own_person();
+        let beginnings = vault.spaces().map(|space| {
+            let person = space.person(own)?;
+            Some(format!("{}p/{person}/", space.base()))
+        });
+        let beginnings = beginnings.collect::<Option<_>>().ok_or(UNAVAILABLE)?;
         Ok(Self { beginnings, extent: Extent::Own })
     }
 
     /// Everything in the caller's space.
     pub(super) fn whole(vault: &TenantVault<'_>) -> Self {
-        Self { beginnings: vec![vault.base().to_owned()], extent: Extent::Whole }
+        let beginnings = vault.spaces().map(|space| space.base().to_owned()).collect();
+        Self { beginnings, extent: Extent::Whole }
     }
 
     /// A subject of the tenant's, of one issuer (none, where that is empty) or of all.
@@ -100,17 +105,21 @@ impl Reach {
         subject: &str,
         issuer: Option<&str>,
     ) -> Result<Self, Problem> {
-        let persons = match issuer {
-            None => vec![vault.subject(subject)],
-            Some(issuer) => {
-                let issuer = Some(issuer).filter(|issuer| !issuer.is_empty());
-                let kinds = [CredentialKind::Jwt, CredentialKind::ApiKey];
-                kinds.map(|via| vault.person(via, subject, issuer)).to_vec()
+        let mut beginnings = Vec::new();
+        for space in vault.spaces() {
+            let persons = match issuer {
+                None => vec![space.subject(subject)],
+                Some(issuer) => {
+                    let issuer = Some(issuer).filter(|issuer| !issuer.is_empty());
+                    let kinds = [CredentialKind::Jwt, CredentialKind::ApiKey];
+                    kinds.map(|via| space.person(Person { via, subject, issuer })).to_vec()
+                }
+            };
+            for person in persons {
+                let person = person.ok_or(UNAVAILABLE)?;
+                beginnings.push(format!("{}p/{person}/", space.base()));
             }
-        };
-        let persons: Option<Vec<String>> = persons.into_iter().collect();
-        let persons = persons.ok_or(UNAVAILABLE)?.into_iter();
-        let beginnings = persons.map(|person| format!("{}p/{person}/", vault.base())).collect();
+        }
         Ok(Self { beginnings, extent: Extent::Subject })
     }
 
@@ -140,6 +149,10 @@ impl Reach {
         let places = names.filter_map(|name| vault.place(name));
         let mut places: Vec<Place<'n>> = places.filter(|place| place.kind == kind).collect();
         places.sort_by_key(|place| (place.id, place.person));
+        if kind == Kind::Result {
+            // One that is just being rewritten under another key is there twice. No two have an id in common.
+            places.dedup_by_key(|place| place.id);
+        }
         places
     }
 }
@@ -162,14 +175,13 @@ impl Page {
     }
 
     /// The part of a list that is asked for, and after what there is more.
-    pub(super) fn of<'n>(&self, places: Vec<Place<'n>>) -> (Vec<Place<'n>>, Option<&'n str>) {
-        let is_after =
-            |place: &Place<'_>| self.after.as_ref().is_none_or(|id| place.id > id.as_str());
-        let mut places: Vec<Place<'n>> = places.into_iter().filter(is_after).collect();
-        let is_all = places.len() <= self.limit;
-        places.truncate(self.limit);
-        let next = places.last().filter(|_| !is_all).map(|place| place.id);
-        (places, next)
+    pub(super) fn of<T>(&self, items: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
+        let is_after = |item: &T| self.after.as_deref().is_none_or(|after| id(item) > after);
+        let mut items: Vec<T> = items.into_iter().filter(is_after).collect();
+        let is_all = items.len() <= self.limit;
+        items.truncate(self.limit);
+        let next = items.last().filter(|_| !is_all).map(|item| id(item).to_owned());
+        (items, next)
     }
 }
 

@@ -1,23 +1,27 @@
 //! Answers that are retained: what was said of a text, and never the text.
 
+use portcullis_policy::CredentialKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::problems::{ABSENT, UNAVAILABLE, unavailable};
 use super::reach::{Page, Parameters, Reach};
-use super::vault::{Kind, Place, TenantVault, VaultError, hexadecimal};
+use super::vault::{Kind, Own, Place, TenantVault, VaultError, hexadecimal};
 use crate::keys::{Store, random};
 use crate::{Problem, Reply};
 
-/// The most results that are kept of a tenant. The oldest go when others are tidied up.
+/// The most results that are kept of a tenant. The oldest go, with those of the same answer, when others are tidied up.
 pub(super) const MAXIMUM_RESULTS: usize = 10_000;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
-/// An id is the time of the answer in seconds, and 88 random bits, both hexadecimal: so results are listed by their time, and
-/// expire by their name alone.
+/// What is said in one answer lies in one entry, whose id is the time of the answer in seconds, 72 random bits and the number of
+/// results in it, all hexadecimal; a result's own id is that and its place in the entry. So results are listed by their time, and
+/// expire, by names alone.
 const TIME_DIGITS: usize = 10;
 const LATEST: u64 = (1 << (4 * TIME_DIGITS)) - 1;
+const RANDOM_BYTES: usize = 9;
+const ENTRY_DIGITS: usize = 30;
 const ID_DIGITS: usize = 32;
 
 /// What was said of a text.
@@ -33,14 +37,31 @@ pub struct Assessed<'a> {
     pub adversarial: Option<&'a str>,
 }
 
-/// As it is kept, and as it is answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// As it is answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Retained {
     pub(super) id: String,
     pub(super) time: u64,
     pub(super) subject: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issuer: Option<String>,
+    #[serde(flatten)]
+    said: Said,
+}
+
+/// As it is kept: all that was said in one answer.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    time: u64,
+    subject: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    results: Vec<Said>,
+}
+
+/// Of one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Said {
     label: String,
     probability: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,33 +69,72 @@ pub(super) struct Retained {
     digest: String,
 }
 
-/// Keeps an answer of the caller's, and tells its id.
+/// Keeps an answer of the caller's in one write, and tells the id of each result. There are 255 at most.
 pub(super) async fn retain(
     vault: &TenantVault<'_>,
+    own: &Own,
     store: &impl Store,
-    assessed: &Assessed<'_>,
+    assessed: &[Assessed<'_>],
     now: u64,
-) -> Result<String, VaultError> {
+) -> Result<Vec<String>, VaultError> {
+    if assessed.is_empty() {
+        return Ok(Vec::new());
+    }
     let time = now.min(LATEST);
-    let id = format!("{time:010x}{}", hexadecimal(random::<11>()?.as_slice()));
-    let not_opened = || VaultError::NotOpened(id.clone());
-    let retained = Retained {
-        id: id.clone(),
+    let random = hexadecimal(random::<RANDOM_BYTES>()?.as_slice());
+    let begins = format!("{time:010x}{random}");
+    let not_opened = || VaultError::NotOpened(begins.clone());
+    let count = u8::try_from(assessed.len()).map_err(|_| not_opened())?;
+    let digests = vault.current().digests().ok_or_else(not_opened)?;
+    let said = |assessed: &Assessed<'_>| {
+        Some(Said {
+            label: assessed.label.to_owned(),
+            // JSON has no other numbers.
+            probability: Some(assessed.probability).filter(|p| p.is_finite())?,
+            adversarial: assessed.adversarial.map(str::to_owned),
+            digest: digests.of(assessed.text)?,
+        })
+    };
+    let results = assessed.iter().map(said).collect::<Option<_>>().ok_or_else(not_opened)?;
+    let entry = Entry {
         time,
         subject: vault.principal().subject.clone(),
         issuer: vault.principal().issuer.clone(),
-        label: assessed.label.to_owned(),
-        // JSON has no other numbers.
-        probability: Some(assessed.probability).filter(|p| p.is_finite()).ok_or_else(not_opened)?,
-        adversarial: assessed.adversarial.map(str::to_owned),
-        digest: vault.digest(assessed.text).ok_or_else(not_opened)?,
+        results,
     };
-    let content = serde_json::to_vec(&retained).map_err(|_| not_opened())?;
-    let person = vault.own_person().ok_or_else(not_opened)?;
-    let name = vault.name(&person, Kind::Result, &id);
-    let place = Place { name: &name, person: &person, kind: Kind::Result, id: &id };
-    vault.write(store, place, &content).await?;
-    Ok(id)
+    let content = serde_json::to_vec(&entry).map_err(|_| not_opened())?;
+    let id = format!("{begins}{count:02x}");
+    let (name, sealer) = vault.own_entry(own, Kind::Result, &id);
+    store.set(&name, sealer.seal(&name, &content)?).await?;
+    Ok(ids(&id).collect())
+}
+
+/// The ids of the results in an entry.
+pub(super) fn ids(entry: &str) -> impl Iterator<Item = String> {
+    (0..count(entry)).map(move |place| format!("{entry}{place:02x}"))
+}
+
+/// How many results there are in an entry.
+pub(super) fn count(entry: &str) -> u8 {
+    let digits =
+        entry.get(ENTRY_DIGITS.saturating_sub(2)..).filter(|_| entry.len() == ENTRY_DIGITS);
+    digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
+
+/// All results of an entry, unless it has been deleted since.
+pub(super) async fn open_entry(
+    vault: &TenantVault<'_>,
+    store: &impl Store,
+    place: Place<'_>,
+) -> Result<Vec<Retained>, VaultError> {
+    let Some(Entry { time, subject, issuer, results }) = open(vault, store, place).await? else {
+        return Ok(Vec::new());
+    };
+    let retained = |(id, said)| {
+        let (subject, issuer) = (subject.clone(), issuer.clone());
+        Retained { id, time, subject, issuer, said }
+    };
+    Ok(ids(place.id).zip(results).map(retained).collect())
 }
 
 /// `GET /v1/results`.
@@ -89,10 +149,17 @@ pub(super) async fn list(
     let names = store.names().await.map_err(|error| unavailable(error.into()))?;
     let mut places = reach.places(vault, Kind::Result, &names);
     places.retain(|place| !retention.is_over(place.id));
-    let (places, next) = page.of(places);
-    let mut results = Vec::with_capacity(places.len());
-    for place in places {
-        results.extend(open::<Retained>(vault, store, place).await.map_err(unavailable)?);
+    let all = places.into_iter().flat_map(|place| ids(place.id).map(move |id| (place, id)));
+    let (wanted, next) = page.of(all.collect(), |(_, id)| id);
+    let mut results = Vec::with_capacity(wanted.len());
+    let mut wanted = wanted.into_iter().peekable();
+    while let Some((place, first)) = wanted.next() {
+        let mut of_entry = vec![first];
+        while let Some((_, id)) = wanted.next_if(|(next, _)| next.name == place.name) {
+            of_entry.push(id);
+        }
+        let entry = open_entry(vault, store, place).await.map_err(unavailable)?;
+        results.extend(entry.into_iter().filter(|result| of_entry.contains(&result.id)));
     }
     Reply::json(&json!({ "results": results, "next": next }))
 }
@@ -108,32 +175,40 @@ pub(super) async fn one(
     Reply::json(&find(vault, store, reach, id, retention).await?.1)
 }
 
-/// A result within reach, and of which person it is.
+/// A result within reach, and by which kind of credential the person is known whose it is.
 pub(super) async fn find(
     vault: &TenantVault<'_>,
     store: &impl Store,
     reach: &Reach,
     id: &str,
     retention: Retention,
-) -> Result<(String, Retained), Problem> {
+) -> Result<(CredentialKind, Retained), Problem> {
     if !is_id(id) || retention.is_over(id) {
         return Err(ABSENT);
     }
     // Nearly always it is the caller's own: then nobody has to look through all names.
-    let person = vault.own_person().ok_or(UNAVAILABLE)?;
-    let name = vault.name(&person, Kind::Result, id);
-    let place = Place { name: &name, person: &person, kind: Kind::Result, id };
-    if let Some(result) = open::<Retained>(vault, store, place).await.map_err(unavailable)? {
-        return Ok((person, result));
+    let entry = id.get(..ENTRY_DIGITS).ok_or(ABSENT)?;
+    let is_it = |result: &Retained| result.id == id;
+    let own = vault.own_person();
+    for space in vault.spaces() {
+        let person = space.person(own).ok_or(UNAVAILABLE)?;
+        let name = space.name(&person, Kind::Result, entry);
+        let place = Place { name: &name, person: &person, kind: Kind::Result, id: entry };
+        let results = open_entry(vault, store, place).await.map_err(unavailable)?;
+        if let Some(result) = results.into_iter().find(is_it) {
+            return Ok((own.via, result));
+        }
     }
     if reach.is_own() {
         return Err(ABSENT);
     }
     let names = store.names().await.map_err(|error| unavailable(error.into()))?;
     let places = reach.places(vault, Kind::Result, &names);
-    let place = places.into_iter().find(|place| place.id == id).ok_or(ABSENT)?;
-    let result = open::<Retained>(vault, store, place).await.map_err(unavailable)?;
-    Ok((place.person.to_owned(), result.ok_or(ABSENT)?))
+    let place = places.into_iter().find(|place| place.id == entry).ok_or(ABSENT)?;
+    let results = open_entry(vault, store, place).await.map_err(unavailable)?;
+    let result = results.into_iter().find(is_it).ok_or(ABSENT)?;
+    let person = vault.person_of(place, &result.subject, result.issuer.as_deref());
+    Ok((person.ok_or(UNAVAILABLE)?.via, result))
 }
 
 /// What is kept there, unless it has been deleted since.

@@ -1,14 +1,14 @@
 //! What belongs to one tenant in the store: where it lies and under which keys.
 //!
 //! ```text
-//! tenant/TENANT/u/r/DAY/…           what one request was, until it is summed up
-//! tenant/TENANT/u/p/…               sums
-//! tenant/TENANT/p/SUBJECT/PERSON/r/ID   a retained result
-//! tenant/TENANT/p/SUBJECT/PERSON/f/ID   feedback
-//! tenant/TENANT/p/SUBJECT/PERSON/q/last what the last questions looked like
+//! tenant/KEY.TENANT/u/r/DAY/…           what one request was, until it is summed up
+//! tenant/KEY.TENANT/u/p/…               sums
+//! tenant/KEY.TENANT/p/SUBJECT/PERSON/r/ID   a retained result
+//! tenant/KEY.TENANT/p/SUBJECT/PERSON/f/ID   feedback
+//! tenant/KEY.TENANT/p/SUBJECT/PERSON/q/last what the last questions looked like
 //! ```
 //!
-//! TENANT, SUBJECT and PERSON are keyed hashes (HMAC-SHA-256, 128 bits, base64url): whatever an id holds, it cannot leave its
+//! KEY says which of the operator's keys all the rest is under; with another one, all of it is called otherwise. TENANT, SUBJECT and PERSON are keyed hashes (HMAC-SHA-256, 128 bits, base64url): whatever an id holds, it cannot leave its
 //! place, no name is longer than 255 bytes, and the names alone tell nobody who is meant (only how much there is, and of which
 //! day). SUBJECT is of the subject's name, PERSON of the name with its issuer and the kind of credential: two issuers may have
 //! a subject of the same name.
@@ -32,15 +32,53 @@ pub(super) const PREFIX: &str = "tenant/";
 /// How often what was deleted is looked for again.
 const ROUNDS: usize = 3;
 
+/// The operator's keys.
+pub(super) struct TenantKeys {
+    /// What is written is under this one.
+    pub(super) current: TenantKey,
+    /// What was written under these can still be read.
+    pub(super) former: Vec<TenantKey>,
+}
+
+/// One of them.
+pub(super) struct TenantKey {
+    root: Root,
+    /// What it is called in names, so that everybody sees under which key an entry is: part of a hash, and of no use for anything else.
+    id: String,
+}
+
+/// A key that others are derived from (HKDF-SHA-256, RFC 5869). The first step of that is done once.
+struct Root(Hkdf<Sha256>);
+
 /// The space of one tenant, or of one person who has none.
 ///
 /// Who belongs to no tenant has a space of their own, by kind of credential, issuer and subject: there is none that is shared by
 /// all those. Nobody in particular (an anonymous caller) has none.
 pub(super) struct TenantVault<'a> {
     principal: &'a Principal,
+    current: Space,
+    former: Vec<Space>,
+}
+
+/// What a tenant has under one of the operator's keys.
+pub(super) struct Space {
     /// With a slash at its end.
     base: String,
-    key: Secret,
+    root: Root,
+}
+
+/// What is kept of the caller: where, and under which key.
+pub(super) struct Own {
+    person: String,
+    sealer: Sealer,
+}
+
+/// Somebody in a tenant, whoever has written it down.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Person<'p> {
+    pub(super) via: CredentialKind,
+    pub(super) subject: &'p str,
+    pub(super) issuer: Option<&'p str>,
 }
 
 /// Why an entry cannot be had. For the operator.
@@ -91,27 +129,49 @@ pub(super) struct Place<'n> {
     pub(super) id: &'n str,
 }
 
-impl<'a> TenantVault<'a> {
-    /// The space that a caller's credential leads to; nothing of a request has a say in it. `None` for who is nobody in particular.
-    pub(super) fn of(principal: &'a Principal, tenant_key: &Secret) -> Option<Self> {
-        if principal.via == CredentialKind::Anonymous || principal.subject.is_empty() {
-            return None;
-        }
-        let parts = match tenant(principal) {
-            Some(tenant) => vec!["tenant", tenant],
-            None => {
-                let issuer = principal.issuer.as_deref();
-                person_parts(principal.via, &principal.subject, issuer)
-            }
-        };
-        let names = derive(tenant_key, "portcullis tenants: names of tenants", &[])?;
-        let key = derive(tenant_key, "portcullis tenants: what is kept of a tenant", &parts)?;
-        Some(Self { principal, base: format!("{PREFIX}{}/", hashed(&names, &parts)?), key })
+impl TenantKey {
+    /// `None` cannot happen: the length that is asked for is a fixed one.
+    pub(super) fn new(secret: Secret) -> Option<Self> {
+        const ID_BYTES: usize = 6;
+        let root = Root::new(&secret);
+        let id = root.derive("portcullis tenants: what the key is called", &[])?;
+        let id = URL_SAFE_NO_PAD.encode(id.expose().get(..ID_BYTES)?);
+        Some(Self { root, id })
     }
 
-    /// What all names of this space begin with.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl<'a> TenantVault<'a> {
+    /// The space that a caller's credential leads to; nothing of a request has a say in it. `None` for who is nobody in particular.
+    pub(super) fn of(principal: &'a Principal, keys: &TenantKeys) -> Option<Self> {
+        let former = keys.former.iter().map(|key| Space::of(principal, key));
+        let former = former.collect::<Option<_>>()?;
+        Some(Self { former, ..Self::to_write(principal, keys)? })
+    }
+
+    /// The same, for those who only write.
+    pub(super) fn to_write(principal: &'a Principal, keys: &TenantKeys) -> Option<Self> {
+        let current = Space::of(principal, &keys.current)?;
+        Some(Self { principal, current, former: Vec::new() })
+    }
+
+    /// All parts of it: first the one that is written to.
+    pub(super) fn spaces(&self) -> impl Iterator<Item = &Space> {
+        std::iter::once(&self.current).chain(&self.former)
+    }
+
+    /// The part that is written to.
+    pub(super) fn current(&self) -> &Space {
+        &self.current
+    }
+
+    /// What the names of all that is written begin with.
+    #[cfg(test)]
     pub(super) fn base(&self) -> &str {
-        &self.base
+        &self.current.base
     }
 
     pub(super) fn principal(&self) -> &'a Principal {
@@ -128,41 +188,46 @@ impl<'a> TenantVault<'a> {
         tenant(self.principal).unwrap_or(&self.principal.subject)
     }
 
-    /// SUBJECT of a subject.
-    pub(super) fn subject(&self, subject: &str) -> Option<String> {
-        hashed(&self.names()?, &["subject", subject])
-    }
-
-    /// SUBJECT/PERSON of a subject.
-    pub(super) fn person(
-        &self,
-        via: CredentialKind,
-        subject: &str,
-        issuer: Option<&str>,
-    ) -> Option<String> {
-        let person = hashed(&self.names()?, &person_parts(via, subject, issuer))?;
-        Some(format!("{}/{person}", self.subject(subject)?))
-    }
-
-    /// The caller's own.
-    pub(super) fn own_person(&self) -> Option<String> {
+    /// The caller.
+    pub(super) fn own_person(&self) -> Person<'a> {
         let Principal { via, subject, issuer, .. } = self.principal;
-        self.person(*via, subject, issuer.as_deref())
+        Person { via: *via, subject, issuer: issuer.as_deref() }
     }
 
-    pub(super) fn name(&self, person: &str, kind: Kind, id: &str) -> String {
-        format!("{}p/{person}/{}/{id}", self.base, kind.segment())
+    /// Where what is written of the caller lies.
+    pub(super) fn own(&self) -> Result<Own, VaultError> {
+        let not_opened = || VaultError::NotOpened(self.current.base.clone());
+        let person = self.current.person(self.own_person()).ok_or_else(not_opened)?;
+        let sealer = self.current.sealer(&person).ok_or_else(not_opened)?;
+        Ok(Own { person, sealer })
+    }
+
+    /// The name of an entry of the caller's, and what seals and opens it.
+    pub(super) fn own_entry<'o>(&self, own: &'o Own, kind: Kind, id: &str) -> (String, &'o Sealer) {
+        (self.current.name(&own.person, kind, id), &own.sealer)
+    }
+
+    /// Whose an entry is, of which the subject and the issuer are known: the kind of credential follows from its name.
+    pub(super) fn person_of<'p>(
+        &self,
+        place: Place<'_>,
+        subject: &'p str,
+        issuer: Option<&'p str>,
+    ) -> Option<Person<'p>> {
+        let space = self.space(place.name)?;
+        let kinds = [CredentialKind::Jwt, CredentialKind::ApiKey];
+        let persons = kinds.map(|via| Person { via, subject, issuer });
+        persons.into_iter().find(|person| space.person(*person).as_deref() == Some(place.person))
     }
 
     /// Takes the name of a person's entry in this space apart.
     pub(super) fn place<'n>(&self, name: &'n str) -> Option<Place<'n>> {
-        place(name).filter(|_| name.starts_with(&self.base))
+        place(name).filter(|_| self.space(name).is_some())
     }
 
-    /// Under what a part of the usage is sealed.
-    pub(super) fn usage_sealer(&self, part: &str) -> Result<Sealer, VaultError> {
-        let sealer = Sealer::derive(&self.key, &info("portcullis tenants: usage", &[part]));
-        sealer.ok_or_else(|| VaultError::NotOpened(self.base.clone()))
+    /// Whether an entry is under a former key.
+    pub(super) fn is_former(&self, name: &str) -> bool {
+        self.former.iter().any(|space| name.starts_with(&space.base))
     }
 
     /// Seals and writes an entry.
@@ -187,12 +252,6 @@ impl<'a> TenantVault<'a> {
         content.map(Some).map_err(|_| VaultError::NotOpened(place.name.to_owned()))
     }
 
-    /// What stands for a text in this space: the same text has another digest in each.
-    pub(super) fn digest(&self, text: &str) -> Option<String> {
-        let key = derive(&self.key, "portcullis tenants: digests of texts", &[])?;
-        Some(hexadecimal(&mac(&key, &[text])?))
-    }
-
     /// Deletes everything whose name begins with one of these, and looks whether it is gone. Counts what it deleted.
     pub(super) async fn erase(
         &self,
@@ -203,7 +262,7 @@ impl<'a> TenantVault<'a> {
         for _ in 0..=ROUNDS {
             let mut names = store.names().await?;
             names.retain(|name| {
-                name.starts_with(&self.base) && beginnings.iter().any(|b| name.starts_with(b))
+                self.space(name).is_some() && beginnings.iter().any(|b| name.starts_with(b))
             });
             if names.is_empty() {
                 return Ok(erased);
@@ -213,22 +272,117 @@ impl<'a> TenantVault<'a> {
                 erased = erased.saturating_add(1);
             }
         }
-        Err(VaultError::Unsteady(self.base.clone()))
+        Err(VaultError::Unsteady(self.current.base.clone()))
     }
 
-    fn names(&self) -> Option<Secret> {
-        derive(&self.key, "portcullis tenants: names of persons", &[])
+    fn space(&self, name: &str) -> Option<&Space> {
+        self.spaces().find(|space| name.starts_with(&space.base))
     }
 
     /// Under what a person's entries are sealed. It follows from the name, so that a tenant's whole data can be read.
     fn sealer(&self, place: Place<'_>) -> Result<Sealer, VaultError> {
         let not_opened = || VaultError::NotOpened(place.name.to_owned());
-        if !place.name.starts_with(&self.base) {
-            return Err(not_opened());
-        }
-        let purpose = "portcullis tenants: what is kept of a person";
-        Sealer::derive(&self.key, &info(purpose, &[place.person])).ok_or_else(not_opened)
+        self.space(place.name).and_then(|space| space.sealer(place.person)).ok_or_else(not_opened)
     }
+}
+
+impl Space {
+    fn of(principal: &Principal, key: &TenantKey) -> Option<Self> {
+        if principal.via == CredentialKind::Anonymous || principal.subject.is_empty() {
+            return None;
+        }
+        let parts = match tenant(principal) {
+            Some(tenant) => vec!["tenant", tenant],
+            None => {
+                let issuer = principal.issuer.as_deref();
+                person_parts(principal.via, &principal.subject, issuer)
+            }
+        };
+        let TenantKey { root, id } = key;
+        let names = root.derive("portcullis tenants: names of tenants", &[])?;
+        let key = root.derive("portcullis tenants: what is kept of a tenant", &parts)?;
+        let base = format!("{PREFIX}{id}.{}/", hashed(&names, &parts)?);
+        Some(Self { base, root: Root::new(&key) })
+    }
+
+    /// What all names of this space begin with.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// SUBJECT of a subject.
+    pub(super) fn subject(&self, subject: &str) -> Option<String> {
+        hashed(&self.names()?, &["subject", subject])
+    }
+
+    /// SUBJECT/PERSON.
+    pub(super) fn person(&self, person: Person<'_>) -> Option<String> {
+        let Person { via, subject, issuer } = person;
+        let names = self.names()?;
+        let hashed_person = hashed(&names, &person_parts(via, subject, issuer))?;
+        Some(format!("{}/{hashed_person}", hashed(&names, &["subject", subject])?))
+    }
+
+    pub(super) fn name(&self, person: &str, kind: Kind, id: &str) -> String {
+        format!("{}p/{person}/{}/{id}", self.base, kind.segment())
+    }
+
+    /// Under what a part of the usage is sealed.
+    pub(super) fn usage_sealer(&self, part: &str) -> Result<Sealer, VaultError> {
+        let sealer = self.root.sealer("portcullis tenants: usage", &[part]);
+        sealer.ok_or_else(|| VaultError::NotOpened(self.base.clone()))
+    }
+
+    /// What stands for a text in this space: the same text has another digest in each.
+    pub(super) fn digest(&self, text: &str) -> Option<String> {
+        self.digests()?.of(text)
+    }
+
+    /// The same, for several texts.
+    pub(super) fn digests(&self) -> Option<Digests> {
+        self.root.derive("portcullis tenants: digests of texts", &[]).map(Digests)
+    }
+
+    /// Under what a person's entries are sealed.
+    fn sealer(&self, person: &str) -> Option<Sealer> {
+        self.root.sealer("portcullis tenants: what is kept of a person", &[person])
+    }
+
+    fn names(&self) -> Option<Secret> {
+        self.root.derive("portcullis tenants: names of persons", &[])
+    }
+}
+
+/// The key of the digests that stand for texts.
+pub(super) struct Digests(Secret);
+
+impl Digests {
+    pub(super) fn of(&self, text: &str) -> Option<String> {
+        Some(hexadecimal(&mac(&self.0, &[text])?))
+    }
+}
+
+impl Root {
+    fn new(key: &Secret) -> Self {
+        Self(Hkdf::new(None, key.expose()))
+    }
+
+    /// A key for one purpose. `None` cannot happen: the length asked for is a fixed one.
+    fn derive(&self, purpose: &str, parts: &[&str]) -> Option<Secret> {
+        let mut derived = Zeroizing::new(vec![0; 32]);
+        self.0.expand(&info(purpose, parts), &mut derived).ok()?;
+        Secret::from_bytes(derived).ok()
+    }
+
+    fn sealer(&self, purpose: &str, parts: &[&str]) -> Option<Sealer> {
+        Sealer::expand(&self.0, &info(purpose, parts))
+    }
+}
+
+/// What the key of an entry of any tenant is called.
+pub(super) fn key_id(name: &str) -> Option<&str> {
+    let (space, _) = name.strip_prefix(PREFIX)?.split_once('/')?;
+    space.split_once('.').map(|(id, _)| id)
 }
 
 /// Takes the name of any tenant's entry about a person apart.
@@ -256,13 +410,6 @@ fn person_parts<'a>(
     issuer: Option<&'a str>,
 ) -> Vec<&'a str> {
     ["person", via.as_str(), subject].into_iter().chain(issuer).collect()
-}
-
-/// A key for one purpose (HKDF-SHA-256, RFC 5869). `None` cannot happen: the length asked for is a fixed one.
-fn derive(key: &Secret, purpose: &str, parts: &[&str]) -> Option<Secret> {
-    let mut derived = Zeroizing::new(vec![0; 32]);
-    Hkdf::<Sha256>::new(None, key.expose()).expand(&info(purpose, parts), &mut derived).ok()?;
-    Secret::from_bytes(derived).ok()
 }
 
 /// No two lists of parts are written alike.

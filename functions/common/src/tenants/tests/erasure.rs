@@ -55,8 +55,8 @@ fn erasing_a_subject_leaves_nothing_of_it_and_all_of_the_others() {
         [|alice, _| alice.clone(), |_, root| root.clone()];
     for eraser in erasers {
         let (world, alice, bob, root) = world();
-        let vault = super::super::vault::TenantVault::of(&alice, &world.settings.key).unwrap();
-        let of_alice = format!("{}p/{}/", vault.base(), vault.subject("alice").unwrap());
+        let vault = super::super::vault::TenantVault::of(&alice, &world.settings.keys).unwrap();
+        let of_alice = format!("{}p/{}/", vault.base(), vault.current().subject("alice").unwrap());
         let others: Vec<_> = world
             .store
             .under("")
@@ -178,7 +178,7 @@ fn a_store_that_fails_is_told_and_erasing_goes_on_later() {
 fn what_is_written_meanwhile_is_looked_for() {
     let (world, alice, ..) = world();
     world.store.waits.set(true);
-    let vault = super::super::vault::TenantVault::of(&alice, &world.settings.key).unwrap();
+    let vault = super::super::vault::TenantVault::of(&alice, &world.settings.keys).unwrap();
     let beginnings = [vault.base().to_owned()];
     let mut erasing = pin!(vault.erase(&world.store, &beginnings));
     assert!((0..4).all(|_| step(erasing.as_mut()).is_none()));

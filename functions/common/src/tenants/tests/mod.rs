@@ -4,6 +4,7 @@ mod erasure;
 mod feedback;
 mod isolation;
 mod results;
+mod rotation;
 mod usage;
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +17,7 @@ use portcullis_policy::{CredentialKind, Principal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Assessed, Counts, Settings, Tenants};
+use super::{Assessed, Booking, Counts, Query, Settings, Tenants};
 use crate::keys::{Store, StoreError};
 use crate::{Body, Reply, Request};
 
@@ -142,7 +143,7 @@ impl World {
     }
 
     fn base(&self, principal: &Principal) -> String {
-        let vault = super::vault::TenantVault::of(principal, &self.settings.key).unwrap();
+        let vault = super::vault::TenantVault::of(principal, &self.settings.keys).unwrap();
         vault.base().to_owned()
     }
 
@@ -152,9 +153,17 @@ impl World {
     }
 
     fn retain(&self, principal: &Principal, text: &str) -> String {
+        self.retain_all(principal, &[text]).remove(0)
+    }
+
+    /// Several of one answer.
+    fn retain_all(&self, principal: &Principal, texts: &[&str]) -> Vec<String> {
         let adversarial = Some("homoglyphs");
-        let assessed = Assessed { text, label: "scam", probability: 0.75, adversarial };
-        run(self.tenants().retain(principal, &assessed, self.now.get())).unwrap().unwrap()
+        let assess = |text| Assessed { text, label: "scam", probability: 0.75, adversarial };
+        let assessed: Vec<Assessed<'_>> = texts.iter().map(|text| assess(*text)).collect();
+        let vault = super::vault::TenantVault::to_write(principal, &self.settings.keys).unwrap();
+        let own = vault.own().unwrap();
+        run(super::results::retain(&vault, &own, &self.store, &assessed, self.now.get())).unwrap()
     }
 
     fn send(&self, principal: &Principal, method: &str, target: &str, body: &[u8]) -> Reply {
@@ -240,6 +249,16 @@ fn settings_are_checked_and_not_quoted() {
         Settings::read(find).map(drop).unwrap_err().to_string()
     };
     assert!(error(&[]).contains("tenant_key"));
+    let five = ["A", "B", "C", "D", "E"].map(|letter| letter.repeat(43)).join(",");
+    let twice = format!("{KEY}, {OTHER_KEY}, {KEY}");
+    let (second, bad) = (format!("{OTHER_KEY} {KEY}"), format!("{KEY},hunter2"));
+    for keys in [&*five, &twice, &bad, ",", " "] {
+        let error = error(&[("tenant_key", keys)]);
+        assert!(error.contains("tenant_key: expected at least 32 bytes"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let error_of_both = error(&[("tenant_key", &second), ("assertion_key", KEY)]);
+    assert!(error_of_both.contains("another key than assertion_key"), "{error_of_both}");
     for (name, value) in [
         ("tenant_key", "hunter2"),
         ("assertion_key", KEY),

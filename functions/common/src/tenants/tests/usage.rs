@@ -8,7 +8,7 @@ use crate::tenants::vault::TenantVault;
 
 /// Takes all steps of summing up.
 fn tidy(world: &World, principal: &Principal) {
-    let vault = TenantVault::of(principal, &world.settings.key).unwrap();
+    let vault = TenantVault::of(principal, &world.settings.keys).unwrap();
     for _ in 0..5 {
         world.now.set(world.now.get() + SETTLES_SECONDS);
         run(async {
@@ -20,7 +20,7 @@ fn tidy(world: &World, principal: &Principal) {
 
 /// Writes down what came, without tidying up by chance.
 fn record(world: &World, principal: &Principal) {
-    let vault = TenantVault::of(principal, &world.settings.key).unwrap();
+    let vault = TenantVault::of(principal, &world.settings.keys).unwrap();
     let counts = Counts { requests: 1, ..Counts::default() };
     run(ledger::record(&vault, &world.store, counts, world.now.get())).unwrap();
 }
@@ -93,7 +93,7 @@ fn so_many_days_are_kept_and_no_more() {
         record(&world, &root);
     }
     tidy(&world, &root);
-    let vault = TenantVault::of(&root, &world.settings.key).unwrap();
+    let vault = TenantVault::of(&root, &world.settings.keys).unwrap();
     let days = run(Ledger::read(&vault, &world.store)).unwrap().days();
     assert_eq!(days.len(), usize::from(MAXIMUM_DAYS));
     assert_eq!(world.get(&root, "/v1/usage?month=2023-11")["days"], json!([]));
@@ -126,7 +126,7 @@ fn a_clock_that_goes_back_loses_nothing() {
     let world = World::new(&[]);
     let root = administrator("acme");
     let total = || {
-        let vault = TenantVault::of(&root, &world.settings.key).unwrap();
+        let vault = TenantVault::of(&root, &world.settings.keys).unwrap();
         let days = run(Ledger::read(&vault, &world.store)).unwrap().days();
         days.values().map(|counts| counts.requests).sum::<u64>()
     };
@@ -165,7 +165,7 @@ fn an_entry_that_is_changed_or_moved_is_not_counted() {
 fn a_store_that_fails_loses_nothing() {
     let world = World::new(&[]);
     let root = administrator("acme");
-    let vault = TenantVault::of(&root, &world.settings.key).unwrap();
+    let vault = TenantVault::of(&root, &world.settings.keys).unwrap();
     let mut expected = 0;
     for after in 0..60 {
         for _ in 0..20 {
@@ -255,7 +255,7 @@ proptest! {
                     let is_reader = matches!(act, Act::Read);
                     let work: Work = Box::pin(async move {
                         let World { store, settings, .. } = &*work_world;
-                        let vault = TenantVault::of(&work_root, &settings.key).unwrap();
+                        let vault = TenantVault::of(&work_root, &settings.keys).unwrap();
                         // Sums that come and go too fast: somebody asks again.
                         let ledger = Ledger::read(&vault, store).await.ok()?;
                         if is_reader {
@@ -291,7 +291,7 @@ proptest! {
                 }
             }
             world.store.waits.set(false);
-            let vault = TenantVault::of(&root, &world.settings.key).unwrap();
+            let vault = TenantVault::of(&root, &world.settings.keys).unwrap();
             let ledger = run(Ledger::read(&vault, &world.store)).unwrap();
             prop_assert_eq!(total(&ledger), recorded);
             world.store.waits.set(true);
