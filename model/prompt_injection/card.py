@@ -7,9 +7,10 @@ import numpy as np
 import data
 
 
-def write(texts, shipped, unseen, chosen, at_one_percent, flag, refuse):
+def write(texts, shipped, unseen, chosen, at_one_percent, thresholds):
     template = (Path(__file__).resolve().parent / "card.md").read_text("utf-8")
     ordinary = texts.labels == 0
+    flag, refuse, passage_flag, passage_refuse = thresholds
     attacks, benign = [], []
     for source in sorted(set(texts.sources) - {"own"}):
         seen = "seen" if source in data.LEARNED else "never seen"
@@ -29,7 +30,7 @@ def write(texts, shipped, unseen, chosen, at_one_percent, flag, refuse):
     own = texts.sources == "own"
     return template.format(
         attacks="\n".join(attacks), benign="\n".join(benign), own_attacks=int((own & ~ordinary).sum()),
-        own_benign=int((own & ordinary).sum()), one=at_one_percent, flag=flag, refuse=refuse,
+        own_benign=int((own & ordinary).sum()), one=at_one_percent, flag=flag, refuse=refuse, passage_flag=passage_flag, passage_refuse=passage_refuse,
     )
 
 

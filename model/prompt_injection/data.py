@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from features import analyse, windows
+from features import analyse, new_features, windows
 from ordinary import docstrings, languages, translations
 from texts import own_texts
 
@@ -56,12 +56,18 @@ class Rows:
     sources: list = field(default_factory=list)
     texts: list = field(default_factory=list)
     windows: list = field(default_factory=list)
+    # For each text the new features of its words, and how many each word has.
+    words: list = field(default_factory=list)
 
     def add(self, label, source, text):
         self.labels.append(label)
         self.sources.append(source)
         self.texts.append(text)
-        self.windows.append([np.fromiter(sorted(found), np.int32) for _, found in windows(analyse(text))])
+        analysed = analyse(text)
+        self.windows.append([np.fromiter(sorted(found), np.int32) for _, found in windows(analysed)])
+        new = list(new_features(analysed))
+        flat = np.fromiter((feature for word in new for feature in word), np.int32)
+        self.words.append((flat, np.fromiter(map(len, new), np.int32, len(new))))
 
 
 def read(corpora):
@@ -100,7 +106,7 @@ def read_messages(rows, folder):
             rows.add(0, source, text)
 
 
-def add_own(rows, seed=7, size=1.0):
+def add_own(rows, seed=7, size=2.0):
     known = set()
     for label, text, _ in own_texts(seed, size):
         digest = hashlib.sha256(text.encode()).digest()[:12]

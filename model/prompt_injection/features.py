@@ -11,6 +11,8 @@ POLICY = Path(__file__).resolve().parents[2] / "policy" / "src" / "screening" / 
 BITS = 16
 WINDOW = 64
 STRIDE = 32
+# What each word takes from a passage.
+DRIFT = 4
 MASK = (1 << 64) - 1
 FNV_OFFSET = 0xCBF29CE484222325
 FNV_PRIME = 0x100000001B3
@@ -339,3 +341,26 @@ def windows(rows):
         if start + WINDOW >= len(rows):
             return
         start += STRIDE
+
+
+def new_features(rows):
+    """The features of each word that neither its stride nor the one before it has had."""
+    before, here = set(), set()
+    for position, (found, _) in enumerate(rows):
+        if position % STRIDE == 0:
+            before, here = here, set()
+        new = []
+        for feature in found:
+            if feature not in here and feature not in before:
+                new.append(feature)
+            here.add(feature)
+        yield new
+
+
+def strongest_passage(sums):
+    """The highest that a sum over the words gets which never falls below nothing."""
+    now = best = 0
+    for value in sums:
+        now = max(0, now + value - DRIFT)
+        best = max(best, now)
+    return best

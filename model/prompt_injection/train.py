@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 import card
 import data
-from features import BITS, POLICY, analyse, windows
+from features import BITS, POLICY, analyse, new_features, strongest_passage, windows
 
 # A weight of one is so much in the file. Weights beyond 127 are cut.
 SCALE = 32
@@ -46,12 +46,24 @@ class Texts:
         self.labels = np.array(rows.labels)
         self.sources = np.array(rows.sources)
         self.texts = rows.texts
+        self.words = rows.words
         counts = [len(found) for found in rows.windows]
         self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(int)
         self.text_of = np.repeat(np.arange(len(counts)), counts)
         flat = [window for found in rows.windows for window in found]
         ends = np.concatenate([[0], np.cumsum([len(window) for window in flat])])
         self.matrix = sparse.csr_matrix((np.ones(ends[-1]), np.concatenate(flat), ends), shape=(len(flat), 1 << BITS))
+
+    def passages(self, model, which):
+        """Of each of these texts, that of its strongest passage."""
+        weights, _ = model
+        found = []
+        for place in np.flatnonzero(which):
+            flat, counts = self.words[place]
+            sums = np.concatenate([[0], np.cumsum(weights[flat])]).astype(int)
+            ends = np.cumsum(counts)
+            found.append(strongest_passage((sums[ends] - sums[ends - counts]).tolist()))
+        return np.array(found)
 
     def scores(self, model):
         """Of each text, that of its strongest window."""
@@ -96,14 +108,26 @@ def judge(texts):
     likely = texts.scores(fit(texts, learned & (own | (texts.labels == 0)))) > LIKELY
     chosen = learned & (own | (texts.labels == 0) | likely)
     model = quantise(fit(texts, chosen))
-    shipped = texts.scores(model)
+    shipped = both(texts, model, np.full(len(texts.labels), True))
     unseen = shipped.copy()
     families = np.array([data.FAMILIES.get(source, source) for source in texts.sources])
     for family in sorted(set(families[learned]) - {"own"}):
         left_out = families == family
         # One regression at a time learns from all but this family.
-        unseen[left_out] = texts.scores(quantise(fit(texts, chosen & ~left_out)))[left_out]
+        unseen[:, left_out] = both(texts, quantise(fit(texts, chosen & ~left_out)), left_out)
     return model, shipped, unseen, chosen
+
+
+def both(texts, model, which):
+    """Of each of these texts, the scores of its strongest window and of its strongest passage."""
+    return np.stack([texts.scores(model)[which], texts.passages(model, which)])
+
+
+def together(scores, flag, refuse, passage_flag, passage_refuse):
+    """One score of each text, on the scale of windows: of its window or of its passage, whichever says more."""
+    window, passage = scores
+    steepness = (refuse - flag) / (passage_refuse - passage_flag)
+    return np.maximum(window, flag + (passage - passage_flag) * steepness)
 
 
 def quantise(model):
@@ -131,19 +155,25 @@ def main():
     ordinary = texts.labels == 0
     prose = ordinary & np.isin(texts.sources, sorted(PROSE))
     every = ordinary & np.isin(texts.sources, sorted(PROSE | CODE | {"xquad_multilingual"}))
-    at_one_percent = threshold(unseen[prose], 0.01)
     code = ordinary & np.isin(texts.sources, sorted(CODE))
-    flag = max(threshold(unseen[prose], FLAGGED), threshold(unseen[code], FLAGGED))
-    refuse = max(threshold(unseen[prose], REFUSED), threshold(unseen[every], 2 * REFUSED), flag + SCALE)
+    window, passage = unseen
+    flag = max(threshold(window[prose], FLAGGED), threshold(window[code], FLAGGED))
+    refuse = max(threshold(window[prose], REFUSED), threshold(window[every], 2 * REFUSED), flag + SCALE)
+    # Long texts, which passages are there for, have many of them: what is enough to refuse short ones flags.
+    passage_flag = max(threshold(passage[prose], REFUSED), threshold(passage[every], 2 * REFUSED))
+    passage_refuse = passage_flag + SCALE // 2
+    thresholds = flag, refuse, passage_flag, passage_refuse
+    shipped, unseen = together(shipped, *thresholds), together(unseen, *thresholds)
+    at_one_percent = threshold(unseen[prose], 0.01)
     weights, bias = model
-    packed = struct.pack("<3i", bias, flag, refuse) + weights.astype(np.int8).tobytes()
+    packed = struct.pack("<5i", bias, *thresholds) + weights.astype(np.int8).tobytes()
     (POLICY / "weights.bin").write_bytes(packed)
     (POLICY / "parity.json").write_text(parity(model), "utf-8")
-    written = card.write(texts, shipped, unseen, chosen, at_one_percent, flag, refuse)
+    written = card.write(texts, shipped, unseen, chosen, at_one_percent, thresholds)
     (Path(__file__).resolve().parent / "MODEL_CARD.md").write_text(written, "utf-8")
     print(written)
     cut = int((np.abs(weights) >= 127).sum())
-    print(f"bias {bias}, flag {flag}, refuse {refuse}; {int((weights != 0).sum())} weights, {cut} of them cut")
+    print(f"bias {bias}, thresholds {thresholds}; {int((weights != 0).sum())} weights, {cut} of them cut")
 
 
 def parity(model):
@@ -152,8 +182,10 @@ def parity(model):
     weights, bias = model
     rows = []
     for text in texts:
-        sums = [int(weights[sorted(found)].sum()) + bias for _, found in windows(analyse(text))]
-        rows.append({"text": text, "score": max(sums)})
+        analysed = analyse(text)
+        sums = [int(weights[sorted(found)].sum()) + bias for _, found in windows(analysed)]
+        passage = strongest_passage(int(weights[new].sum()) for new in new_features(analysed))
+        rows.append({"text": text, "score": max(sums), "passage": passage})
     return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
 
 

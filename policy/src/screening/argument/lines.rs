@@ -9,6 +9,10 @@ use super::tokens::{NUMBER, Token, Tokens, WORD};
 /// Looks at every line break. Those that stand in the text as it was given, which `is_given` says, are nothing
 /// unusual.
 pub(super) fn look(tokens: &Tokens<'_>, is_given: impl Fn(usize) -> bool, findings: &mut Findings) {
+    // Most texts have one line.
+    if memchr::memchr2(b'\n', b'\r', tokens.bytes).is_none() {
+        return;
+    }
     let mut before = Token::default();
     let end = Token {
         start: u32::try_from(tokens.bytes.len()).unwrap_or(u32::MAX),

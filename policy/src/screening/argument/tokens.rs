@@ -83,6 +83,16 @@ impl<'a> Tokens<'a> {
                 at += 1;
                 continue;
             }
+            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            if is_letter(byte) {
+                let (length, marks) = lexicon.read(bytes.get(at..).unwrap_or_default(), is_word);
+                let end = at.saturating_add(length.max(1));
+                let (start, end) = (place(at), place(end));
+                tokens.list.push(Token { shape: WORD, spaced, start, end, marks });
+                spaced = false;
+                at = at.saturating_add(length.max(1));
+                continue;
+            }
             let (shape, end) = sign(bytes, at, byte);
             if end > at + 1 && shape == END {
                 // A comment: as good as a blank.
@@ -90,12 +100,7 @@ impl<'a> Tokens<'a> {
                 at = end;
                 continue;
             }
-            let marks = match (shape, bytes.get(at..end)) {
-                (WORD, Some(word)) => lexicon.marks(word),
-                _ => 0,
-            };
-            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-            let token = Token { shape, spaced, start: place(at), end: place(end), marks };
+            let token = Token { shape, spaced, start: place(at), end: place(end), marks: 0 };
             tokens.list.push(token);
             spaced = false;
             at = end;
@@ -166,7 +171,6 @@ fn sign(bytes: &[u8], at: usize, byte: u8) -> (Shape, usize) {
     let next = bytes.get(at + 1).copied().unwrap_or(0);
     match (byte, next) {
         (b'0'..=b'9', _) => (NUMBER, number_end(bytes, at)),
-        (b'a'..=b'z' | b'_' | 0x80.., _) => (WORD, word_end(bytes, at)),
         (b'-', b'-') => (DASHES, at + 2),
         (b'/', b'*') => comment(bytes, at),
         (b'*', b'/') => (COMMENT, at + 2),
@@ -178,11 +182,14 @@ fn sign(bytes: &[u8], at: usize, byte: u8) -> (Shape, usize) {
     }
 }
 
-fn word_end(bytes: &[u8], at: usize) -> usize {
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-    let length =
-        bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is_word(byte)).count();
-    at.saturating_add(length.max(1))
+/// Whether a word begins with the byte. The text is in lower case.
+fn is_letter(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'_' | 0x80..)
+}
+
+/// Whether a word goes on with the byte.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 fn number_end(bytes: &[u8], at: usize) -> usize {

@@ -47,18 +47,17 @@ fn ipv4(scan: &Scan<'_>, index: usize) -> Option<std::ops::Range<usize>> {
 }
 
 fn find_ipv6(scan: &mut Scan<'_>) {
-    if !scan.text.contains(&b':') {
-        return;
-    }
+    let text = scan.text;
     let is_in = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.';
-    let mut place = 0;
-    while place < scan.text.len() {
-        if !is_in(at(scan.text, place)) {
-            place += 1;
+    let mut read = 0;
+    // Nothing is one without a colon.
+    for colon in memchr::memchr_iter(b':', text) {
+        if colon < read {
             continue;
         }
-        let end = run(scan.text, place, usize::MAX, is_in);
-        let start = std::mem::replace(&mut place, end);
+        let start = run_back(text, colon, colon - read, is_in);
+        let end = run(text, colon, usize::MAX, is_in);
+        read = end;
         let mut end = end;
         while end > start
             && (before(scan.text, end) == b'.' || ends_with_one_colon(cut(scan.text, start, end)))
@@ -102,47 +101,43 @@ fn is_ipv6(candidate: &[u8]) -> bool {
 }
 
 pub(super) fn find_mac(scan: &mut Scan<'_>) {
-    let mut place = 0;
-    while place < scan.text.len() {
-        // Six pairs: the first separator is where to begin.
-        let separator = at(scan.text, place);
-        if !matches!(separator, b':' | b'-' | b'.') || place < 2 {
-            place += 1;
+    let text = scan.text;
+    let mut read = 0;
+    // Six pairs, or three times four: the first separator is where to begin.
+    for place in memchr::memchr3_iter(b':', b'-', b'.', text) {
+        if place < read {
             continue;
         }
+        let separator = at(text, place);
         let size = if separator == b'.' { 4 } else { 2 };
-        let start = place.saturating_sub(size);
+        let Some(start) = place.checked_sub(size) else { continue };
+        // Nearly always there is no second one.
+        if at(text, place + size + 1) != separator {
+            continue;
+        }
         let length = if size == 4 { 14 } else { 17 };
-        let candidate = cut(scan.text, start, start + length);
-        let is_one = place >= size
-            && candidate.len() == length
+        let candidate = cut(text, start, start + length);
+        let is_one = candidate.len() == length
             && candidate.iter().enumerate().all(|(at, byte)| {
                 if at % (size + 1) == size { *byte == separator } else { byte.is_ascii_hexdigit() }
             });
+        if !is_one {
+            continue;
+        }
         let end = start + length;
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let more = at(scan.text, end) == separator && at(scan.text, end + 1).is_ascii_hexdigit();
-        let less = before(scan.text, start) == separator
-            && run_back(scan.text, start - 1, 1, |byte| byte.is_ascii_hexdigit()) < start - 1;
-        let hex: Vec<u8> = match is_one {
-            true => candidate.iter().copied().filter(u8::is_ascii_hexdigit).collect(),
-            false => Vec::new(),
-        };
+        let more = at(text, end) == separator && at(text, end + 1).is_ascii_hexdigit();
+        let less = before(text, start) == separator
+            && run_back(text, start - 1, 1, |byte| byte.is_ascii_hexdigit()) < start - 1;
+        let hex = || candidate.iter().filter(|byte| byte.is_ascii_hexdigit());
         // Everybody's address, nobody's address, and numbers in groups of four.
-        let is_nobody = hex.iter().all(|byte| *byte == b'0' || byte.eq_ignore_ascii_case(&b'f'))
-            || (size == 4 && hex.iter().all(u8::is_ascii_digit));
-        if is_one
-            && !is_word(before(scan.text, start))
-            && !is_word(at(scan.text, end))
-            && !more
-            && !less
-            && !is_nobody
-        {
+        let is_nobody = hex().all(|byte| *byte == b'0' || byte.eq_ignore_ascii_case(&b'f'))
+            || (size == 4 && hex().all(u8::is_ascii_digit));
+        let is_joined = is_word(before(text, start)) || is_word(at(text, end));
+        if !is_joined && !more && !less && !is_nobody {
             scan.report(Kind::MacAddress, "eui48", start..end, 0.9);
             scan.numbers.take_range(&(start..end));
-            place = end;
-        } else {
-            place += 1;
+            read = end;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Bytes of a folded text. Beyond its ends there is nothing, which is what 0 and the empty slice stand for.
 
+use std::ops::Range;
+
 /// The byte at a place.
 pub(super) fn at(text: &[u8], place: usize) -> u8 {
     text.get(place).copied().unwrap_or_default()
@@ -25,6 +27,26 @@ pub(super) fn run(text: &[u8], start: usize, limit: usize, is_in: impl Fn(u8) ->
 pub(super) fn run_back(text: &[u8], end: usize, limit: usize, is_in: impl Fn(u8) -> bool) -> usize {
     let bytes = cut(text, end.saturating_sub(limit), end);
     end - bytes.iter().rev().position(|byte| !is_in(*byte)).unwrap_or(bytes.len())
+}
+
+/// The runs of at least so many letters and digits of ASCII, one after the other. Most words are shorter, and to know it
+/// takes a look at a few of their bytes.
+pub(super) fn long_words(text: &[u8], fewest: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0_usize;
+    std::iter::from_fn(move || {
+        loop {
+            let window = text.get(start..start.checked_add(fewest)?)?;
+            match window.iter().rposition(|byte| !byte.is_ascii_alphanumeric()) {
+                Some(other) => start += other + 1,
+                None => {
+                    let end = run(text, start, usize::MAX, |byte| byte.is_ascii_alphanumeric());
+                    let word = start..end;
+                    start = end + 1;
+                    return Some(word);
+                }
+            }
+        }
+    })
 }
 
 /// A letter, a digit, or part of a letter of another script.

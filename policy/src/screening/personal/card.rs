@@ -34,6 +34,11 @@ const ISSUERS: [(u32, u32, &[usize]); 24] = [
     (986000, 986099, &[16]),                             // Uzcard
 ];
 
+/// No number is shorter.
+const FEWEST_DIGITS: usize = 12;
+/// So many digits say who has issued it.
+const ISSUER_DIGITS: usize = 6;
+
 /// How numbers are grouped on cards.
 const GROUPINGS: [&[u8]; 8] = [
     &[4, 4, 4, 4],
@@ -48,9 +53,9 @@ const GROUPINGS: [&[u8]; 8] = [
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut index = 0;
-    while index < scan.numbers.count() {
-        let found = longest(scan, index);
-        let Some((number, score)) = found else {
+    while let Some(next) = scan.numbers.next_long(index, FEWEST_DIGITS) {
+        index = next;
+        let Some((number, score)) = longest(scan, index) else {
             index += 1;
             continue;
         };
@@ -61,8 +66,16 @@ pub(super) fn find(scan: &mut Scan<'_>) {
 }
 
 fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, f32)> {
+    let first = scan.numbers.free(index)?;
+    // In a row of groups of another size than those on cards there is none: what is cheap to see comes first.
+    let is_usual = matches!(first.len(), 4 | 6 | 8 | FEWEST_DIGITS..);
+    let gap = |index| scan.numbers.gap(scan.text, index);
+    if !is_usual && gap(index).is_some() && gap(index) == gap(index + 1) {
+        return None;
+    }
     let mut number = Number::default();
     let mut best = None;
+    let mut lengths = None;
     let mut gaps: [&[u8]; 20] = [b""; 20];
     for next in index.. {
         let Some(group) = scan.numbers.free(next) else { break };
@@ -74,7 +87,15 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, f32)> {
         if !number.add(scan.text, group) || number.digits().len() > 19 {
             break;
         }
-        if number.digits().len() < 12 || !is_card(number.digits()) {
+        let digits = number.digits();
+        if digits.len() < ISSUER_DIGITS {
+            continue;
+        }
+        let lengths = *lengths.get_or_insert_with(|| lengths_of_issuer(digits));
+        if lengths == 0 {
+            break;
+        }
+        if lengths & 1 << digits.len() == 0 || !luhn(digits) {
             continue;
         }
         if let Some(score) = certainty(scan, index, next, &number, &gaps) {
@@ -88,12 +109,12 @@ fn is_gap(gap: &[u8]) -> bool {
     (1..=3).contains(&gap.len()) && gap.iter().all(|byte| b" -._/\t\r\n*|,:".contains(byte))
 }
 
-fn is_card(digits: &[u8]) -> bool {
-    let issuer = value(digits.get(..6).unwrap_or_default()) as u32;
-    let is_known = ISSUERS.iter().any(|(from, to, lengths)| {
-        (*from..=*to).contains(&issuer) && lengths.contains(&digits.len())
-    });
-    is_known && luhn(digits)
+/// How long the numbers of the issuer are that these digits begin with, a bit each; none if there is no such issuer.
+fn lengths_of_issuer(digits: &[u8]) -> u32 {
+    let issuer = value(digits.get(..ISSUER_DIGITS).unwrap_or_default()) as u32;
+    let issuers = ISSUERS.iter().filter(|(from, to, _)| (*from..=*to).contains(&issuer));
+    let lengths = issuers.flat_map(|(_, _, lengths)| lengths.iter());
+    lengths.fold(0, |bits, length| bits | 1 << length)
 }
 
 /// How sure it is that digits with the right check digit are a card's, and not just some of the tenth of all

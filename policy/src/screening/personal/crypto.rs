@@ -1,9 +1,11 @@
 //! Addresses of cryptocurrencies, and keys to them.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 use sha3::Keccak256;
 
-use super::bytes::{at, before, cut, run};
+use super::bytes::{at, before, cut, long_words};
 use super::words::Topic;
 use super::{Kind, Scan};
 
@@ -11,18 +13,12 @@ use super::{Kind, Scan};
 const WORD_BYTES: std::ops::RangeInclusive<usize> = 14..=120;
 
 pub(super) fn find(scan: &mut Scan<'_>) {
-    let mut place = 0;
-    while place < scan.text.len() {
-        if !at(scan.text, place).is_ascii_alphanumeric() {
-            place += 1;
+    let text = scan.text;
+    for Range { start, end } in long_words(text, *WORD_BYTES.start()) {
+        if !WORD_BYTES.contains(&(end - start)) || before(text, start) == b'_' {
             continue;
         }
-        let end = run(scan.text, place, usize::MAX, |byte| byte.is_ascii_alphanumeric());
-        let start = std::mem::replace(&mut place, end);
-        if !WORD_BYTES.contains(&(end - start)) || before(scan.text, start) == b'_' {
-            continue;
-        }
-        let word = cut(scan.text, start, end);
+        let word = cut(text, start, end);
         let found = match word.len() {
             42 if word.starts_with(b"0x") && is_ethereum(word) => {
                 Some((Kind::CryptoAddress, "ethereum", 0.9))

@@ -8,8 +8,7 @@ const MAXIMUM_DOMAIN_BYTES: usize = 253;
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let text = scan.text;
-    let places = text.iter().enumerate().filter(|(_, byte)| **byte == b'@');
-    for (place, _) in places {
+    for place in memchr::memchr_iter(b'@', text) {
         let Some(start) = local_part(text, place) else { continue };
         let Some(end) = domain(text, place + 1) else { continue };
         let local = cut(text, start, place);

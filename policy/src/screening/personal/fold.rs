@@ -28,13 +28,19 @@ enum Fold {
 
 impl<'a> Folded<'a> {
     pub(in crate::screening) fn new(original: &'a str) -> Self {
-        if original.is_ascii() {
+        // Nothing is copied of a text in which nothing stands for anything else, as in most.
+        let is_other = |(_, character): &(usize, char)| !matches!(fold(*character), Fold::Same);
+        let first = if original.is_ascii() { None } else { original.char_indices().find(is_other) };
+        let Some((first, _)) = first else {
             return Self { original, folded: None, steps: Vec::new() };
-        }
+        };
+        let (same, rest) = original.split_at_checked(first).unwrap_or_default();
         let mut folded = Vec::with_capacity(original.len());
+        folded.extend_from_slice(same.as_bytes());
         let mut steps = Vec::new();
         let mut shift = 0_usize;
-        for (place, character) in original.char_indices() {
+        for (place, character) in rest.char_indices() {
+            let place = first + place;
             let fold = fold(character);
             if matches!(fold, Fold::Gone) {
                 continue;
@@ -46,10 +52,7 @@ impl<'a> Folded<'a> {
             }
             match fold {
                 Fold::Is(byte) => folded.push(byte),
-                _ => {
-                    let end = place + character.len_utf8();
-                    folded.extend(original.as_bytes().get(place..end).unwrap_or_default());
-                }
+                _ => folded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
         Self { original, folded: Some(folded), steps }
@@ -77,7 +80,7 @@ fn fold(character: char) -> Fold {
     let code = character as u32;
     let digit = |value: u32| Fold::Is(b'0' + value.min(9) as u8);
     match code {
-        0..0x80 => Fold::Same,
+        0..0x80 | 0x100..0x34F | 0x350..0x61C | 0x3400..0xA620 | 0xAC00..0xFE00 => Fold::Same,
         // Soft hyphen, joiners, marks of direction, variation selectors, tags: nothing that can be seen.
         0xAD
         | 0x34F
@@ -120,8 +123,9 @@ fn fold(character: char) -> Fold {
         },
         0x1D7CE..=0x1D7FF => digit((code - 0x1D7CE) % 10),
         _ => {
-            let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code));
-            zero.map_or(Fold::Same, |zero| digit(code - zero))
+            let after = ZEROS.partition_point(|zero| *zero <= code);
+            let zero = after.checked_sub(1).and_then(|last| ZEROS.get(last));
+            zero.filter(|zero| code < **zero + 10).map_or(Fold::Same, |zero| digit(code - zero))
         }
     }
 }

@@ -9,10 +9,16 @@ use super::{Kind, Scan};
 
 /// No form has more of them.
 const MAXIMUM_GROUPS: usize = 7;
+/// And none fewer digits.
+const FEWEST_DIGITS: usize = 9;
+/// The forms of [`FORMS`] that only one kind of number has: with more groups than others, or with one of a single digit.
+const UNSHAPELY: [&[u8]; 4] =
+    [&[1, 2, 2, 2, 3, 3, 2], &[1, 4, 5, 2, 1], &[2, 2, 2, 3, 2], &[2, 3, 3, 4, 2]];
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut index = 0;
-    while index < scan.numbers.count() {
+    while let Some(next) = scan.numbers.next_long(index, FEWEST_DIGITS) {
+        index = next;
         let Some((number, rule, score)) = longest(scan, index) else {
             index += 1;
             continue;
@@ -39,8 +45,12 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
         if !is_added || number.digits().len() > 18 || number.sizes().len() > MAXIMUM_GROUPS {
             break;
         }
+        if next > index && !may_go_on(number.sizes()) {
+            break;
+        }
         let range = number.range();
-        if number.digits().len() < 9 || !stands_alone(scan.text, range.start, range.end) {
+        if number.digits().len() < FEWEST_DIGITS || !stands_alone(scan.text, range.start, range.end)
+        {
             continue;
         }
         let is_cut = is_in_chain(scan, index, next);
@@ -59,6 +69,13 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
         }
     }
     best
+}
+
+/// Whether groups may be a number, or the beginning of one: most rows of digits are neither.
+fn may_go_on(sizes: &[u8]) -> bool {
+    let (_, first) = sizes.split_last().unwrap_or((&0, &[]));
+    let is_short = first.len() < 4 && first.iter().all(|size| *size > 1);
+    is_short || UNSHAPELY.iter().any(|own| own.starts_with(sizes))
 }
 
 /// Without a form of its own a number has at most four groups, none of which is of one digit but the last;
@@ -93,7 +110,9 @@ fn is_gap(gap: &[u8]) -> bool {
 
 /// United States social security numbers, and the taxpayer numbers that look like them.
 pub(super) fn find_ssn(scan: &mut Scan<'_>) {
-    for index in 0..scan.numbers.count() {
+    let mut place = 0;
+    while let Some(index) = scan.numbers.next_long(place, FEWEST_DIGITS) {
+        place = index + 1;
         let mut number = Number::default();
         let mut next = index;
         while let Some(group) = scan.numbers.free(next) {
@@ -155,5 +174,9 @@ mod tests {
     fn no_form_has_more_groups_than_are_looked_at() {
         let groups = FORMS.iter().flat_map(|form| form.own).map(|sizes| sizes.len());
         assert_eq!(groups.max(), Some(MAXIMUM_GROUPS));
+        assert!(FORMS.iter().all(|form| form.digits >= FEWEST_DIGITS));
+        for sizes in FORMS.iter().flat_map(|form| form.own) {
+            assert!((1..=sizes.len()).all(|count| may_go_on(&sizes[..count])), "{sizes:?}");
+        }
     }
 }

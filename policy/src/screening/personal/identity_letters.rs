@@ -1,6 +1,6 @@
 //! National identity and tax numbers that have letters in them.
 
-use super::bytes::{at, before, is_word, run};
+use super::bytes::{at, before, cut, is_word, long_words, run, run_back};
 use super::checksum::{is_date, value};
 use super::numbers::Number;
 use super::words::Topic;
@@ -9,6 +9,10 @@ use super::{Kind, Scan};
 /// The longest of them, with separators.
 const MAXIMUM_LENGTH: usize = 20;
 const MAXIMUM_GAPS: usize = 7;
+const MAXIMUM_BYTES: usize = MAXIMUM_LENGTH + MAXIMUM_GAPS;
+const SHORTEST: usize = 8;
+/// In those with gaps, so much stands before the first digit: two letters, with a gap behind each.
+const MAXIMUM_BEFORE: usize = 4;
 /// How long the one is that may have no digits, the Italian tax code.
 const LETTERS_ALONE: usize = 16;
 
@@ -17,11 +21,14 @@ struct Form {
     rule: &'static str,
     shape: &'static [u8],
     is_valid: fn(&[u8]) -> bool,
+    /// Where a letter must be, and where a digit, a bit each.
+    letters: u32,
+    digits: u32,
     /// So weak a form that a word must say what it is.
     needs_word: bool,
 }
 
-const FORMS: [Form; 21] = [
+static FORMS: [Form; 21] = [
     form("uk_nino", b"AA999999A", british),
     form("es_nie", b"A9999999A", spanish),
     form("es_nif", b"99999999A", spanish),
@@ -46,58 +53,118 @@ const FORMS: [Form; 21] = [
 ];
 
 const fn form(rule: &'static str, shape: &'static [u8], is_valid: fn(&[u8]) -> bool) -> Form {
-    Form { rule, shape, is_valid, needs_word: false }
+    let (letters, digits) = (places(shape, b'A'), places(shape, b'9'));
+    Form { rule, shape, is_valid, letters, digits, needs_word: false }
+}
+
+/// Where a sign is in a shape, a bit each.
+const fn places(shape: &[u8], sign: u8) -> u32 {
+    let (mut places, mut bit, mut rest) = (0, 1, shape);
+    while let [first, after @ ..] = rest {
+        places |= if *first == sign { bit } else { 0 };
+        bit <<= 1;
+        rest = after;
+    }
+    places
 }
 
 pub(super) fn find(scan: &mut Scan<'_>) {
+    let text = scan.text;
+    // All of them have digits, but for one whose digits may be written as letters, in one piece.
+    let alone = long_words(text, LETTERS_ALONE).filter(|word| word.len() == LETTERS_ALONE);
+    let mut alone = alone.map(|word| word.start).peekable();
     let mut place = 0;
-    let mut group = 0;
-    while place < scan.text.len() {
-        let byte = at(scan.text, place);
-        if !byte.is_ascii_alphanumeric() || is_word(before(scan.text, place)) {
-            place += 1;
-            continue;
-        }
-        // All of them have digits, but for one whose digits may be written as letters, in one piece.
-        while scan.numbers.end(group).is_some_and(|end| end <= place) {
-            group += 1;
-        }
-        let digits = scan.numbers.start(group).unwrap_or(usize::MAX);
-        if digits >= place.saturating_add(MAXIMUM_LENGTH + MAXIMUM_GAPS) {
-            let end = run(scan.text, place, MAXIMUM_LENGTH, |byte| byte.is_ascii_alphanumeric());
-            if end - place != LETTERS_ALONE {
-                place = end;
-                continue;
+    for group in 0..scan.numbers.count() {
+        let Some(digits) = scan.numbers.start(group) else { break };
+        // Either the word that the digits are in, or few letters before them.
+        let is_in = |byte: u8| byte.is_ascii_alphanumeric();
+        let word = run_back(text, digits, MAXIMUM_LENGTH, is_in);
+        let near = digits.saturating_sub(MAXIMUM_BEFORE)..=digits;
+        for start in if word < *near.start() { word..=word } else { near } {
+            while let Some(word) = alone.next_if(|word| *word < start) {
+                place = if word < place { place } else { look(scan, word) };
+            }
+            if start >= place {
+                place = look(scan, start);
             }
         }
-        match longest(scan, place) {
-            Some((rule, end, score)) => {
-                scan.report(Kind::NationalId, rule, place..end, score);
-                scan.numbers.take_range(&(place..end));
-                place = end;
-            }
-            None => place += 1,
-        }
+    }
+    for word in alone {
+        place = if word < place { place } else { look(scan, word) };
     }
     find_with_check_after_separator(scan);
 }
 
+/// Looks for a number that begins at a place, and tells where to look next.
+fn look(scan: &mut Scan<'_>, place: usize) -> usize {
+    let is_start =
+        !is_word(before(scan.text, place)) && at(scan.text, place).is_ascii_alphanumeric();
+    match if is_start && may_begin(scan.text, place) { longest(scan, place) } else { None } {
+        Some((rule, end, score)) => {
+            scan.report(Kind::NationalId, rule, place..end, score);
+            scan.numbers.take_range(&(place..end));
+            end
+        }
+        None => place + 1,
+    }
+}
+
+/// Whether what begins here is more than a word of prose: what has gaps begins with two letters at most, and all else is in
+/// one piece.
+fn may_begin(text: &[u8], place: usize) -> bool {
+    let length = |is_in: fn(&u8) -> bool, most| run(text, place, most, |b| is_in(&b)) - place;
+    let next_is = |from: usize, is: fn(&u8) -> bool| {
+        let is_gap = is_separator(at(text, from)) && is(&at(text, from + 1));
+        is(&at(text, from)) || is_gap
+    };
+    match length(u8::is_ascii_alphabetic, SHORTEST) {
+        0 => {
+            let digits = length(u8::is_ascii_digit, MAXIMUM_LENGTH);
+            let next = at(text, place + digits);
+            match next.is_ascii_alphabetic() {
+                true => length(u8::is_ascii_alphanumeric, SHORTEST) + 1 >= SHORTEST,
+                // A letter behind a gap comes after all digits, or after six.
+                false if is_separator(next) => {
+                    let after = at(text, place + digits + 1);
+                    after.is_ascii_digit() || after.is_ascii_alphabetic() && matches!(digits, 6 | 8)
+                }
+                false => false,
+            }
+        }
+        1 if is_separator(at(text, place + 1)) && !at(text, place + 2).is_ascii_digit() => {
+            next_is(place + 3, u8::is_ascii_digit)
+        }
+        letters @ 1..=2 => next_is(place + letters, u8::is_ascii_digit),
+        _ => length(u8::is_ascii_alphanumeric, SHORTEST) == SHORTEST,
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.' | b'+')
+}
+
 /// The letters and digits from a place on, in capitals, with where they end; single separators are skipped.
 fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> {
+    // All of them have letters.
+    if !cut(scan.text, start, start + MAXIMUM_BYTES).iter().any(u8::is_ascii_alphabetic) {
+        return None;
+    }
     let mut buffer = [0_u8; MAXIMUM_LENGTH];
     let mut length = 0;
     let mut gaps = 0;
     let mut best = None;
     let mut place = start;
+    // Where there are letters, and digits, a bit each.
+    let (mut letters, mut digits) = (0_u32, 0_u32);
     while length < MAXIMUM_LENGTH && gaps < MAXIMUM_GAPS {
         let byte = at(scan.text, place);
         if byte.is_ascii_alphanumeric() {
             *buffer.get_mut(length)? = byte.to_ascii_uppercase();
+            let bit = 1 << length;
+            *if byte.is_ascii_digit() { &mut digits } else { &mut letters } |= bit;
             length += 1;
             place += 1;
-        } else if matches!(byte, b' ' | b'-' | b'.' | b'+')
-            && at(scan.text, place + 1).is_ascii_alphanumeric()
-        {
+        } else if is_separator(byte) && at(scan.text, place + 1).is_ascii_alphanumeric() {
             gaps += 1;
             place += 1;
             continue;
@@ -105,13 +172,15 @@ fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> 
             break;
         }
         let next = at(scan.text, place);
-        if length < 8 || is_word(next) || next == b'_' {
+        if length < SHORTEST || letters == 0 || is_word(next) || next == b'_' {
             continue;
         }
         let number = buffer.get(..length).unwrap_or_default();
         let range = start..place;
         let found = FORMS.iter().find(|form| {
-            has_shape(number, form.shape)
+            form.shape.len() == length
+                && form.letters & !letters == 0
+                && form.digits & !digits == 0
                 && (form.is_valid)(number)
                 && (!form.needs_word || is_named(scan, &range))
                 && (gaps == 0 || may_have_gaps(form.rule))

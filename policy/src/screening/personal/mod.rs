@@ -1,8 +1,8 @@
 //! Personal data and secrets in a text, and where they are.
 //!
-//! The text is folded first (digits of all scripts, characters of no width), then read once for the words
-//! and prefixes that announce something and once for runs of digits. Each kind has a detector that looks at bounded
-//! surroundings of such a place, so that no text takes more than linear time.
+//! The text is folded first (digits of all scripts, characters of no width), then read once for runs of digits and once for
+//! the words and prefixes that announce something. Each kind has a detector that looks at bounded surroundings of such a
+//! place, so that no text takes more than linear time, and ordinary prose hardly any.
 
 mod address;
 mod assignment;
@@ -12,6 +12,7 @@ mod checksum;
 mod crypto;
 mod email;
 mod fold;
+mod heads;
 mod iban;
 mod identity;
 mod identity_forms;
@@ -79,10 +80,11 @@ impl PersonalData {
             return Vec::new();
         }
         let folded = Folded::new(text);
-        let sightings = self.words.look(folded.bytes());
+        let numbers = Numbers::read(folded.bytes());
+        let sightings = self.words.look(folded.bytes(), &numbers);
         let mut scan = Scan {
             text: folded.bytes(),
-            numbers: Numbers::read(folded.bytes()),
+            numbers,
             sightings,
             kinds: &self.kinds,
             found: Vec::new(),

@@ -1,15 +1,24 @@
 //! Runs of digits, and what stands between them.
 
+use std::ops::Range;
+
 use super::bytes::{at, before, cut};
 
 /// The longest run of digits that anything here can be.
 const MAXIMUM_DIGITS: usize = 20;
+
+/// What is longer stands between two numbers, and not within one.
+const MAXIMUM_GAP: usize = 4;
+/// So many bytes are looked at together.
+const CHUNK: usize = 16;
 
 /// A run of digits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     start: u32,
     end: u32,
+    /// Digits from here on that may be one number.
+    reach: u32,
     /// Already known to be something.
     is_taken: bool,
 }
@@ -31,6 +40,15 @@ impl Group {
 /// All runs of digits of a text.
 pub(super) struct Numbers {
     groups: Vec<Group>,
+}
+
+/// Groups of digits that stand near to each other.
+pub(super) struct Cluster {
+    pub(super) range: Range<usize>,
+    pub(super) groups: usize,
+    pub(super) digits: usize,
+    /// Whether there is a letter beside any of them.
+    pub(super) has_letters: bool,
 }
 
 /// Groups of digits that may be one number: the digits, and how they are grouped.
@@ -55,7 +73,7 @@ impl Number {
         cut(&self.sizes, 0, self.count)
     }
 
-    pub(super) fn range(&self) -> std::ops::Range<usize> {
+    pub(super) fn range(&self) -> Range<usize> {
         self.start..self.end
     }
 
@@ -82,34 +100,73 @@ impl Number {
 
 impl Numbers {
     pub(super) fn read(text: &[u8]) -> Self {
-        let mut groups = Vec::new();
-        let mut start = None;
-        for (place, byte) in text.iter().enumerate() {
-            if byte.is_ascii_digit() {
-                start.get_or_insert(place);
-            } else if let Some(start) = start.take() {
-                groups.push(Group { start: start as u32, end: place as u32, is_taken: false });
+        let mut groups: Vec<Group> = Vec::new();
+        let (chunks, rest) = text.as_chunks::<CHUNK>();
+        let mut add = |start: usize, bytes: &[u8]| {
+            for (place, byte) in bytes.iter().enumerate() {
+                if !byte.is_ascii_digit() {
+                    continue;
+                }
+                let place = (start + place) as u32;
+                match groups.last_mut().filter(|group| group.end == place) {
+                    Some(group) => group.end += 1,
+                    None => groups.push(Group {
+                        start: place,
+                        end: place + 1,
+                        reach: 0,
+                        is_taken: false,
+                    }),
+                }
+            }
+        };
+        for (index, chunk) in chunks.iter().enumerate() {
+            // Without a branch for each byte: most have none.
+            if chunk.iter().fold(false, |any, byte| any | byte.is_ascii_digit()) {
+                add(index * CHUNK, chunk);
             }
         }
-        if let Some(start) = start {
-            let (start, end) = (start as u32, text.len() as u32);
-            groups.push(Group { start, end, is_taken: false });
+        add(text.len() - rest.len(), rest);
+        let (mut next, mut reach) = (usize::MAX, 0);
+        for group in groups.iter_mut().rev() {
+            let is_near = next.saturating_sub(group.end()) <= MAXIMUM_GAP;
+            reach = if is_near { group.len() as u32 + reach } else { group.len() as u32 };
+            (group.reach, next) = (reach, group.start());
         }
         Self { groups }
+    }
+
+    /// The groups from this one on that stand so near to each other that they may be one number.
+    pub(super) fn cluster(&self, text: &[u8], index: usize) -> Option<Cluster> {
+        let first = self.groups.get(index)?;
+        let range = first.start()..first.end();
+        let mut cluster = Cluster { range, groups: 0, digits: 0, has_letters: false };
+        for group in self.groups.get(index..)? {
+            if group.start() > cluster.range.end + MAXIMUM_GAP {
+                break;
+            }
+            let is_letter = |byte: u8| byte.is_ascii_alphabetic();
+            cluster.has_letters |=
+                is_letter(before(text, group.start())) || is_letter(at(text, group.end()));
+            cluster.range.end = group.end();
+            cluster.digits += group.len();
+            cluster.groups += 1;
+        }
+        Some(cluster)
     }
 
     pub(super) fn count(&self) -> usize {
         self.groups.len()
     }
 
+    /// The next group from this one on from which so many digits may be one number.
+    pub(super) fn next_long(&self, index: usize, digits: usize) -> Option<usize> {
+        let mut rest = self.groups.get(index..)?.iter();
+        rest.position(|group| group.reach as usize >= digits).map(|offset| index + offset)
+    }
+
     /// Where a group begins.
     pub(super) fn start(&self, index: usize) -> Option<usize> {
         self.groups.get(index).map(|group| group.start())
-    }
-
-    /// Where a group ends.
-    pub(super) fn end(&self, index: usize) -> Option<usize> {
-        self.groups.get(index).map(|group| group.end())
     }
 
     /// A group that is not yet known to be something.
@@ -121,7 +178,7 @@ impl Numbers {
     pub(super) fn gap<'t>(&self, text: &'t [u8], index: usize) -> Option<&'t [u8]> {
         let previous = self.groups.get(index.checked_sub(1)?)?;
         let gap = cut(text, previous.end(), self.groups.get(index)?.start());
-        (gap.len() <= 4).then_some(gap)
+        (gap.len() <= MAXIMUM_GAP).then_some(gap)
     }
 
     /// Marks the groups in a range of the text, which begins in or after the group with this index.
@@ -131,7 +188,7 @@ impl Numbers {
     }
 
     /// Marks the groups in any range of the text.
-    pub(super) fn take_range(&mut self, range: &std::ops::Range<usize>) {
+    pub(super) fn take_range(&mut self, range: &Range<usize>) {
         let from = self.groups.partition_point(|group| group.end() <= range.start);
         self.take(from, range.end);
     }

@@ -9,6 +9,10 @@ use super::{Kind, Scan};
 
 /// The most digits that a number has.
 const MAXIMUM_DIGITS: usize = 15;
+/// The most groups, but for a number with the prefix of a call abroad.
+const MAXIMUM_GROUPS: usize = 6;
+/// And the fewest, with the code of its country.
+const FEWEST_DIGITS: usize = 7;
 /// Fewer are nobody's without a plus, and more only behind the prefix of a call abroad.
 const NATIONAL_DIGITS: std::ops::RangeInclusive<usize> = 7..=13;
 
@@ -46,7 +50,8 @@ const COUNTRIES: &[(u16, u8, u8)] = &[
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let mut index = 0;
-    while index < scan.numbers.count() {
+    while let Some(next) = scan.numbers.next_long(index, FEWEST_DIGITS) {
+        index = next;
         let Some(found) = best(scan, index) else {
             index += 1;
             continue;
@@ -69,8 +74,15 @@ struct Found {
 fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
     let first = scan.numbers.free(index)?;
     let mut opening = first.start();
+    // Of what begins with one digit there is little, and a row of single digits is long: what is cheap to see comes first.
+    let previous = cut(scan.text, first.start().saturating_sub(2), first.start());
+    let has_signs = previous.iter().any(|byte| matches!(byte, b'+' | b'('));
+    if first.len() == 1 && !has_signs && at(scan.text, first.start()) != b'0' {
+        scan.numbers.free(index + 1).filter(|second| second.len() == 3)?;
+    }
     // `+1`, `(+1)`, `+(1)`, `+ 1`, `(0)`
-    for signs in [&b"("[..], b"+", b"(+", b"+(", b"+ ", b"( "] {
+    let signs = [&b"("[..], b"+", b"(+", b"+(", b"+ ", b"( "];
+    for signs in signs.into_iter().filter(|_| has_signs) {
         let start = first.start().saturating_sub(signs.len());
         if cut(scan.text, start, first.start()) == signs {
             opening = start;
@@ -105,6 +117,9 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
             break;
         }
         // Most digits are nobody's number: what is cheap to see comes first.
+        if !has_plus && !may_go_on(number.sizes(), number.digits()) {
+            break;
+        }
         if !(has_plus || may_be_national(number.digits())) || is_word_after(scan.text, number.end) {
             continue;
         }
@@ -121,6 +136,21 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
         }
     }
     best
+}
+
+/// Whether groups without a plus may be a number, or the beginning of one, by any rule of [`national`].
+fn may_go_on(sizes: &[u8], digits: &[u8]) -> bool {
+    let is_from_abroad = match digits {
+        [0, 0, rest @ ..] | [0, 1, 1, rest @ ..] => rest.first() != Some(&0),
+        [0] | [0, 1] => true,
+        _ => false,
+    };
+    let may_be_grouped = match sizes {
+        [1] | [1, 3] | [1, 3, 3] | [1, 3, 3, 4] => true,
+        [1, ..] => false,
+        sizes => sizes.len() <= MAXIMUM_GROUPS,
+    };
+    is_from_abroad || may_be_grouped
 }
 
 fn may_be_national(digits: &[u8]) -> bool {
@@ -345,5 +375,7 @@ mod tests {
     #[test]
     fn countries_are_in_order() {
         assert!(COUNTRIES.is_sorted_by(|(one, ..), (next, ..)| one < next));
+        let digits = |(code, fewest, _): &(u16, u8, u8)| code.to_string().len() + *fewest as usize;
+        assert_eq!(COUNTRIES.iter().map(digits).min(), Some(FEWEST_DIGITS));
     }
 }

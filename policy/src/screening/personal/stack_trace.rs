@@ -84,7 +84,7 @@ pub(super) fn find(scan: &mut Scan<'_>) {
     let text = scan.text;
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut last: Option<(Line, Range<usize>)> = None;
-    let ends = Ends { are_spelled: !text.contains(&b'\n') };
+    let ends = Ends { are_spelled: memchr::memchr(b'\n', text).is_none() };
     let mut start = 0;
     while start < text.len() {
         let end = ends.next(text, start);
@@ -179,9 +179,11 @@ impl Ends {
     fn next(self, text: &[u8], start: usize) -> usize {
         let rest = cut(text, start, text.len());
         let is_spelled = |place: usize| matches!(rest.get(place + 1), Some(b'n' | b'r'));
-        let length = rest.iter().enumerate().position(|(place, byte)| {
-            is_line_end(*byte) || self.are_spelled && *byte == b'\\' && is_spelled(place)
-        });
+        let length = match self.are_spelled {
+            true => memchr::memchr3_iter(b'\n', b'\r', b'\\', rest)
+                .find(|place| at(rest, *place) != b'\\' || is_spelled(*place)),
+            false => memchr::memchr2(b'\n', b'\r', rest),
+        };
         start + length.unwrap_or(rest.len())
     }
 }
@@ -264,7 +266,10 @@ fn is_symbol(line: &[u8]) -> bool {
 
 /// `/app/main.go:12 +0x1d`, `/app/main.rb:12:in 'run'`.
 fn is_source(line: &[u8], extension: &[u8]) -> bool {
-    let Some(place) = line.windows(extension.len()).position(|window| window == extension) else {
+    let Some(place) = memchr::memchr_iter(b':', line)
+        .filter_map(|colon| (colon + 1).checked_sub(extension.len()))
+        .find(|place| cut(line, *place, place + extension.len()) == extension)
+    else {
         return false;
     };
     let (file, rest) = line.split_at_checked(place).unwrap_or_default();

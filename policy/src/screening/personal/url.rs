@@ -40,9 +40,11 @@ pub(super) const PARAMETERS: &[&str] = &[
 
 pub(super) fn find(scan: &mut Scan<'_>) {
     let text = scan.text;
-    let colons = text.windows(3).enumerate().filter(|(_, window)| *window == b"://");
     let mut read = 0;
-    for (colon, _) in colons {
+    for colon in memchr::memchr_iter(b':', text) {
+        if cut(text, colon, colon + 3) != b"://" {
+            continue;
+        }
         let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         let scheme = run_back(text, colon, 16, is_scheme);
         let start = colon + 3;

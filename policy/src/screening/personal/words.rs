@@ -1,11 +1,13 @@
-//! The words and prefixes that announce something, found in one pass.
+//! The words and prefixes that announce something: those that do by themselves, and those that say what a number is.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
-use super::bytes::{at, before, is_word};
+use super::bytes::{at, before, cut, is_word, long_words};
+use super::heads::Heads;
+use super::numbers::Numbers;
 use super::{assignment, private_key, stack_trace, token, url};
 
 /// What a word is about.
@@ -46,10 +48,22 @@ const SSN: &str = "ssn ssns social security itin taxpayer";
 const VERSION: &str = "version versions v ver release section chapter clause oid build firmware";
 const WALLET: &str = "wallet address btc bitcoin ethereum eth solana xmr monero ripple crypto";
 
+/// A word about a topic that is further from a number than this is not near it; nor is one that begins so far behind it.
+const MAXIMUM_NEAR: usize = 80;
+/// The longest word, and more than may stand between a number's letters and its digits.
+const MAXIMUM_LENGTH: usize = 72;
+/// Fewer digits beside each other are nothing that a word would make a number of.
+const FEWEST_DIGITS: usize = 7;
+/// Unless there are so many groups of them (an address), or so many digits with letters among them (an identity card).
+const FEWEST_GROUPS: usize = 4;
+const FEWEST_DIGITS_WITH_LETTERS: usize = 4;
+
+/// How long a word is that another one may make a wallet's; or one letter longer.
+const LONG_WORD: usize = 43;
+
 /// What a sighting is of.
 #[derive(Debug, Clone, Copy)]
 enum Sign {
-    Topic(Topic),
     /// A row of [`token::TOKENS`].
     Token(usize),
     /// A name of [`assignment::NAMES`].
@@ -62,9 +76,16 @@ enum Sign {
 
 /// The compiled words.
 #[derive(Debug, Clone)]
-pub(super) struct Words {
+pub(super) struct Words(Arc<Tables>);
+
+#[derive(Debug)]
+struct Tables {
+    /// What announces something by itself.
+    heads: Heads,
+    signs: Vec<Sign>,
+    /// What says something of the numbers near it, and is looked for nowhere else.
     automaton: AhoCorasick,
-    signs: Arc<[Sign]>,
+    topics: Vec<Topic>,
 }
 
 impl Words {
@@ -78,6 +99,14 @@ impl Words {
     }
 
     fn compile() -> Result<Self, BuildError> {
+        let tokens = token::TOKENS.iter().enumerate().map(|(i, row)| (row.prefix, Sign::Token(i)));
+        let names = assignment::NAMES.iter().enumerate().map(|(i, row)| (row.0, Sign::Name(i)));
+        let parameters = url::PARAMETERS.iter().map(|name| (*name, Sign::Parameter));
+        let marks = private_key::MARKS.iter().enumerate().map(|(i, mark)| (*mark, Sign::Mark(i)));
+        let traces = stack_trace::MARKS.iter().map(|mark| (*mark, Sign::Trace));
+        let all = tokens.chain(names).chain(parameters).chain(marks).chain(traces);
+        let (heads, signs) = all.map(|(word, sign)| (word.as_bytes(), sign)).unzip();
+
         let topics = [
             (PHONE, Topic::Phone),
             (CARD, Topic::Card),
@@ -87,50 +116,85 @@ impl Words {
             (VERSION, Topic::Version),
             (WALLET, Topic::Wallet),
         ];
-        let topics = topics.into_iter().flat_map(|(words, topic)| {
-            words.split_whitespace().map(move |word| (word, Sign::Topic(topic)))
-        });
-        let tokens = token::TOKENS.iter().enumerate().map(|(i, row)| (row.prefix, Sign::Token(i)));
-        let names = assignment::NAMES.iter().enumerate().map(|(i, row)| (row.0, Sign::Name(i)));
-        let parameters = url::PARAMETERS.iter().map(|name| (*name, Sign::Parameter));
-        let marks = private_key::MARKS.iter().enumerate().map(|(i, mark)| (*mark, Sign::Mark(i)));
-        let traces = stack_trace::MARKS.iter().map(|mark| (*mark, Sign::Trace));
-        let all = topics.chain(tokens).chain(names).chain(parameters).chain(marks).chain(traces);
-        let (patterns, signs): (Vec<&str>, Vec<Sign>) = all.unzip();
+        let topics = topics
+            .into_iter()
+            .flat_map(|(words, topic)| words.split_whitespace().map(move |word| (word, topic)));
+        let (patterns, topics): (Vec<&str>, Vec<Topic>) = topics.unzip();
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::DFA))
             .build(patterns)?;
-        Ok(Self { automaton, signs: signs.into() })
+        Ok(Self(Arc::new(Tables { heads: Heads::new(heads), signs, automaton, topics })))
     }
 
-    /// Everything that is announced in the text.
-    pub(super) fn look(&self, text: &[u8]) -> Sightings {
+    /// Everything that is announced in the text, and what stands near its numbers.
+    pub(super) fn look(&self, text: &[u8], numbers: &Numbers) -> Sightings {
         let mut seen = Sightings::default();
-        for found in self.automaton.find_overlapping_iter(text) {
-            let range = found.range();
-            match self.signs.get(found.pattern().as_usize()) {
-                Some(Sign::Topic(topic)) if stands_alone(text, &range) => {
-                    let is_lower = text
-                        .get(range.clone())
-                        .is_some_and(|word| word.iter().any(u8::is_ascii_lowercase));
-                    let topic = match topic {
-                        Topic::Capitals if is_lower => continue,
-                        Topic::Capitals => Topic::Identity,
-                        topic => *topic,
-                    };
-                    seen.topics.push((topic, range.start as u32, range.end as u32));
-                }
+        for (range, word) in self.0.heads.find(text) {
+            match self.0.signs.get(word) {
                 Some(Sign::Token(row)) => seen.tokens.push((*row, range)),
                 Some(Sign::Name(row)) => seen.names.push((*row, range)),
                 Some(Sign::Parameter) => seen.parameters.push(range),
                 Some(Sign::Mark(row)) => seen.marks.push((*row, range)),
                 Some(Sign::Trace) => seen.traces.push(range),
-                _ => {}
+                None => {}
             }
+        }
+        let mut pending: Option<Range<usize>> = None;
+        for place in places(text, numbers) {
+            let near = place.start.saturating_sub(MAXIMUM_NEAR + MAXIMUM_LENGTH)
+                ..place.end.saturating_add(MAXIMUM_NEAR + MAXIMUM_LENGTH).min(text.len());
+            match &mut pending {
+                // They touch, and a word may stand where they do.
+                Some(last) if near.start <= last.end => last.end = last.end.max(near.end),
+                _ => {
+                    if let Some(last) = pending.replace(near) {
+                        self.look_near(text, &last, &mut seen.topics);
+                    }
+                }
+            }
+        }
+        if let Some(last) = pending {
+            self.look_near(text, &last, &mut seen.topics);
         }
         seen
     }
+
+    fn look_near(&self, text: &[u8], near: &Range<usize>, topics: &mut Vec<(Topic, u32, u32)>) {
+        let part = cut(text, near.start, near.end);
+        for found in self.0.automaton.find_overlapping_iter(part) {
+            let range = near.start + found.start()..near.start + found.end();
+            let topic = self.0.topics.get(found.pattern().as_usize());
+            let Some(topic) = topic.filter(|_| stands_alone(text, &range)) else { continue };
+            let is_lower = || cut(text, range.start, range.end).iter().any(u8::is_ascii_lowercase);
+            let topic = match topic {
+                Topic::Capitals if is_lower() => continue,
+                Topic::Capitals => Topic::Identity,
+                topic => *topic,
+            };
+            topics.push((topic, range.start as u32, range.end as u32));
+        }
+    }
+}
+
+/// Where something may stand that a word beside it would make a number, in order: digits beside each other, and words that
+/// may be a wallet's.
+fn places(text: &[u8], numbers: &Numbers) -> Vec<Range<usize>> {
+    let mut places: Vec<Range<usize>> = Vec::new();
+    let mut index = 0;
+    while let Some(cluster) = numbers.cluster(text, index) {
+        let is_long = cluster.digits >= FEWEST_DIGITS || cluster.groups >= FEWEST_GROUPS;
+        if is_long || cluster.digits >= FEWEST_DIGITS_WITH_LETTERS && cluster.has_letters {
+            places.push(cluster.range);
+        }
+        index += cluster.groups;
+    }
+    let digits = places.len();
+    places.extend(long_words(text, LONG_WORD).filter(|word| word.len() <= LONG_WORD + 1));
+    if places.len() > digits {
+        places.sort_unstable_by_key(|place| place.start);
+    }
+    places
 }
 
 /// Whether a word is a word, and not part of one. Scripts without spaces have no such thing.

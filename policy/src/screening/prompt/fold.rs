@@ -57,6 +57,9 @@ pub(super) const APOSTROPHE: u8 = 1 << 2;
 pub(super) const END: u8 = 1 << 3;
 /// Neither a blank nor what ordinary prose has.
 pub(super) const SIGN: u8 = 1 << 4;
+/// A letter of ASCII, and a digit.
+pub(super) const LETTER: u8 = 1 << 5;
+pub(super) const DIGIT: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();
 /// Most of what is written in alphabets, and punctuation: looked up rather than decomposed each time.
@@ -218,8 +221,10 @@ const fn classes() -> [u8; 256] {
     while at < 128 {
         let byte = at as u8;
         let is_space = matches!(byte, b' ' | b'\t'..=b'\r' | 0x1c..=0x1f);
-        let class = if byte.is_ascii_alphanumeric() {
-            WORD
+        let class = if byte.is_ascii_alphabetic() {
+            WORD | LETTER
+        } else if byte.is_ascii_digit() {
+            WORD | DIGIT
         } else {
             let end = if holds(ENDS, byte) { END } else { 0 };
             let sign = if is_space || holds(USUAL, byte) { 0 } else { SIGN };

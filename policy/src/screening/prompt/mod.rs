@@ -21,7 +21,7 @@ use std::ops::Range;
 use self::evidence::{Evidence, probability};
 use self::fold::Folding;
 use self::lexicon::Lexicon;
-use self::model::Model;
+use self::model::{Model, Strongest, Thresholds};
 use self::views::views;
 use super::{Detection, Kind};
 
@@ -47,21 +47,26 @@ impl PromptScreen {
         Self { evidence: Evidence::new(&lexicon), folding, lexicon, model: Model::new() }
     }
 
-    /// What looks like an attack on a model: the strongest passage of the text, if it reaches [`PROMPT_FLAG`], and
-    /// each encoded one that does when decoded. The rule names the evidence. The score is a logistic scale laid
-    /// through the two thresholds.
+    /// What looks like an attack on a model: the strongest window of the text or the strongest passage, whichever says more,
+    /// if it reaches [`PROMPT_FLAG`], and each encoded one that does when decoded. The rule names the evidence. The score is
+    /// a logistic scale laid through the two thresholds.
     pub fn screen(&self, text: &str) -> Vec<Detection> {
         let features = self.features(text);
         let strongest = self.model.strongest(&features);
         let mut found = Vec::new();
-        if let Some(score) = self.score(strongest.score) {
+        let (window, passage) = self.scores(&strongest);
+        if window >= PROMPT_FLAG {
             let rule = self.evidence.rule(strongest.classes);
-            found.push(detection(rule, self.model.passage(&features, &strongest), score));
+            let part = self.model.part(&features, &strongest);
+            found.push(detection(rule, part, window.max(passage)));
+        } else if passage >= PROMPT_FLAG {
+            let rule = self.evidence.rule(strongest.passage.classes);
+            found.push(detection(rule, strongest.passage.range.range(), passage));
         }
         for view in views(text, &features) {
-            let strongest = self.model.strongest(&self.features(&view.text));
-            if let Some(score) = self.score(strongest.score) {
-                found.push(detection("encoded_instruction", view.range, score));
+            let (window, passage) = self.scores(&self.model.strongest(&self.features(&view.text)));
+            if window.max(passage) >= PROMPT_FLAG {
+                found.push(detection("encoded_instruction", view.range, window.max(passage)));
             }
         }
         found
@@ -71,10 +76,11 @@ impl PromptScreen {
         features::features(&self.folding, &self.lexicon, text)
     }
 
-    /// Where it is worth a look.
-    fn score(&self, score: i32) -> Option<f32> {
-        let score = probability(score, self.model.flag, self.model.refuse);
-        (score >= PROMPT_FLAG).then_some(score)
+    /// Of the window, and of the passage.
+    fn scores(&self, strongest: &Strongest) -> (f32, f32) {
+        let Model { window, passage, .. } = &self.model;
+        let scale = |score, from: &Thresholds| probability(score, from.flag, from.refuse);
+        (scale(strongest.score, window), scale(strongest.passage.score, passage))
     }
 }
 

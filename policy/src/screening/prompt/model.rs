@@ -4,21 +4,31 @@ use std::ops::Range;
 
 use super::features::{Features, Row, together};
 use super::hash::BITS;
+use super::words::Place;
 
-/// Made by model/prompt_injection: three numbers of 32 bits (what an empty window scores, from where on to flag and to
-/// refuse), then one byte for each weight; little-endian.
+/// Made by model/prompt_injection: five numbers of 32 bits (what an empty window scores, from where on to flag and to
+/// refuse it, from where on to flag and to refuse a passage), then one byte for each weight; little-endian.
 const WEIGHTS: &[u8] = include_bytes!("weights.bin");
-const HEADER: usize = 12;
+const HEADER: usize = 20;
 /// In words. A window is two of them.
 const STRIDE: usize = 32;
+/// What each word takes from a passage: words that add less than this, over and over, are none.
+const DRIFT: i32 = 4;
 
 /// Scores windows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model {
     bias: i32,
+    pub(super) window: Thresholds,
+    pub(super) passage: Thresholds,
+    weights: &'static [u8],
+}
+
+/// From where on a score is worth a look, and enough to refuse.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thresholds {
     pub(super) flag: i32,
     pub(super) refuse: i32,
-    weights: &'static [u8],
 }
 
 /// The window that scores highest.
@@ -29,6 +39,18 @@ pub(super) struct Strongest {
     pub(super) classes: u64,
     /// Its place among the windows.
     place: usize,
+    pub(super) passage: Passage,
+}
+
+/// The words in a row that add most: an injection in a long document, where the harmless words around it count in its window
+/// too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Passage {
+    pub(super) score: i32,
+    /// The classes of its words, a bit for each.
+    pub(super) classes: u64,
+    /// Where it is in the text.
+    pub(super) range: Place,
 }
 
 impl Model {
@@ -38,47 +60,61 @@ impl Model {
             bytes.iter().rev().fold(0_i32, |number, byte| number << 8 | i32::from(*byte))
         });
         let mut next = || numbers.next().unwrap_or(i32::MAX);
-        Self { bias: next(), flag: next(), refuse: next(), weights }
+        let bias = next();
+        let mut thresholds = || Thresholds { flag: next(), refuse: next() };
+        Self { bias, window: thresholds(), passage: thresholds(), weights }
     }
 
     /// The strongest window of a text. Each window is a stride of words and the next one, and a feature counts once in
     /// it: what a stride adds to the one before it is what that one has not.
     pub(super) fn strongest(&self, features: &Features) -> Strongest {
         let mut seen = Seen::new();
-        let mut before = self.stride(features, 0, &mut seen);
-        let mut best = Strongest { score: i32::MIN, classes: 0, place: 0 };
+        let mut passages = Passages::default();
+        let mut before = self.stride(features, 0, &mut seen, &mut passages);
+        let passage = Passage::default();
+        let mut best = Strongest { score: i32::MIN, classes: 0, place: 0, passage };
         let mut place = 0_usize;
         while place == 0 || stride_rows(features, place.saturating_add(1)).next().is_some() {
             place = place.saturating_add(1);
             seen.turn();
-            let next = self.stride(features, place, &mut seen);
+            let next = self.stride(features, place, &mut seen, &mut passages);
             let classes = before.classes | next.classes;
             let score = self.bias.saturating_add(before.own).saturating_add(next.new);
             let score = score.saturating_add(self.together(classes, &mut seen));
             if score > best.score {
-                best = Strongest { score, classes, place: place.saturating_sub(1) };
+                best = Strongest { score, classes, place: place.saturating_sub(1), passage };
             }
             for (_, buckets) in stride_rows(features, place.saturating_sub(1)) {
                 seen.forget(buckets);
             }
             before = next;
         }
+        best.passage = passages.best;
         best
     }
 
     /// What a stride scores alone, and after the stride before it.
-    fn stride(&self, features: &Features, place: usize, seen: &mut Seen) -> Stride {
+    fn stride(
+        &self,
+        features: &Features,
+        place: usize,
+        seen: &mut Seen,
+        passages: &mut Passages,
+    ) -> Stride {
         let mut stride = Stride::default();
         for (row, buckets) in stride_rows(features, place) {
-            stride.classes |= 1_u64.checked_shl(u32::from(row.class)).unwrap_or(0);
+            let class = 1_u64.checked_shl(u32::from(row.class)).unwrap_or(0) & !1;
+            stride.classes |= class;
+            let mut new = 0_i32;
             for bucket in buckets {
                 let (is_new, is_new_here) = seen.add(*bucket);
                 let weight = self.weight(*bucket);
                 stride.own = stride.own.saturating_add(if is_new_here { weight } else { 0 });
-                stride.new = stride.new.saturating_add(if is_new { weight } else { 0 });
+                new = new.saturating_add(if is_new { weight } else { 0 });
             }
+            stride.new = stride.new.saturating_add(new);
+            passages.add(new, class, row.range);
         }
-        stride.classes &= !1;
         stride
     }
 
@@ -112,7 +148,7 @@ impl Model {
     }
 
     /// The part that makes a window, in bytes of the text: the words in a row that add most to it.
-    pub(super) fn passage(&self, features: &Features, strongest: &Strongest) -> Range<usize> {
+    pub(super) fn part(&self, features: &Features, strongest: &Strongest) -> Range<usize> {
         let mut seen = Seen::new();
         let (mut best, mut best_sum) = (0..0, 0);
         let (mut from, mut sum) = (None, 0_i32);
@@ -135,6 +171,30 @@ impl Model {
             }
         }
         best
+    }
+}
+
+/// A sum over words that never falls below nothing, and the highest it was.
+#[derive(Default)]
+struct Passages {
+    now: Passage,
+    best: Passage,
+}
+
+impl Passages {
+    fn add(&mut self, weight: i32, class: u64, range: Place) {
+        let score = self.now.score.saturating_add(weight).saturating_sub(DRIFT);
+        if score <= 0 {
+            self.now.score = 0;
+            return;
+        }
+        let before =
+            if self.now.score > 0 { self.now } else { Passage { range, ..Passage::default() } };
+        let classes = before.classes | class;
+        self.now = Passage { score, classes, range: before.range.to(range) };
+        if score > self.best.score {
+            self.best = self.now;
+        }
     }
 }
 

@@ -93,33 +93,34 @@ fn passages(
     decode: fn(&str) -> Option<String>,
     shortest: usize,
 ) -> impl Iterator<Item = View> {
-    let text = if has_run(text.as_bytes(), &is_in, shortest) { text } else { "" };
-    runs(text, is_in).filter(move |range| range.len() >= shortest).filter_map(move |range| {
+    runs(text, is_in, shortest).filter_map(move |range| {
         let decoded = decode(text.get(range.clone())?).filter(|text| is_readable(text))?;
         Some(View { text: decoded, range })
     })
 }
 
-/// Whether there is a stretch that long: most texts have none, and to know it takes a look at some of their bytes.
-fn has_run(bytes: &[u8], is_in: impl Fn(u8) -> bool, length: usize) -> bool {
-    let mut rest = bytes;
-    while let Some(run) = rest.get(..length) {
-        let Some(other) = run.iter().rposition(|byte| !is_in(*byte)) else { return true };
-        rest = rest.get(other.saturating_add(1)..).unwrap_or_default();
-    }
-    false
-}
-
-/// The longest stretches of bytes of a kind, all of them ASCII.
-fn runs(text: &str, is_in: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
-    let mut bytes = text.bytes().enumerate().peekable();
+/// The stretches of at least so many bytes of a kind, all of them ASCII. Most texts have none, and to know it takes a look at
+/// some of their bytes.
+fn runs(
+    text: &str,
+    is_in: impl Fn(u8) -> bool,
+    shortest: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut start = 0_usize;
     std::iter::from_fn(move || {
-        let (start, _) = bytes.find(|(_, byte)| is_in(*byte))?;
-        let mut end = start.saturating_add(1);
-        while bytes.next_if(|(_, byte)| is_in(*byte)).is_some() {
-            end = end.saturating_add(1);
+        loop {
+            let window = bytes.get(start..start.saturating_add(shortest))?;
+            if let Some(other) = window.iter().rposition(|byte| !is_in(*byte)) {
+                start = start.saturating_add(other).saturating_add(1);
+                continue;
+            }
+            let rest = bytes.get(start..)?;
+            let length = rest.iter().position(|byte| !is_in(*byte)).unwrap_or(rest.len());
+            let run = start..start.saturating_add(length);
+            start = run.end;
+            return Some(run);
         }
-        Some(start..end)
     })
 }
 

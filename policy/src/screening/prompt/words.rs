@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::fold::{self, DENSE, Folding, Known, SIGN, WORD};
+use super::fold::{self, DENSE, DIGIT, Folding, Known, LETTER, SIGN, WORD};
 use super::hash::FNV_OFFSET;
 use super::hash::{fnv_step, step};
 
@@ -16,6 +16,8 @@ const RUN: usize = 3;
 pub(super) const STEM_LETTERS: usize = 6;
 /// How long the stems of the lexicon are, in characters.
 pub(super) const STEMS: [usize; 2] = [7, 5];
+/// As many letters as the longest of them has.
+const BEGINNINGS: usize = STEMS[0];
 
 /// A text cut into words.
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ pub(super) struct Letters {
 }
 
 /// A range of bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
     start: u32,
     end: u32,
@@ -171,6 +173,25 @@ impl Letters {
         self.hash(|hash| step(hash, character));
     }
 
+    /// Letters and digits of ASCII, in small letters.
+    fn add_ascii(&mut self, letters: &[u8]) {
+        if self.count > 0 {
+            return letters.iter().for_each(|byte| self.hash(|hash| fnv_step(hash, *byte)));
+        }
+        // The beginnings that may count, without a question for each letter.
+        let mut beginnings = [0_u64; BEGINNINGS];
+        let (first, rest) = letters.split_at_checked(BEGINNINGS).unwrap_or((letters, &[]));
+        for (beginning, byte) in beginnings.iter_mut().zip(first) {
+            self.whole = fnv_step(self.whole, *byte);
+            *beginning = self.whole;
+        }
+        let [.., fifth, sixth, seventh] = beginnings;
+        self.stem = if first.len() < STEM_LETTERS { self.whole } else { sixth };
+        self.stems = [seventh, fifth];
+        self.whole = rest.iter().fold(self.whole, |hash, byte| fnv_step(hash, *byte));
+        self.count = letters.len();
+    }
+
     fn hash(&mut self, step: impl Fn(u64) -> u64) {
         self.whole = step(self.whole);
         self.count = self.count.saturating_add(1);
@@ -221,20 +242,28 @@ impl Cutter {
         self.apostrophe = None;
         self.begin(start);
         let bytes = text.as_bytes().get(start..).unwrap_or_default();
-        let length = bytes.iter().take_while(|byte| fold::class(**byte) & WORD != 0).count();
+        let mut classes = 0;
+        let is_word = |byte: &&u8| {
+            let class = fold::class(**byte);
+            let is_word = class & WORD != 0;
+            classes |= if is_word { class } else { 0 };
+            is_word
+        };
+        let length = bytes.iter().take_while(is_word).count();
         let end = start.saturating_add(length);
         self.range.end = end;
         let room = LONGEST.saturating_sub(self.word.count).min(length);
-        let taken = bytes.get(..room).unwrap_or_default();
-        let mut word = self.word;
-        self.words.letters.extend(taken.iter().map(|byte| {
-            word.has_digit |= byte.is_ascii_digit();
-            word.has_letter |= !byte.is_ascii_digit();
-            let byte = byte.to_ascii_lowercase();
-            word.hash(|hash| fnv_step(hash, byte));
-            byte
-        }));
-        self.word = word;
+        let from = self.words.letters.len();
+        self.words.letters.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        let letters = self.words.letters.get_mut(from..).unwrap_or_default();
+        letters.make_ascii_lowercase();
+        // Beyond its room nothing of a word counts.
+        if room < length {
+            classes = letters.iter().fold(0, |classes, byte| classes | fold::class(*byte));
+        }
+        self.word.has_letter |= classes & LETTER != 0;
+        self.word.has_digit |= classes & DIGIT != 0;
+        self.word.add_ascii(letters);
         end
     }
 

@@ -17,7 +17,13 @@ const MAXIMUM_TEXTS: usize = 64;
 const MAXIMUM_DEPTH: usize = 128;
 
 /// Numbers that tell texts at the same place from each other.
-const INDEXES: [&str; 4] = ["/choices/0/index", "/index", "/output_index", "/content_index"];
+const INDEXES: [&str; 5] = [
+    "/choices/0/index",
+    "/choices/0/delta/tool_calls/0/index",
+    "/index",
+    "/output_index",
+    "/content_index",
+];
 
 /// A stream of events while it comes in.
 #[derive(Debug)]
@@ -180,6 +186,7 @@ impl EventStream {
                 if !is_last {
                     text.event = event.clone();
                     text.name = name.clone();
+                    forget_call(&mut text.event, &pointer);
                 }
                 let mut released = text.stream.push(&piece, means);
                 if is_last {
@@ -280,6 +287,19 @@ impl EventStream {
         redacted.push_str(&stream.finish(means));
         self.is_refused |= stream.is_refused();
         redacted
+    }
+}
+
+/// An event that is sent once more must not say again which tool is called: clients append names as they do arguments.
+fn forget_call(event: &mut Value, pointer: &str) {
+    let Some(function) = pointer.strip_suffix("/arguments") else { return };
+    if let Some(Value::Object(function)) = event.pointer_mut(function) {
+        function.remove("name");
+    }
+    let call = function.strip_suffix("/function").and_then(|call| event.pointer_mut(call));
+    if let Some(Value::Object(call)) = call {
+        call.remove("id");
+        call.remove("type");
     }
 }
 

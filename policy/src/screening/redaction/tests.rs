@@ -240,6 +240,44 @@ fn a_text_in_events_is_one_text() {
     }
 }
 
+/// The arguments of each call of a tool are one text, and what is sent of them at the end names the tool no second time.
+#[test]
+fn arguments_of_tools_are_texts() {
+    let event = |index: u8, arguments: &str, is_first: bool| {
+        let mut call = json!({"index": index, "function": {"arguments": arguments}});
+        if is_first {
+            call["id"] = json!("call_1");
+            call["function"]["name"] = json!("send");
+        }
+        let delta = json!({"tool_calls": [call]});
+        let event = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+        format!("data: {event}\n\n")
+    };
+    let body = [
+        event(0, "{\"to\":\"ann@", true),
+        event(1, "{\"to\":\"bob@exa", true),
+        event(0, "example.com\"}", false),
+        event(1, "mple.org\"}", false),
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n"
+            .to_owned(),
+    ];
+    let (out, _) = streamed(StreamKind::Events, Action::Mask, body.concat().as_bytes(), &[]);
+    let mut calls = [String::new(), String::new()];
+    let events = out.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    for event in events.map(|data| serde_json::from_str::<Value>(data).unwrap()) {
+        let Some(call) = event.pointer("/choices/0/delta/tool_calls/0") else { continue };
+        let arguments = call["function"]["arguments"].as_str().unwrap();
+        calls[call["index"].as_u64().unwrap() as usize].push_str(arguments);
+    }
+    assert_eq!(calls, ["{\"to\":\"***@*******.***\"}", "{\"to\":\"***@*******.***\"}"]);
+    assert_eq!(out.matches("\"send\"").count(), 2, "{out}");
+    // One call whose only event has all of it.
+    let body = event(0, "{\"to\":\"ann@example.com\"}", true);
+    let (out, _) = streamed(StreamKind::Events, Action::Mask, body.as_bytes(), &[]);
+    assert_eq!(out.matches("\"send\"").count(), 1, "{out}");
+    assert!(!out.contains("ann@"), "{out}");
+}
+
 #[test]
 fn events_of_other_forms() {
     let anthropic = "event: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"ann@exam\"}}\r\n\r\n: ping\r\n\r\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"ple.com\"}}\r\n\r\nevent: content_block_stop\r\ndata: {\"type\":\"content_block_stop\",\"index\":0}\r\n\r\n";

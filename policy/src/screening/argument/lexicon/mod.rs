@@ -59,12 +59,21 @@ impl Lexicon {
         }
     }
 
-    /// What the word, in lower case, is known for.
-    pub(super) fn marks(&self, word: &[u8]) -> Marks {
+    /// The word, in lower case, that a text begins with: its length, and what it is known for. Hashed as it is read.
+    pub(super) fn read(&self, text: &[u8], is_word: impl Fn(u8) -> bool) -> (usize, Marks) {
+        let (mut hash, mut length) = (BASIS, 0_usize);
+        for byte in text.iter().take_while(|byte| is_word(**byte)) {
+            hash = hash_step(hash, byte);
+            length = length.saturating_add(1);
+        }
+        let word = text.get(..length).unwrap_or_default();
+        (length, self.marks(word, slot(hash)))
+    }
+
+    fn marks(&self, word: &[u8], mut slot: usize) -> Marks {
         if word.len() > LONGEST {
             return self.marks_of_beginning(word);
         }
-        let mut slot = hash(word);
         loop {
             let place = usize::from(self.slots.get(slot).copied().unwrap_or(0));
             match place.checked_sub(1).and_then(|place| self.entries.get(place)) {
@@ -94,8 +103,15 @@ impl Lexicon {
 
 /// FNV-1a. That its collisions can be had for the asking does no harm: the table is fixed and mostly empty.
 fn hash(word: &[u8]) -> usize {
-    let hash = word
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    slot(word.iter().fold(BASIS, hash_step))
+}
+
+const BASIS: u32 = 0x811c_9dc5;
+
+fn hash_step(hash: u32, byte: &u8) -> u32 {
+    (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+}
+
+fn slot(hash: u32) -> usize {
     usize::try_from((hash ^ (hash >> 15)) % 4096).unwrap_or(0)
 }
