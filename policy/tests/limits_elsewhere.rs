@@ -192,6 +192,22 @@ fn a_refusal_is_the_one_of_the_policys_own_limits() {
 }
 
 #[test]
+fn what_no_store_has_taken_is_not_given_back() {
+    let limits = json!([
+        { "name": "places", "key": "address", "concurrent": 3 },
+        { "name": "rate", "key": "address", "requests": 9, "per_seconds": 60 },
+        { "name": "day", "key": "address", "requests": 9, "per": "day" },
+    ]);
+    let mut gate = Gate::new(limits, &json!({}));
+    let mut exchange = gate.elsewhere();
+    let said = [yes(2), yes(8), no(0, Some(1))];
+    let (step, _) = gate.drive(&mut exchange, "/v1", &[Ok(&said)]);
+    assert_eq!(reply(step).status, 429);
+    assert_eq!(exchange.refused().unwrap().0, Reason::QuotaExceeded);
+    assert_eq!(gate.finish(exchange), []);
+}
+
+#[test]
 fn who_cannot_be_asked_lets_nobody_through() {
     let rate = json!({ "name": "rate", "key": "address", "requests": 1, "per_seconds": 60 });
     let mut gate = Gate::new(json!([rate]), &json!({}));

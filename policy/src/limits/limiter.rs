@@ -61,7 +61,10 @@ pub(super) enum Taken {
     Quota(Place, u64, Timestamp),
     Slot(Place, Ticket),
     /// In a store that is not this one; the number of the take.
-    Elsewhere { number: usize, is_place: bool },
+    Elsewhere {
+        number: usize,
+        is_place: bool,
+    },
 }
 
 impl Limiter {
