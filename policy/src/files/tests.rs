@@ -293,6 +293,7 @@ proptest! {
         cut in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>())),
     ) {
         let mut bytes = bytes;
+        let is_changed = cut.is_some() || !changes.is_empty();
         if let Some((from, to)) = cut {
             let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
             bytes.drain(from.min(to)..from.max(to).min(from.min(to) + 40));
@@ -303,7 +304,9 @@ proptest! {
         }
         if let Ok(Checked { file_type, stripped: Some(stripped) }) = check(&bytes) {
             prop_assert_eq!(check(&stripped), Ok(Checked { file_type, stripped: None }));
-            prop_assert!(!holds(&stripped, SECRET));
+            // A picture in WebP that says that it is longer has what comes after it for its own: nobody knows but by drawing it.
+            let may_be_drawn = file_type == FileType::Webp && is_changed;
+            prop_assert!(may_be_drawn || !holds(&stripped, SECRET));
             prop_assert!(stripped.len() <= bytes.len());
         }
     }
