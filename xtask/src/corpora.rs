@@ -23,7 +23,8 @@ pub(crate) fn measure(workspace: &Workspace, folder: Option<&Path>) -> Result<()
     })?;
     let step = Step::begin("time", "whether any text takes longer than others of its length");
     let mut command = test(workspace);
-    process::run(command.args(["--lib", "--", "--ignored", "screening"]))?;
+    // One at a time: they take time themselves.
+    process::run(command.args(["--lib", "--", "--ignored", "--test-threads=1", "screening"]))?;
     step.done("none takes much longer");
 
     let step = Step::begin("corpora", "every row of every file (a few minutes)");
