@@ -38,9 +38,8 @@ fn what_is_wrong_with_the_encryption_is_not_told() {
     let stranger = Caller::new().unwrap().public_jwk();
     let mut relabelled = stranger.clone();
     relabelled["kid"] = world.published()["kid"].clone();
-    let message = |jwk: &Value| {
-        world.caller.encrypt(jwk, QUESTION, "application/json", &json!({})).unwrap()
-    };
+    let message =
+        |jwk: &Value| world.caller.encrypt(jwk, QUESTION, "application/json", &json!({})).unwrap();
     let to = |jwk: &Value| Case::jose(message(jwk).as_bytes());
     let mut changed = message(&world.published()).into_bytes();
     let middle = changed.len() - 30;

@@ -156,8 +156,7 @@ impl World {
     /// With something changed in the protected header.
     pub(crate) fn encrypted_with(&self, content: &[u8], header: &Value) -> Case {
         let published = self.published();
-        let message =
-            self.caller.encrypt(&published, content, "application/json", header).unwrap();
+        let message = self.caller.encrypt(&published, content, "application/json", header).unwrap();
         Case::jose(message.as_bytes())
     }
 
