@@ -12,7 +12,7 @@ use crate::predict::{Assessed, signal};
 pub(crate) enum Accounts {
     /// The operator has set no `tenant_key`: nothing is kept, and nothing is to be had.
     Off,
-    On(tenants::Settings),
+    On(Box<tenants::Settings>),
     /// What the operator has set is no use. Nobody is served whose usage would be lost.
     Unfit,
 }

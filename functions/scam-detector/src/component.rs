@@ -79,7 +79,7 @@ async fn accounts() -> Accounts {
         return Accounts::Off;
     }
     match tenants::Settings::read(|name| values.remove(name)) {
-        Ok(settings) => Accounts::On(settings),
+        Ok(settings) => Accounts::On(Box::new(settings)),
         Err(error) => {
             eprintln!("scam-detector: {error}");
             Accounts::Unfit

@@ -209,7 +209,7 @@ fn with_accounts(retention_days: &str) -> Settings {
         "retention_days" => Some(String::from(retention_days).into()),
         _ => None,
     });
-    Settings { accounts: Accounts::On(accounts.unwrap()), ..settings() }
+    Settings { accounts: Accounts::On(Box::new(accounts.unwrap())), ..settings() }
 }
 
 impl Case {

@@ -201,7 +201,7 @@ fn what_is_newer_is_not_written_over_and_what_does_not_open_is_in_nobody_s_way()
     assert_eq!(world.get(&alice, "/v1/feedback")["feedback"][0]["label"], "scam");
     assert_eq!(report(&world), None);
 
-    let broken = old.into_iter().map(|(name, _)| (name, b"broken".to_vec()));
+    let broken = old.into_keys().map(|name| (name, b"broken".to_vec()));
     world.store.entries.borrow_mut().extend(broken);
     let other = world.retain(&administrator("acme"), "t");
     pass(&world, &administrator("acme"));
