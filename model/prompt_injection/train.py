@@ -36,7 +36,7 @@ PROSE = {
     "cyberseceval_frr_borderline_benign",
 }
 CODE = {"humaneval_code_prompts", "spider_dev_questions", "spider_dev_raw_sql", "defog_sql_eval_questions", "gsm8k_test"}
-FLAGGED, REFUSED = 0.006, 0.0005
+FLAGGED, REFUSED = 0.004, 0.0005
 
 
 class Texts:
