@@ -160,7 +160,10 @@ fn written(text: &str, limit: usize) -> Canonical {
         {
         } else if is_accented(character) {
             decompose_compatible(character, |part| {
-                if !is_mark(part) {
+                // Some forms of Arabic marks are a space with a mark on it.
+                if part.is_whitespace() {
+                    written.part(origin);
+                } else if !is_mark(part) {
                     part.to_lowercase().for_each(|lower| written.push(lower, origin));
                 }
             });

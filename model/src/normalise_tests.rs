@@ -77,6 +77,13 @@ fn every_character_of_the_result_leads_back_to_the_text() {
     assert_eq!(origins, "Ｖеʀify\u{3000}ﬁﬁne 한");
 }
 
+#[test]
+fn a_space_with_a_mark_is_a_space() {
+    let normalised = normalise("\u{fe78}𝒻 \u{fe78}\u{fe78}a", 100).unwrap();
+    assert_eq!(normalised.canonical.text(), "f a");
+    assert_eq!(normalised.written.unwrap().text(), "𝒻 a");
+}
+
 proptest! {
     #[test]
     fn no_text_breaks_it(text in "\\PC{0,80}|[\\x00-\\u{10ffff}]{0,80}") {
