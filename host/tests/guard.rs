@@ -1,13 +1,12 @@
 //! The real guard in the component host, in front of a function in another process or of a server that remembers what it was asked,
 //! with limits in a real SQLite and in a real Redis.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use components::{Detector, artifact};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use portcullis::component::{Function, FunctionConfig, Limits, SqliteDatabases, Variables};
@@ -17,6 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
+#[path = "common/components.rs"]
+mod components;
 #[path = "common/redis.rs"]
 mod redis_server;
 
@@ -24,19 +25,6 @@ const ASSERTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// So many a day, that none comes back while a test runs.
 const MOST: usize = 12;
-
-fn artifact(file: &str) -> Option<PathBuf> {
-    let artifacts = std::env::var_os("PORTCULLIS_ARTIFACTS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/portcullis")),
-        PathBuf::from,
-    );
-    let path = artifacts.join(file);
-    if !path.exists() {
-        eprintln!("SKIPPED: {} has not been built (`cargo xtask build functions`)", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 fn policy() -> Value {
     json!({
@@ -83,36 +71,6 @@ impl Behind {
 
     fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
-    }
-}
-
-/// The scam detector, until it is dropped.
-struct Detector {
-    process: Child,
-    origin: String,
-}
-
-impl Detector {
-    fn start() -> Option<Self> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .arg("function")
-            .arg(artifact("scam_detector.wasm")?)
-            .args(["--listen", "127.0.0.1:0"])
-            .env("PORTCULLIS_VARIABLE_ASSERTION_KEY", ASSERTION_KEY)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let origin = line.trim().strip_prefix("listening on ").unwrap().trim_end_matches('/');
-        Some(Self { process, origin: origin.to_owned() })
-    }
-}
-
-impl Drop for Detector {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -291,7 +249,7 @@ async fn nobody_says_who_they_are_but_the_guard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_scam_detector_takes_its_word() {
-    let Some(detector) = Detector::start() else { return };
+    let Some(detector) = Detector::start(ASSERTION_KEY) else { return };
     let folder = tempfile::tempdir().unwrap();
     let Some(guard) = Guard::start(&policy(), &detector.origin, folder.path(), &[]) else { return };
     let scam = r#"{"text":"USPS: your parcel is held, pay $1.99 at http://usps-fee.top/x"}"#;

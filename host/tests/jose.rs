@@ -1,12 +1,10 @@
 //! The real component that decrypts, in the component host, in front of the real scam detector, which another process serves.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use components::{Detector, artifact};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use portcullis::component::{Function, FunctionConfig, KeyValueStore, Variables};
@@ -16,53 +14,12 @@ use portcullis_policy::{CredentialKind, Principal, Secret};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+#[path = "common/components.rs"]
+mod components;
+
 const ASSERTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const ENCRYPTION_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 const PATH: &str = "/v1/predict";
-
-/// A component, or `None` where it has not been built.
-fn artifact(file: &str) -> Option<PathBuf> {
-    let artifacts = std::env::var_os("PORTCULLIS_ARTIFACTS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/portcullis")),
-        PathBuf::from,
-    );
-    let path = artifacts.join(file);
-    if !path.exists() {
-        eprintln!("SKIPPED: {} has not been built (`cargo xtask build functions`)", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-/// The scam detector, until it is dropped.
-struct Detector {
-    process: Child,
-    origin: String,
-}
-
-impl Detector {
-    fn start() -> Option<Self> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .arg("function")
-            .arg(artifact("scam_detector.wasm")?)
-            .args(["--listen", "127.0.0.1:0"])
-            .env("PORTCULLIS_VARIABLE_ASSERTION_KEY", ASSERTION_KEY)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let origin = line.trim().strip_prefix("listening on ").unwrap().trim_end_matches('/');
-        Some(Self { process, origin: origin.to_owned() })
-    }
-}
-
-impl Drop for Detector {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// What decrypts, and its log.
 struct Jose {
@@ -156,7 +113,7 @@ impl Jose {
 
 #[tokio::test]
 async fn an_encrypted_text_is_assessed() {
-    let Some(detector) = Detector::start() else { return };
+    let Some(detector) = Detector::start(ASSERTION_KEY) else { return };
     let Some(jose) = Jose::start(&detector.origin, &detector.origin) else { return };
     let scam = json!({ "text": "USPS: your parcel is held, pay $1.99 at http://usps-fee.top/x" });
     let (status, answer) = jose.ask(&scam).await;

@@ -1,19 +1,17 @@
 //! The component's side towards Spin.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use portcullis_function::{Body, Limit, UNAVAILABLE, spin};
+use portcullis_function::spin::{self, Variables};
+use portcullis_function::{Body, Limit, UNAVAILABLE};
 use spin_sdk::http::body::IncomingBodyExt;
 use spin_sdk::http::{
     FullBody, HeaderName, HeaderValue, IntoResponse, Request, Response, StatusCode,
 };
 use spin_sdk::http_service;
-use spin_sdk::variables;
-use zeroize::Zeroizing;
 
 use crate::environment::source;
 use crate::message::{Answer, Content, Incoming};
@@ -27,7 +25,7 @@ const CLIENT_ADDRESS: &str = "spin-client-addr";
 
 thread_local! {
     /// All that is kept from one request to the next, where an instance answers several: nothing of any request.
-    static COMPILED: RefCell<Option<(Values, Rc<Settings>)>> = const { RefCell::new(None) };
+    static COMPILED: RefCell<Option<(Variables, Rc<Settings>)>> = const { RefCell::new(None) };
 }
 
 #[http_service]
@@ -79,13 +77,13 @@ fn response(answer: Answer) -> Response<FullBody<Bytes>> {
 
 /// The settings, or `None` where one is unfit: then nobody is let through.
 async fn settings() -> Option<Rc<Settings>> {
-    let mut values = Values::default();
+    let mut values = Variables::default();
     for name in VARIABLES {
-        values.load(name).await?;
+        values.load("guard", name).await?;
     }
-    let secrets = values.0.get(POLICY).map(|document| settings::secret_names(document));
+    let secrets = values.get(POLICY).map(|document| settings::secret_names(&document));
     for secret in secrets.unwrap_or_default() {
-        values.load(&variable_of(&secret)).await?;
+        values.load("guard", &variable_of(&secret)).await?;
     }
     COMPILED.with(|compiled| {
         if let Some((known, settings)) = &*compiled.borrow()
@@ -93,31 +91,11 @@ async fn settings() -> Option<Rc<Settings>> {
         {
             return Some(settings.clone());
         }
-        let settings = Settings::read(|name| values.0.get(name).cloned())
+        let settings = Settings::read(|name| values.get(name))
             .inspect_err(|error| eprintln!("guard: {error}"))
             .ok()?;
         let settings = Rc::new(settings);
         compiled.replace(Some((values, settings.clone())));
         Some(settings)
     })
-}
-
-#[derive(Default, PartialEq, Eq)]
-struct Values(BTreeMap<String, Zeroizing<String>>);
-
-impl Values {
-    /// Reads a variable that may not be set. `None` where it cannot be read; the operator has been told.
-    async fn load(&mut self, name: &str) -> Option<()> {
-        match variables::get(name).await {
-            Ok(value) => {
-                self.0.insert(name.to_owned(), Zeroizing::new(value));
-            }
-            Err(variables::Error::Undefined(_)) => {}
-            Err(error) => {
-                eprintln!("guard: Spin variable {name}: {error}");
-                return None;
-            }
-        }
-        Some(())
-    }
 }

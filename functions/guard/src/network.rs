@@ -1,20 +1,13 @@
 //! The function behind, over HTTP.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_function::{Body, Limit, spin};
-use spin_sdk::http::{FullBody, HeaderName, HeaderValue, Method, Request, Uri, send};
-use spin_sdk::time::sleep;
-use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
-use spin_sdk::wasip3::http_compat::RequestOptionsExtension;
+use portcullis_function::spin::{self, SendError};
+use portcullis_function::{Body, Limit};
+use spin_sdk::http::{FullBody, HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 use crate::message::{Answer, Outgoing, Upstream, UpstreamError};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much of an answer is read.
 const ANSWER_LIMIT: Limit = Limit { bytes: 4 << 20, detail: "" };
@@ -29,7 +22,11 @@ pub(crate) struct Network<'a> {
 impl Upstream for Network<'_> {
     async fn send(&self, request: Outgoing) -> Result<Answer, UpstreamError> {
         let request = self.outgoing(request)?;
-        within(self.timeout, exchange(request)).await.unwrap_or(Err(UpstreamError::Timeout))
+        match spin::exchange(request, self.timeout, read).await {
+            Ok(answer) => answer.ok_or(UpstreamError::Unfit),
+            Err(SendError::Timeout) => Err(UpstreamError::Timeout),
+            Err(SendError::Unreachable(reason)) => Err(UpstreamError::Unreachable(reason)),
+        }
     }
 }
 
@@ -47,44 +44,16 @@ impl Network<'_> {
             let value = HeaderValue::try_from(value).map_err(invalid)?;
             http.headers_mut().append(name, value);
         }
-        let options = RequestOptions::new();
-        // A host that knows no such limit has limits of its own.
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).ok();
-        let _ = options.set_connect_timeout(nanoseconds(CONNECT_TIMEOUT));
-        let _ = options.set_first_byte_timeout(nanoseconds(self.timeout));
-        let _ = options.set_between_bytes_timeout(nanoseconds(self.timeout));
-        http.extensions_mut().insert(RequestOptionsExtension(options));
         Ok(http)
     }
 }
 
-async fn exchange(request: Request<FullBody<Bytes>>) -> Result<Answer, UpstreamError> {
-    let response = send(request).await.map_err(failed)?;
+/// What the answer is, if it is not too long.
+async fn read(response: Response) -> Option<Answer> {
     let (parts, body) = response.into_parts();
     let fields = parts.headers.iter();
     let fields = fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     let fields = fields.collect();
-    let Body::Whole(body) = spin::read(body, ANSWER_LIMIT).await else {
-        return Err(UpstreamError::Unfit);
-    };
-    Ok(Answer { status: parts.status.as_u16(), fields, body: body.to_vec() })
-}
-
-fn failed(error: ErrorCode) -> UpstreamError {
-    match error {
-        ErrorCode::ConnectionTimeout
-        | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::HttpResponseTimeout => UpstreamError::Timeout,
-        other => UpstreamError::Unreachable(other.to_string()),
-    }
-}
-
-/// What `work` comes to, unless it takes longer than `limit`.
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let (mut work, mut limit) = (pin!(work), pin!(sleep(limit)));
-    poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => limit.as_mut().poll(context).map(|()| None),
-    })
-    .await
+    let Body::Whole(body) = spin::read(body, ANSWER_LIMIT).await else { return None };
+    Some(Answer { status: parts.status.as_u16(), fields, body: body.to_vec() })
 }

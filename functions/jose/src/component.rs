@@ -1,14 +1,10 @@
 //! The component's side towards Spin.
 
-use std::collections::BTreeMap;
-
 use portcullis_function::jwe::BODY_LIMIT;
 use portcullis_function::keys::DefaultStore;
-use portcullis_function::spin;
+use portcullis_function::spin::{self, Variables};
 use spin_sdk::http::{HeaderValue, IntoResponse, Request};
 use spin_sdk::http_service;
-use spin_sdk::variables;
-use zeroize::Zeroizing;
 
 use crate::network::Network;
 use crate::screens::{Screens, secret_names, variable_of};
@@ -52,41 +48,17 @@ async fn answer(request: Request) -> impl IntoResponse {
 
 /// The settings, or `None` where one is unfit: then nothing is decrypted.
 async fn settings() -> Option<Settings> {
-    let mut values = Values::default();
+    let mut values = Variables::default();
     for name in settings::variables() {
-        values.load(name).await?;
+        values.load("jose", name).await?;
     }
     let secrets = values.get(INPUT_POLICY).map(|document| secret_names(&document));
     for secret in secrets.unwrap_or_default() {
-        values.load(&variable_of(&secret)).await?;
+        values.load("jose", &variable_of(&secret)).await?;
     }
     SCREENS.with(|screens| {
         Settings::read(|name| values.get(name), screens)
             .inspect_err(|error| eprintln!("jose: {error}"))
             .ok()
     })
-}
-
-#[derive(Default)]
-struct Values(BTreeMap<String, Zeroizing<String>>);
-
-impl Values {
-    /// Reads a variable that may not be set. `None` where it cannot be read; the operator has been told.
-    async fn load(&mut self, name: &str) -> Option<()> {
-        match variables::get(name).await {
-            Ok(value) => {
-                self.0.insert(name.to_owned(), Zeroizing::new(value));
-            }
-            Err(variables::Error::Undefined(_)) => {}
-            Err(error) => {
-                eprintln!("jose: Spin variable {name}: {error}");
-                return None;
-            }
-        }
-        Some(())
-    }
-
-    fn get(&self, name: &str) -> Option<Zeroizing<String>> {
-        self.0.get(name).cloned()
-    }
 }

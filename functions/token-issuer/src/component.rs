@@ -1,13 +1,9 @@
 //! The component's side towards Spin.
 
-use std::collections::BTreeMap;
-
 use portcullis_function::keys::DefaultStore;
-use portcullis_function::spin;
+use portcullis_function::spin::{self, Variables};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
-use spin_sdk::variables;
-use zeroize::Zeroizing;
 
 use crate::service::{BODY_LIMIT, Service};
 use crate::settings::{Settings, VARIABLES};
@@ -36,20 +32,11 @@ async fn answer(request: Request) -> impl IntoResponse {
 
 /// The settings, or `None` where one is missing or unfit: then nobody gets a token.
 async fn settings() -> Option<Settings> {
-    let mut values: BTreeMap<&'static str, Zeroizing<String>> = BTreeMap::new();
+    let mut values = Variables::default();
     for name in VARIABLES {
-        match variables::get(name).await {
-            Ok(value) => {
-                values.insert(name, Zeroizing::new(value));
-            }
-            Err(variables::Error::Undefined(_)) => {}
-            Err(error) => {
-                eprintln!("token-issuer: Spin variable {name}: {error}");
-                return None;
-            }
-        }
+        values.load("token-issuer", name).await?;
     }
-    Settings::read(|name| values.remove(name))
+    Settings::read(|name| values.get(name))
         .inspect_err(|error| eprintln!("token-issuer: {error}"))
         .ok()
 }
