@@ -1,0 +1,130 @@
+//! What is made of the response.
+
+use std::sync::Arc;
+
+use super::{Exchange, HeaderEdit};
+use crate::access::{Header, single};
+use crate::output::signals;
+use crate::policy::Policy;
+use crate::problem::{PROBLEM_MEDIA_TYPE, Stage};
+use crate::screening::unreadable_response;
+use crate::stages::Inspect;
+
+/// What of a response's header section has to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseInterest {
+    /// Nothing.
+    None,
+    /// `:status`.
+    Status,
+    /// All of it.
+    Head,
+}
+
+impl Exchange {
+    /// What [`Self::response_head`] needs: reading a header section costs, and often nobody wants it.
+    pub fn response_interest(&self) -> ResponseInterest {
+        let Policy { stages, audit, limiter, .. } = &*self.policy;
+        if stages.contains(Stage::Output)
+            || self.looks_at_responses(&self.policy)
+            || self.admission.wants_usage(self.limits(&self.policy))
+        {
+            return ResponseInterest::Head;
+        }
+        let is_recorded = stages.contains(Stage::Audit)
+            && (self.record.is_wanted(*audit) || !self.shadowed().is_empty());
+        match is_recorded || limiter.has_penalty() {
+            true => ResponseInterest::Status,
+            false => ResponseInterest::None,
+        }
+    }
+
+    /// A response's header section, as far as it [is of interest](Self::response_interest): the upstream's, or one that the
+    /// gate or the proxy made itself.
+    pub fn response_head(&mut self, headers: &[Header<'_>]) -> Vec<HeaderEdit> {
+        let status = single(headers, ":status").and_then(|status| std::str::from_utf8(status).ok());
+        self.record.status = status.and_then(|status| status.parse().ok()).or(self.record.status);
+        let mut edits = Vec::new();
+        if self.policy.stages.contains(Stage::Output) {
+            edits = self.policy.output.edits(headers);
+            self.record.signals = signals(headers);
+        }
+        edits.extend_from_slice(&self.response_edits);
+        if self.record.refused.is_none() {
+            let policy = Arc::clone(&self.policy);
+            let limits = self.limits(&policy);
+            self.admission.fields(limits, self.begun, &mut edits);
+            self.admission.response_head(limits, headers);
+            self.rewrite_response(headers, &mut edits);
+            let input = self.route(&policy).and_then(|route| route.input.as_deref());
+            self.check = input.and_then(|input| input.response_check(&self.announced, headers));
+        }
+        edits
+    }
+
+    /// Whether [`Self::response_body`] is to be called: asked after [`Self::response_head`], and again as the body comes.
+    pub fn wants_response_body(&self) -> bool {
+        self.rewriter.is_some() || self.check.is_some() || self.admission.wants_response_body()
+    }
+
+    /// A part of the response's body, in order, and whether it is the last one. What goes on in its place, where it is not to go
+    /// on as it is: it may be less, as long as it is not known what follows, or nothing.
+    pub fn response_body(&mut self, part: &[u8], is_last: bool) -> Option<Vec<u8>> {
+        if self.admission.wants_response_body() {
+            self.admission.response_body(part);
+        }
+        if let Some(check) = &mut self.check {
+            self.record.response_schema.extend(check.push(part, is_last));
+        }
+        self.rewriter.as_mut().map(|rewriter| rewriter.rewrite(part, is_last))
+    }
+
+    /// A part of the response's body could not be shown. Whether it must not go on.
+    pub fn response_body_unseen(&mut self) -> bool {
+        self.admission.response_body_unseen();
+        if let Some(check) = &mut self.check {
+            check.give_up();
+        }
+        self.rewriter.is_some()
+    }
+
+    /// Where the response was not what `output.schema` says, as far as it is known: JSON pointers, and what was expected there.
+    pub fn response_violations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let violations = self.record.response_schema.iter();
+        violations.map(|violation| (violation.at.as_str(), violation.expected.as_str()))
+    }
+
+    /// Whether anything looks at the bodies of responses on this route.
+    fn looks_at_responses(&self, policy: &Policy) -> bool {
+        let input = self.route(policy).and_then(|route| route.input.as_deref());
+        self.rewrites_responses(policy) || input.is_some_and(Inspect::checks_responses)
+    }
+
+    /// Whether the bodies of responses are looked into on this route.
+    pub(super) fn rewrites_responses(&self, policy: &Policy) -> bool {
+        let input = self.route(policy).and_then(|route| route.input.as_deref());
+        input.is_some_and(Inspect::looks_at_responses)
+    }
+
+    fn rewrite_response(&mut self, headers: &[Header<'_>], edits: &mut Vec<HeaderEdit>) {
+        let policy = Arc::clone(&self.policy);
+        let input = self.route(&policy).and_then(|route| route.input.as_deref());
+        self.rewriter = input.and_then(|input| input.response(headers, &self.principal));
+        if self.rewriter.is_none() {
+            return;
+        }
+        let removed =
+            ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "etag"];
+        edits.extend(removed.map(|name| HeaderEdit::Remove(name.to_owned())));
+        let is_encoded = single(headers, "content-encoding")
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if is_encoded {
+            let reply = unreadable_response().into_reply(None);
+            edits.push(HeaderEdit::Set(":status".to_owned(), reply.status.to_string()));
+            edits.push(HeaderEdit::Remove("content-encoding".to_owned()));
+            let media_type = PROBLEM_MEDIA_TYPE.to_owned();
+            edits.push(HeaderEdit::Set("content-type".to_owned(), media_type));
+            self.record.status = Some(reply.status);
+        }
+    }
+}
