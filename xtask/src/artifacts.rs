@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -27,9 +28,6 @@ pub(crate) enum Part {
     Envoy,
     /// Redis, where it is not installed; `test` sees to it by itself
     Redis,
-    /// The components where the command that prepares them is there. Not for the command line: it may be an old one.
-    #[value(skip)]
-    FunctionsAlone,
     /// What `bench` compares the filters with. Not for the command line: it protects nothing.
     #[value(skip)]
     Yardsticks,
@@ -52,16 +50,15 @@ impl Part {
             Self::Functions => {
                 // What prepares a component is the command.
                 build_native(workspace)?;
-                Self::FunctionsAlone.build(workspace, toolchain)
+                build_wasm(
+                    workspace,
+                    ensured(workspace, toolchain)?,
+                    WasmTarget::Wasip2,
+                    "functions",
+                    "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
+                    &FUNCTIONS,
+                )
             }
-            Self::FunctionsAlone => build_wasm(
-                workspace,
-                ensured(workspace, toolchain)?,
-                WasmTarget::Wasip2,
-                "functions",
-                "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
-                &FUNCTIONS,
-            ),
             Self::Native => build_native(workspace),
             Self::Envoy => envoy::ensure(workspace),
             Self::Redis => redis::ensure(workspace).map(drop),
@@ -221,14 +218,28 @@ fn build_native(workspace: &Workspace) -> Result<()> {
         "portcullis",
         "compiling the `portcullis` command (5 to 10 minutes the first time: wasmtime)",
     );
-    let mut command = workspace.cargo();
-    command.args(["build", "--package", "portcullis", "--bin", "portcullis"]);
-    // Stated, so that the binary is where we look for it whatever CARGO_TARGET_DIR says.
-    command.arg("--target-dir").arg(workspace.target());
+    // The command comes with any integration test of its package; with a small one, since what counts is that it has the
+    // features of all tests. Built on its own it had others, and wasmtime was compiled once for `up` and once for `test`.
+    let mut command = native_tests(workspace);
+    command.args(["--test", "least_privilege", "--no-run"]);
     process::run_cargo(&mut command, &step)?;
     let binary = workspace.display(&workspace.portcullis());
     step.done(&binary, &binary);
     Ok(())
+}
+
+/// `cargo test` of everything that runs natively but for xtask itself.
+pub(crate) fn native_tests(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["test", "--workspace", "--all-features", "--exclude", "xtask"]);
+    // Filters import their host's functions, which no native linker can find; the scenarios of the `portcullis-tests` package
+    // test them as .wasm.
+    for filter in FILTERS.iter().chain(&YARDSTICKS) {
+        command.args(["--exclude", filter.package]);
+    }
+    // Stated, so that the command is where we look for it whatever CARGO_TARGET_DIR says.
+    command.arg("--target-dir").arg(workspace.target());
+    command
 }
 
 /// Whether `copy` was written after `source`, by an xtask that is not newer either: the list of

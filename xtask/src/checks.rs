@@ -1,11 +1,10 @@
 //! `cargo xtask test` and `cargo xtask lint`: what CI runs.
 
 use std::env;
-use std::process::Command;
 
 use anyhow::Result;
 
-use crate::artifacts::{self, Part};
+use crate::artifacts::{self, Part, native_tests};
 use crate::envoy;
 use crate::oracle;
 use crate::process;
@@ -13,24 +12,18 @@ use crate::redis;
 use crate::step::{QuietStep, Step};
 use crate::workspace::Workspace;
 
-/// Filters import their host's functions, which no native linker can find; the scenarios of the
-/// `portcullis-tests` package test them as .wasm.
-const ONLY_WASM: [&str; 5] = ["gate", "jwt-auth", "noop", "rate-limit", "sanitize"];
-
 /// Installs and builds what the tests need, then runs them all. `arguments` go to `cargo test`.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     envoy::ensure(workspace)?;
     let redis = redis::ensure(workspace)?;
     artifacts::build(workspace, &[Part::Filters])?;
-    // The tests are compiled before the components are: with the features that the whole workspace asks for they bring the
-    // command that prepares those, and wasmtime need not be compiled twice.
     let step = QuietStep::new(
         "tests",
         "compiling the tests of all native packages (15 minutes the first time: wasmtime)",
     );
     process::run_cargo(native_tests(workspace).arg("--no-run"), &step)?;
     step.done("compiled", "compiled");
-    artifacts::build(workspace, &[Part::FunctionsAlone])?;
+    artifacts::build(workspace, &[Part::Functions])?;
 
     let step = Step::begin("xtask", "testing xtask itself (some seconds)");
     let mut command = workspace.cargo();
@@ -61,17 +54,6 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         eprintln!("!! SKIPPED. Set it to the folder that holds the corpora to run them.");
     }
     Ok(())
-}
-
-/// `cargo test` of everything that runs natively but for xtask itself.
-fn native_tests(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--all-features", "--exclude", "xtask"]);
-    for package in ONLY_WASM {
-        command.args(["--exclude", package]);
-    }
-    command.arg("--target-dir").arg(workspace.target());
-    command
 }
 
 /// Formatting, clippy, and the licences and advisories of dependencies.
