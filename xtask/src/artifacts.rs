@@ -220,7 +220,7 @@ fn build_native(workspace: &Workspace) -> Result<()> {
     );
     // The command comes with any integration test of its package; with a small one, since what counts is that it has the
     // features of all tests. Built on its own it had others, and wasmtime was compiled once for `up` and once for `test`.
-    let mut command = native_tests(workspace);
+    let mut command = native_packages(workspace, "test");
     command.args(["--test", "least_privilege", "--no-run"]);
     process::run_cargo(&mut command, &step)?;
     let binary = workspace.display(&workspace.portcullis());
@@ -228,10 +228,10 @@ fn build_native(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// `cargo test` of everything that runs natively but for xtask itself.
-pub(crate) fn native_tests(workspace: &Workspace) -> Command {
+/// A subcommand of cargo for everything that runs natively but for xtask itself, with the features of all.
+pub(crate) fn native_packages(workspace: &Workspace, subcommand: &str) -> Command {
     let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--all-features", "--exclude", "xtask"]);
+    command.args([subcommand, "--workspace", "--all-features", "--exclude", "xtask"]);
     // Filters import their host's functions, which no native linker can find; the scenarios of the `portcullis-tests` package
     // test them as .wasm.
     for filter in FILTERS.iter().chain(&YARDSTICKS) {

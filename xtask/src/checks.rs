@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::Result;
 
-use crate::artifacts::{self, Part, native_tests};
+use crate::artifacts::{self, Part, native_packages};
 use crate::envoy;
 use crate::oracle;
 use crate::process;
@@ -21,7 +21,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         "tests",
         "compiling the tests of all native packages (15 minutes the first time: wasmtime)",
     );
-    process::run_cargo(native_tests(workspace).arg("--no-run"), &step)?;
+    process::run_cargo(native_packages(workspace, "test").arg("--no-run"), &step)?;
     step.done("compiled", "compiled");
     artifacts::build(workspace, &[Part::Functions])?;
 
@@ -32,7 +32,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     step.done("passed");
 
     let step = Step::begin("tests", "running the tests of all native packages (8 minutes)");
-    let mut command = native_tests(workspace);
+    let mut command = native_packages(workspace, "test");
     command.arg("--no-fail-fast").args(arguments);
     command.env("PORTCULLIS_ARTIFACTS", workspace.artifacts());
     command.env("PORTCULLIS_ENVOY", workspace.envoy());

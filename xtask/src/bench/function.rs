@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::load::{Carrier, Load};
 use super::server::cpu_time;
 use super::{Options, START_TIMEOUT};
-use crate::artifacts::{self, Part};
+use crate::artifacts::{self, Part, native_packages};
 use crate::process;
 use crate::python::Packages;
 use crate::step::{QuietStep, Step};
@@ -42,6 +42,7 @@ const PACKAGES: Packages = Packages {
 /// Measures and prints.
 pub(super) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     artifacts::build(workspace, &[Part::Native, Part::Functions, Part::Yardsticks])?;
+    build_tools(workspace)?;
     let cost = own(workspace, options)?;
     let python = usual(workspace, options)?;
 
@@ -79,15 +80,19 @@ pub(super) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What asks the functions, and what writes a text's features.
+fn build_tools(workspace: &Workspace) -> Result<()> {
+    let step = QuietStep::new("tools", "compiling what asks the functions (some minutes)");
+    let mut command = native_packages(workspace, "build");
+    command.args(["--example", "function_cost", "--bin", "features"]);
+    process::run_cargo(&mut command, &step)?;
+    let tools = "target/debug/examples/function_cost, target/debug/features";
+    step.done(tools, tools);
+    Ok(())
+}
+
 /// The component in our host.
 fn own(workspace: &Workspace, options: &Options) -> Result<Value> {
-    let step = QuietStep::new("function_cost", "compiling what asks the functions (a minute)");
-    let mut command = workspace.cargo();
-    command.args(["build", "--package", "portcullis", "--example", "function_cost"]);
-    command.arg("--target-dir").arg(workspace.target());
-    process::run_cargo(&mut command, &step)?;
-    step.done("target/debug/examples/function_cost", "target/debug/examples/function_cost");
-
     let step =
         Step::begin("bench", "asking the functions (compiling each takes 20 s the first time)");
     let unprepared = workspace.wasm_target().join(WasmTarget::Wasip2.triple());
@@ -138,19 +143,6 @@ fn usual(workspace: &Workspace, options: &Options) -> Result<Usual> {
 
 /// The features of the text, as the training tools write them.
 fn features(workspace: &Workspace) -> Result<PathBuf> {
-    let step = QuietStep::new("features", "compiling the feature extractor (a minute)");
-    let mut command = workspace.cargo();
-    command.args([
-        "build",
-        "--package",
-        "portcullis-model",
-        "--features",
-        "training",
-        "--bin",
-        "features",
-    ]);
-    process::run_cargo(command.arg("--target-dir").arg(workspace.target()), &step)?;
-    step.done("target/debug/features", "target/debug/features");
     let folder = workspace.bench();
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let path = folder.join("features.bin");
