@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 mod common;
 #[path = "common/components.rs"]
+#[allow(dead_code, reason = "a detector in a process of its own is for other tests")]
 mod components;
 
 fn config() -> FunctionConfig {
