@@ -54,6 +54,9 @@ impl<S: LimitStore, U: Upstream> Service<'_, S, U> {
         let answered = match admitted {
             Ok(outgoing) => self.upstream.send(outgoing).await.unwrap_or_else(|error| {
                 eprintln!("guard: {error}");
+                if error.has_begun() {
+                    work.exchange.response_broke_off();
+                }
                 of_problem(problem_of(&error))
             }),
             Err(refusal) => refusal,
@@ -145,13 +148,7 @@ fn borrowed(fields: &Fields) -> Vec<Header<'_>> {
 fn request_id(instance: &mut Instance) -> Option<String> {
     let mut bytes = [0; 16];
     instance.random(&mut bytes).ok()?;
-    let number = u128::from_be_bytes(bytes);
-    let version = (number & !(0xf << 76)) | (0x4 << 76);
-    let number = (version & !(0x3 << 62)) | (0x2 << 62);
-    let digits = format!("{number:032x}");
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    let parts = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
-    Some(parts.join("-"))
+    Some(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
 }
 
 /// A refusal that is not the policy's.
@@ -165,8 +162,8 @@ pub(crate) fn of_problem(problem: &Problem) -> Answer {
 fn problem_of(error: &UpstreamError) -> &'static Problem {
     match error {
         UpstreamError::Unreachable(_) => &UNREACHABLE,
-        UpstreamError::Timeout => &TIMEOUT,
-        UpstreamError::Unfit => &UNFIT,
+        UpstreamError::Timeout { .. } => &TIMEOUT,
+        UpstreamError::Unfit { .. } => &UNFIT,
     }
 }
 
