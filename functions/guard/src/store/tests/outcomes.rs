@@ -20,7 +20,7 @@ use crate::message::{Answer, Content, Incoming, Outgoing, Upstream, UpstreamErro
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::{LimitStore, RedisStore, SqliteStore};
-use crate::testing::{ASSERTION_KEY, policy, request, variables};
+use crate::testing::{ASSERTION_KEY, NoArchive, policy, request, variables};
 
 const MAX_BODY: usize = 60;
 
@@ -146,6 +146,7 @@ impl<S: LimitStore> Guard<S> {
             secret: self.settings.secret,
             store: &self.store,
             upstream: &Behind { ending: &asked.ending, meanwhile: &meanwhile },
+            archive: &NoArchive,
             now: Some(Timestamp(time)),
         };
         let answered = now(service.answer(&asked.incoming(), asked.sent.clone()));
