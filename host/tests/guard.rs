@@ -1,27 +1,20 @@
 //! The real guard in the component host, in front of a function in another process or of a server that remembers what it was asked,
 //! with limits in a real SQLite and in a real Redis.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use bytes::Bytes;
-use components::{Detector, artifact};
-use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Full};
-use portcullis::component::{Function, FunctionConfig, Limits, SqliteDatabases, Variables};
+use components::Detector;
+use guarded::{ASSERTION_KEY, Behind, Guard};
 use redis_server::Redis;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use zeroize::Zeroizing;
+use tokens::{AUDIENCE, ISSUER, Issuer};
 
 #[path = "common/components.rs"]
 mod components;
+#[path = "common/guard.rs"]
+mod guarded;
 #[path = "common/redis.rs"]
 mod redis_server;
-
-const ASSERTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+#[path = "common/tokens.rs"]
+mod tokens;
 
 /// So many a day, that none comes back while a test runs.
 const MOST: usize = 12;
@@ -34,107 +27,6 @@ fn policy() -> Value {
         "assertion": { "key": { "env": "PORTCULLIS_ASSERTION_KEY" }, "key_id": "portcullis" },
         "routes": [{ "name": "predict", "match": { "path": "/v1/predict", "methods": ["POST"] }, "input": {} }],
     })
-}
-
-/// A server that answers `{}` to all, and remembers the header sections.
-struct Behind {
-    origin: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Behind {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = asked.clone();
-        tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                let seen = seen.clone();
-                tokio::spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.windows(6).any(|window| window == b"\r\n\r\n{}") {
-                        if connection.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                            return;
-                        }
-                    }
-                    let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
-                    seen.lock().unwrap().push(text);
-                    let response = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-                                    server: behind\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
-                    let _ = connection.write_all(response.as_bytes()).await;
-                });
-            }
-        });
-        Self { origin, asked }
-    }
-
-    fn count(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-}
-
-/// The guard, and its log.
-#[derive(Clone)]
-struct Guard {
-    function: Function,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Guard {
-    fn start(policy: &Value, upstream: &str, folder: &Path, more: &[(&str, &str)]) -> Option<Self> {
-        let mut variables = Variables::default();
-        let policy = policy.to_string();
-        let own = [
-            ("policy", &*policy),
-            ("upstream", upstream),
-            ("portcullis_assertion_key", ASSERTION_KEY),
-        ];
-        for (name, value) in own.iter().chain(more) {
-            variables.insert(name, Zeroizing::new((*value).to_owned())).unwrap();
-        }
-        let redis = more.iter().find(|(name, _)| *name == "limits_store");
-        let allowed = [upstream].into_iter().chain(redis.map(|(_, address)| *address));
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let sink = log.clone();
-        let minute = Duration::from_secs(60);
-        let config = FunctionConfig {
-            variables,
-            databases: SqliteDatabases::new(folder.to_owned(), &[]).unwrap(),
-            allowed_outbound_hosts: allowed.map(|host| host.parse().unwrap()).collect(),
-            limits: Limits { request_timeout: minute, queue_timeout: minute, ..Limits::default() },
-            log: Arc::new(move |line| sink.lock().unwrap().push(line.to_owned())),
-            ..FunctionConfig::default()
-        };
-        let function = Function::load(artifact("guard.wasm")?, config).unwrap();
-        Some(Self { function, log })
-    }
-
-    async fn send(&self, fields: &[(&str, &str)], body: &str) -> (u16, HeaderMap, Bytes) {
-        let mut request = Request::builder()
-            .method("POST")
-            .uri("/v1/predict")
-            .header("host", "test")
-            .header("content-type", "application/json")
-            .header("content-length", body.len())
-            .header("spin-client-addr", "192.0.2.1:1234");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-        let response = self.function.handle(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (parts.status.as_u16(), parts.headers, body)
-    }
-
-    async fn status(&self) -> u16 {
-        self.send(&[], "{}").await.0
-    }
-
-    fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
-    }
 }
 
 /// Sends so many at a time, by turns to each: the statuses.
@@ -278,4 +170,72 @@ async fn who_may_not_be_reached_is_not() {
     let refused = Guard::start(&policy(), &behind.origin, folder.path(), &config).unwrap();
     assert_eq!(refused.status().await, 503, "nobody listens there");
     assert_eq!(behind.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_good_for_whom_it_names_and_for_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let behind = Behind::start().await;
+    let (issuer, stranger) = (Issuer::new(), Issuer::new());
+    let mut policy = policy();
+    policy["authorisation"] = json!({ "require": "authenticated" });
+    policy["identity"] = json!({ "jwt": { "issuers": [{
+        "issuer": ISSUER, "audiences": [AUDIENCE], "jwks": { "inline": issuer.keys() },
+        "claim_headers": [{ "claim": "email", "header": "x-caller-email" }],
+    }] } });
+    policy["limits"] =
+        json!([{ "name": "day", "key": "principal", "requests": MOST, "per": "day" }]);
+    let Some(guard) = Guard::start(&policy, &behind.origin, folder.path(), &[]) else { return };
+    let claims = |more: &Value| issuer.claims(more);
+    let good = issuer.sign(&claims(&json!({})));
+    let of_another = issuer.sign(&claims(&json!({ "sub": "mallory" })));
+    let mut tampered: Vec<&str> = good.split('.').collect();
+    tampered[1] = of_another.split('.').nth(1).unwrap();
+    let refused = [
+        ("expired", issuer.sign(&claims(&json!({ "exp": 1_000_000_000 })))),
+        ("not yet", issuer.sign(&claims(&json!({ "nbf": 4_000_000_000_u64 })))),
+        ("for others", issuer.sign(&claims(&json!({ "aud": "another-service" })))),
+        ("of others", issuer.sign(&claims(&json!({ "iss": "https://other.example" })))),
+        ("by a stranger", stranger.sign(&claims(&json!({})))),
+        ("unsigned", Issuer::unsigned(&claims(&json!({})))),
+        ("another's claims", tampered.join(".")),
+        ("no signature", format!("{}.", good.rsplit_once('.').unwrap().0)),
+        ("no token", "abc".to_owned()),
+    ];
+    for (what, token) in &refused {
+        let bearer = format!("Bearer {token}");
+        let (status, _, body) = guard.send(&[("authorization", &bearer)], "{}").await;
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(status, 401, "{what}: {problem} {:?}", guard.log());
+        assert!(!String::from_utf8_lossy(&body).contains("mallory"), "{what}: {problem}");
+    }
+    assert_eq!(guard.status().await, 401, "nobody");
+    assert_eq!(behind.count(), 0);
+
+    let bearer = format!("Bearer {good}");
+    let forged = [
+        ("authorization", &*bearer),
+        ("portcullis-principal", "eyJzdWIiOiJtYWxsb3J5In0"),
+        ("signature", "portcullis=:Zm9yZ2Vk:"),
+        ("signature-input", "portcullis=(\"forged\")"),
+        ("x-caller-email", "mallory@example.com"),
+    ];
+    let (status, headers, _) = guard.send(&forged, "{}").await;
+    assert_eq!(status, 200, "{:?}", guard.log());
+    let left = headers["ratelimit"].to_str().unwrap();
+    assert!(left.starts_with(&format!("\"day\";r={};", MOST - 1)), "of its own: {left}");
+    let asked = behind.asked.lock().unwrap().clone();
+    let [asked] = &asked[..] else { panic!("{asked:?}") };
+    for (name, forgery) in &forged {
+        assert!(!asked.contains(&forgery.to_ascii_lowercase()), "{name}: {asked}");
+    }
+    let values = |name: &str| {
+        let lines = asked.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(values("x-caller-email"), ["alice@example.com"]);
+    assert_eq!((values("authorization").len(), values("portcullis-principal").len()), (0, 1));
+    assert_eq!((values("signature").len(), values("signature-input").len()), (1, 1));
+    // The last one, by whom it is: the server behind has lower-cased it, so as the policy says it in the log.
+    assert!(guard.log().iter().any(|line| line.contains("\"alice\"")), "{:?}", guard.log());
 }

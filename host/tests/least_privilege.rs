@@ -49,6 +49,8 @@ fn components_import_what_they_need_and_no_more() {
         (
             "guard.wasm",
             &[
+                // What is known of keys that are fetched.
+                "spin:key-value/key-value@3.0.0",
                 // Where limits are counted.
                 "spin:redis/redis@3.0.0",
                 "spin:sqlite/sqlite@3.1.0",

@@ -121,6 +121,57 @@ fn the_service_refuses_for_all_and_the_gate_for_itself() {
 }
 
 #[test]
+fn what_its_body_cannot_afford_takes_no_granted_hit() {
+    let mut document = document("refuse");
+    let bytes = json!({
+        "name": "bytes", "key": "address", "requests": 10, "per_seconds": 60, "cost": "body_bytes",
+    });
+    document["limits"][0]["requests"] = json!(100);
+    document["limits"].as_array_mut().unwrap().push(bytes);
+    document["routes"][0]["input"] = json!({});
+    let mut gate = Gate::new(&document);
+    let headers: [Header<'_>; 4] = [
+        (":method", b"POST"),
+        (":path", b"/"),
+        (":authority", b"gate"),
+        ("content-type", b"application/json"),
+    ];
+    let head = RequestHead { headers: &headers, has_body: true };
+    let mut exchange = gate.begin();
+    assert_eq!(exchange.request_head(&head, &mut gate.runtime), Step::Wait);
+    let calls = gate.calls();
+    // One hit, and no more.
+    gate.answer(&calls[0], Some(OK));
+    assert_eq!(exchange.request_head(&head, &mut gate.runtime), Step::NeedBody);
+    let step = exchange.request_body(b"\"eleven bytes\"", &mut gate.runtime);
+    assert!(matches!(step, Step::Respond(reply) if reply.status == 429));
+    exchange.finish(&mut gate.runtime);
+
+    let mut exchange = gate.begin();
+    assert_eq!(exchange.request_head(&head, &mut gate.runtime), Step::NeedBody, "it is there yet");
+    let step = exchange.request_body(b"1", &mut gate.runtime);
+    assert!(matches!(step, Step::Continue(_)), "{step:?}");
+    exchange.finish(&mut gate.runtime);
+    // That one has used it.
+    assert_eq!(gate.begin().request_head(&head, &mut gate.runtime), Step::Wait);
+
+    // What the input stage refuses has been counted, by the service as by the gate itself: what was granted is used up.
+    let calls = gate.calls();
+    gate.answer(&calls[0], Some(OK));
+    let refused = (0..100).take_while(|_| {
+        let mut exchange = gate.begin();
+        if exchange.request_head(&head, &mut gate.runtime) == Step::Wait {
+            return false;
+        }
+        let step = exchange.request_body(b"{", &mut gate.runtime);
+        assert!(matches!(step, Step::Respond(reply) if reply.status == 400));
+        exchange.finish(&mut gate.runtime);
+        true
+    });
+    assert!((1..10).contains(&refused.count()));
+}
+
+#[test]
 fn without_an_answer_it_goes_as_the_policy_says() {
     for (on_failure, admitted) in [("refuse", 0), ("local", 3)] {
         let mut gate = Gate::new(&document(on_failure));

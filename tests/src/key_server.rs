@@ -3,11 +3,11 @@
 //! It writes its answers byte by byte itself: a library for HTTP would not let it lie.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -90,7 +90,7 @@ impl KeyServer {
     /// # Errors
     ///
     /// The certificate is unusable, or there is no port.
-    pub fn start(runtime: &Handle, identity: Option<Identity<'_>>) -> Result<Self> {
+    pub fn start(runtime: &Handle, identity: Option<Identity<'_>>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             tls: identity.map(acceptor).transpose()?,
             behaviour: watch::Sender::new(Behaviour::Serve),
@@ -155,12 +155,13 @@ impl KeyServer {
     /// # Errors
     ///
     /// Somebody else has the port by now.
-    pub fn appear(&mut self) -> Result<()> {
+    pub fn appear(&mut self) -> io::Result<()> {
         if self.server.is_some() {
             return Ok(());
         }
         let listener = self.runtime.block_on(TcpListener::bind(self.address));
-        let listener = listener.with_context(|| format!("listening on {}", self.address))?;
+        let listener = listener
+            .map_err(|error| io::Error::other(format!("listening on {}: {error}", self.address)))?;
         self.address = listener.local_addr()?;
         self.server = Some(self.runtime.spawn(accept(listener, Arc::clone(&self.shared))));
         Ok(())
@@ -175,17 +176,20 @@ impl Drop for KeyServer {
     }
 }
 
-fn acceptor(identity: Identity<'_>) -> Result<TlsAcceptor> {
-    let shown = |path: &std::path::Path| path.display().to_string();
+fn acceptor(identity: Identity<'_>) -> io::Result<TlsAcceptor> {
+    let unusable = |path: &std::path::Path, error: rustls::pki_types::pem::Error| {
+        io::Error::other(format!("{}: {error}", path.display()))
+    };
     let chain = CertificateDer::pem_file_iter(identity.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| shown(identity.certificate))?;
-    let key = PrivateKeyDer::from_pem_file(identity.key).with_context(|| shown(identity.key))?;
+        .map_err(|error| unusable(identity.certificate, error))?;
+    let key = PrivateKeyDer::from_pem_file(identity.key)
+        .map_err(|error| unusable(identity.key, error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(io::Error::other)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

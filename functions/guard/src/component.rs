@@ -12,10 +12,13 @@ use spin_sdk::http::{
     FullBody, HeaderName, HeaderValue, IntoResponse, Request, Response, StatusCode,
 };
 use spin_sdk::http_service;
+use spin_sdk::wasip3::spawn;
 
+use crate::archive::SpinArchive;
 use crate::environment::source;
 use crate::message::{Answer, Content, Incoming};
 use crate::network::Network;
+use crate::remotes::Remotes;
 use crate::service::{Answered, Service, of_problem};
 use crate::settings::{self, POLICY, Settings, VARIABLES, variable_of};
 use crate::stores::SpinStore;
@@ -47,11 +50,20 @@ async fn answer(request: Request) -> impl IntoResponse {
         secret: settings.secret,
         store: &SpinStore::new(&settings.limits),
         upstream: &Network { origin: &settings.upstream, timeout: settings.timeout },
+        archive: &SpinArchive,
         now: None,
     };
-    let Answered { answer, record } = service.answer(&incoming, SpinBody(body)).await;
+    let Answered { answer, record, due, instance } =
+        service.answer(&incoming, SpinBody(body)).await;
     if let Some(record) = record {
         println!("{record}");
+    }
+    if !due.is_empty() {
+        // The client need not wait for it.
+        spawn(async move {
+            let remotes = Remotes { policy: &settings.policy, archive: &SpinArchive };
+            remotes.refresh(due, instance).await;
+        });
     }
     response(answer)
 }

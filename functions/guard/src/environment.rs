@@ -5,10 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_policy::{Environment, NativeSignature, Swap, Timestamp, Unavailable, Version};
 
-/// A Spin component, of which nothing is left after a request. It has no store that instances share but the one for limits, so
-/// what needs one (whether a proof of possession was used before) fails closed.
+use crate::remotes::Kept;
+
+/// A Spin component, of which nothing is left after a request. It has no store that instances share but the one for limits and what
+/// is kept of documents, so what needs one (whether a proof of possession was used before) fails closed.
 pub(crate) struct Instance {
     pub(crate) source: Option<IpAddr>,
+    /// Of documents that are fetched.
+    pub(crate) kept: Kept,
     /// None has the system's.
     pub(crate) now: Option<Timestamp>,
 }
@@ -27,17 +31,17 @@ impl Environment for Instance {
         getrandom::fill(bytes).map_err(|_| Unavailable)
     }
 
-    fn load(&mut self, _: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
-        Err(Unavailable)
+    fn load(&mut self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Unavailable> {
+        self.kept.load(key)
     }
 
     fn compare_and_swap(
         &mut self,
-        _: &str,
-        _: Option<Version>,
-        _: &[u8],
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
     ) -> Result<Swap, Unavailable> {
-        Err(Unavailable)
+        self.kept.compare_and_swap(key, expected, value)
     }
 
     fn source(&mut self) -> Option<IpAddr> {

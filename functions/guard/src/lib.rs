@@ -22,14 +22,19 @@
 mod counting;
 mod environment;
 mod message;
+mod remotes;
 mod service;
 mod settings;
 mod store;
 
 #[cfg(target_family = "wasm")]
+mod archive;
+#[cfg(target_family = "wasm")]
 mod component;
 #[cfg(target_family = "wasm")]
 mod network;
+#[cfg(test)]
+mod remotes_tests;
 #[cfg(test)]
 mod service_tests;
 #[cfg(target_family = "wasm")]

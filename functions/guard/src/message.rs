@@ -58,9 +58,19 @@ pub(crate) enum UpstreamError {
     #[error("the function behind is not reached: {0}")]
     Unreachable(String),
     #[error("the function behind does not answer in time")]
-    Timeout,
+    Timeout { has_begun: bool },
     #[error("the answer of the function behind is too large, or ended too early")]
-    Unfit,
+    Unfit { has_begun: bool },
+}
+
+impl UpstreamError {
+    /// Whether an answer had begun, and well: what it cost is not known then.
+    pub(crate) fn has_begun(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => false,
+            Self::Timeout { has_begun } | Self::Unfit { has_begun } => *has_begun,
+        }
+    }
 }
 
 /// What belongs to a connection and not to a message (RFC 9110 section 7.6.1), or is said anew of what goes on.

@@ -1,5 +1,6 @@
 //! The function behind, over HTTP.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +23,16 @@ pub(crate) struct Network<'a> {
 impl Upstream for Network<'_> {
     async fn send(&self, request: Outgoing) -> Result<Answer, UpstreamError> {
         let request = self.outgoing(request)?;
-        match spin::exchange(request, self.timeout, read).await {
-            Ok(answer) => answer.ok_or(UpstreamError::Unfit),
-            Err(SendError::Timeout) => Err(UpstreamError::Timeout),
+        let has_begun = Cell::new(false);
+        let read = async |response: Response| {
+            has_begun.set(response.status().is_success());
+            read(response).await
+        };
+        let answer = spin::exchange(request, self.timeout, read).await;
+        let has_begun = has_begun.get();
+        match answer {
+            Ok(answer) => answer.ok_or(UpstreamError::Unfit { has_begun }),
+            Err(SendError::Timeout) => Err(UpstreamError::Timeout { has_begun }),
             Err(SendError::Unreachable(reason)) => Err(UpstreamError::Unreachable(reason)),
         }
     }

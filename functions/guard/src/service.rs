@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_function::{Body, Limit, Problem};
 use portcullis_policy::{
-    Environment, Exchange, Header, HeaderEdit, Policy, RequestHead, Step, Timestamp,
+    Environment, Exchange, Fetch, Header, HeaderEdit, Policy, RequestHead, Step, Timestamp,
 };
 
 use crate::counting::Counter;
@@ -12,15 +12,18 @@ use crate::environment::Instance;
 use crate::message::{
     Answer, Content, Fields, Incoming, Outgoing, Upstream, UpstreamError, is_normal,
 };
+use crate::remotes::{Archive, Kept, Remotes};
 use crate::store::LimitStore;
 
 /// The policy in front of a function.
-pub(crate) struct Service<'a, S, U> {
+pub(crate) struct Service<'a, S, U, A> {
     pub(crate) policy: &'a Arc<Policy>,
     /// What keys of limits are digested under, on all machines.
     pub(crate) secret: [u8; 16],
     pub(crate) store: &'a S,
     pub(crate) upstream: &'a U,
+    /// Documents that are fetched.
+    pub(crate) archive: &'a A,
     /// None has the system's clock.
     pub(crate) now: Option<Timestamp>,
 }
@@ -29,39 +32,50 @@ pub(crate) struct Service<'a, S, U> {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) record: Option<String>,
+    /// Documents that are to be fetched again, for requests to come.
+    pub(crate) due: Vec<Fetch>,
+    pub(crate) instance: Instance,
 }
 
 /// The longest body that is ever read, whatever the policy allows: an instance has little memory.
 pub(crate) const MAXIMUM_BODY: usize = 8 << 20;
 
-impl<S: LimitStore, U: Upstream> Service<'_, S, U> {
+impl<S: LimitStore, U: Upstream, A: Archive> Service<'_, S, U, A> {
     /// Judges a request, sends it on where it may, and judges what comes back.
     pub(crate) async fn answer(&self, request: &Incoming, content: impl Content) -> Answered {
-        let mut instance = Instance { source: request.source, now: self.now };
+        let mut instance =
+            Instance { source: request.source, kept: Kept::default(), now: self.now };
         let judged = request_id(&mut instance).and_then(|id| request.judged(&id));
         let Some(judged) = judged.filter(|_| is_normal(&request.path)) else {
-            return Answered { answer: of_problem(&TARGET_INVALID), record: None };
+            let answer = of_problem(&TARGET_INVALID);
+            return Answered { answer, record: None, due: Vec::new(), instance };
         };
-        let mut exchange = self.policy.begin(instance.now());
+        let begun = instance.now();
+        let mut exchange = self.policy.begin(begun);
         exchange.count_elsewhere(self.secret);
-        // There is nobody here who would fetch anything.
-        exchange.cannot_wait();
         let mut counter = Counter::new(self.store);
-        let mut work = Work { exchange: &mut exchange, instance: &mut instance };
+        let remotes = Remotes { policy: self.policy, archive: self.archive };
+        let due = remotes.due(&mut instance).await;
+        let mut work = Work { exchange: &mut exchange, instance: &mut instance, begun, due };
 
-        let admitted = work.admit(request, judged, content, &mut counter).await.unwrap_or_else(Err);
+        let admitted =
+            work.admit(request, judged, content, &mut counter, &remotes).await.unwrap_or_else(Err);
         // Places are free, and refusals count, when there is an answer.
         let answered = match admitted {
             Ok(outgoing) => self.upstream.send(outgoing).await.unwrap_or_else(|error| {
                 eprintln!("guard: {error}");
+                if error.has_begun() {
+                    work.exchange.response_broke_off();
+                }
                 of_problem(problem_of(&error))
             }),
             Err(refusal) => refusal,
         };
         let answer = work.respond(answered);
+        let due = work.due;
         let record = exchange.finish(&mut instance);
         counter.settle(exchange.settlements()).await;
-        Answered { answer, record }
+        Answered { answer, record, due, instance }
     }
 }
 
@@ -69,23 +83,38 @@ impl<S: LimitStore, U: Upstream> Service<'_, S, U> {
 struct Work<'a> {
     exchange: &'a mut Exchange,
     instance: &'a mut Instance,
+    begun: Timestamp,
+    due: Vec<Fetch>,
 }
 
 impl Work<'_> {
     /// What goes on, or what is answered in its place; the outer error is one, too.
-    async fn admit<S: LimitStore>(
+    async fn admit<S: LimitStore, A: Archive>(
         &mut self,
         request: &Incoming,
         judged: Fields,
         content: impl Content,
         counter: &mut Counter<'_, S>,
+        remotes: &Remotes<'_, A>,
     ) -> Result<Result<Outgoing, Answer>, Answer> {
         let headers = borrowed(&judged);
         let head = RequestHead { headers: &headers, has_body: request.has_body() };
         let mut step = self.exchange.request_head(&head, self.instance);
-        while matches!(step, Step::Wait) && !self.exchange.takes().is_empty() {
-            let answers = counter.take(self.exchange.takes()).await;
-            step = self.exchange.request_head_counted(answers, &head, self.instance);
+        let mut looks = 0_usize;
+        while matches!(step, Step::Wait) {
+            if !self.exchange.takes().is_empty() {
+                let answers = counter.take(self.exchange.takes()).await;
+                step = self.exchange.request_head_counted(answers, &head, self.instance);
+                continue;
+            }
+            // For a document.
+            if remotes.is_too_late(self.begun, looks, self.instance) {
+                self.exchange.cannot_wait();
+            } else {
+                looks = looks.saturating_add(1);
+                remotes.wait(&mut self.due, self.instance).await;
+            }
+            step = self.exchange.request_head(&head, self.instance);
         }
         let mut body = Vec::new();
         if head.has_body && matches!(step, Step::NeedBody | Step::Continue(_)) {
@@ -145,13 +174,7 @@ fn borrowed(fields: &Fields) -> Vec<Header<'_>> {
 fn request_id(instance: &mut Instance) -> Option<String> {
     let mut bytes = [0; 16];
     instance.random(&mut bytes).ok()?;
-    let number = u128::from_be_bytes(bytes);
-    let version = (number & !(0xf << 76)) | (0x4 << 76);
-    let number = (version & !(0x3 << 62)) | (0x2 << 62);
-    let digits = format!("{number:032x}");
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    let parts = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
-    Some(parts.join("-"))
+    Some(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
 }
 
 /// A refusal that is not the policy's.
@@ -165,8 +188,8 @@ pub(crate) fn of_problem(problem: &Problem) -> Answer {
 fn problem_of(error: &UpstreamError) -> &'static Problem {
     match error {
         UpstreamError::Unreachable(_) => &UNREACHABLE,
-        UpstreamError::Timeout => &TIMEOUT,
-        UpstreamError::Unfit => &UNFIT,
+        UpstreamError::Timeout { .. } => &TIMEOUT,
+        UpstreamError::Unfit { .. } => &UNFIT,
     }
 }
 

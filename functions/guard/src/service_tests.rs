@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::store::tests::connections::{Sqlite, sqlite};
 use crate::store::tests::now;
 use crate::store::{LimitStore, Settlement, SqliteStore, StoreError, Take};
-use crate::testing::{ASSERTION_KEY, Function, There, policy, request, variables};
+use crate::testing::{ASSERTION_KEY, Function, NoArchive, There, policy, request, variables};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;
@@ -57,6 +57,7 @@ impl<S: LimitStore> Guard<S> {
             secret: self.settings.secret,
             store: &self.store,
             upstream: function,
+            archive: &NoArchive,
             now: Some(Timestamp(self.time)),
         };
         now(service.answer(incoming, There(body.as_bytes().to_vec())))
@@ -208,7 +209,7 @@ fn nobody_says_who_they_are_but_the_guard() {
         ("x-kept", "kept"),
     ];
     let incoming = request("/v1/ask?b=c", &forged);
-    let Answered { answer, record } = guard.answered(&incoming, "{\"a\":1}", &function);
+    let Answered { answer, record, .. } = guard.answered(&incoming, "{\"a\":1}", &function);
     assert_eq!((answer.status, record.is_some()), (200, true));
     let asked = function.asked.borrow();
     let [asked] = &asked[..] else { panic!("{asked:?}") };

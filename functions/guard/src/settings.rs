@@ -16,7 +16,7 @@ pub(crate) const POLICY: &str = "policy";
 /// The function behind: `http://NAME.spin.internal`.
 const UPSTREAM: &str = "upstream";
 const UPSTREAM_TIMEOUT: &str = "upstream_timeout_seconds";
-/// Where limits are counted: `sqlite`, which is the default, or `redis://HOST`.
+/// Where limits are counted: `sqlite`, which is the default, or `redis://HOST`, or `rediss://HOST` behind TLS.
 const LIMITS_STORE: &str = "limits_store";
 /// What counts apart in one Redis.
 const LIMITS_NAME: &str = "limits_name";
@@ -118,12 +118,12 @@ impl LimitsStore {
             return Err(unfit(LIMITS_NAME, "expected up to 64 letters, digits and -_."));
         }
         let redis = match set(LIMITS_STORE) {
-            Some(address) if address.starts_with("redis://") => Some((address.to_string(), name)),
+            Some(address) if is_redis(&address) => Some((address.to_string(), name)),
             Some(kind) if *kind != SQLITE => {
                 // Not shown: an address may have a password.
                 return Err(unfit(
                     LIMITS_STORE,
-                    "expected `sqlite`, or the address of a Redis, redis://HOST",
+                    "expected `sqlite`, or the address of a Redis, redis://HOST or rediss://HOST",
                 ));
             }
             _ => None,
@@ -203,6 +203,12 @@ fn is_origin(text: &str) -> bool {
     (1..=253).contains(&authority.len()) && authority.bytes().all(plain)
 }
 
+/// The address of a Redis. There are clients that turn TLS off by what follows a `#`.
+fn is_redis(address: &str) -> bool {
+    ["redis://", "rediss://"].iter().any(|scheme| address.starts_with(scheme))
+        && !address.contains('#')
+}
+
 fn unfit(variable: &str, expected: impl Display) -> SettingError {
     SettingError { variable: variable.to_owned(), expected: expected.to_string() }
 }
@@ -233,7 +239,10 @@ mod tests {
             assert!(error.contains("expected") && !error.contains("hunter2"), "{error}");
         }
         assert!(error(LIMITS_NAME, "{a}").contains("letters"));
-        assert!(error(LIMITS_STORE, "rediss://:hunter2@a").contains("expected `sqlite`"));
+        for store in ["http://:hunter2@a", "rediss://:hunter2@a/#insecure"] {
+            let error = error(LIMITS_STORE, store);
+            assert!(error.contains("expected `sqlite`") && !error.contains("hunter2"), "{error}");
+        }
         for upstream in ["http://A", "http://a/", "http://u@a", "ftp://a", "http://"] {
             assert!(error(UPSTREAM, upstream).contains("origin"), "{upstream}");
         }
@@ -253,6 +262,9 @@ mod tests {
         let address = ("redis://a:1".to_owned(), "limits".to_owned());
         let redis = LimitsStore { redis: Some(address), ..sqlite };
         assert_eq!(of(&[(LIMITS_STORE, "redis://a:1")]), redis);
+        let behind_tls = ("rediss://a:1".to_owned(), "limits".to_owned());
+        let behind_tls = LimitsStore { redis: Some(behind_tls), ..redis.clone() };
+        assert_eq!(of(&[(LIMITS_STORE, "rediss://a:1")]), behind_tls);
         let both = [(LIMITS_STORE, "redis://a:1"), (LIMITS_FALLBACK, "sqlite")];
         assert_eq!(of(&both), LimitsStore { falls_back: true, ..redis });
         assert!(error(LIMITS_FALLBACK, "sqlite").contains("only where"));

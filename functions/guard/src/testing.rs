@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use portcullis_function::{Body, Limit};
+use portcullis_policy::Fetch;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::message::{Answer, Content, Incoming, Outgoing, Upstream, UpstreamError};
+use crate::remotes::{Archive, ArchiveError, Fetched};
 
 pub(crate) const ASSERTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
@@ -62,6 +65,25 @@ impl Upstream for Function {
         self.asked.borrow_mut().push(request);
         self.answer.clone()
     }
+}
+
+/// Nothing is fetched.
+pub(crate) struct NoArchive;
+
+impl Archive for NoArchive {
+    async fn load(&self, _: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Err(ArchiveError("there is none".to_owned()))
+    }
+
+    async fn keep(&self, _: &str, _: &[u8]) -> Result<(), ArchiveError> {
+        Err(ArchiveError("there is none".to_owned()))
+    }
+
+    async fn fetch(&self, _: &Fetch, _: Duration) -> Option<Fetched> {
+        None
+    }
+
+    async fn pause(&self) {}
 }
 
 pub(crate) fn request(path: &str, fields: &[(&str, &str)]) -> Incoming {

@@ -58,7 +58,7 @@ impl Body for FunctionBody {
         let frame = match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Pending => {
                 ready!(this.deadline.as_mut().poll(cx));
-                this.interest = Interest::none();
+                this.interest.stop();
                 return Poll::Ready(Some(Err(BodyError::Timeout)));
             }
             Poll::Ready(None) => {
@@ -72,7 +72,7 @@ impl Body for FunctionBody {
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(left) = this.left.checked_sub(length) else {
-            this.interest = Interest::none();
+            this.interest.stop();
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         };
         this.left = left;

@@ -54,6 +54,13 @@ impl Default for FunctionConfig {
     }
 }
 
+impl FunctionConfig {
+    /// Whether a function can have begun something that it must end when its client has gone.
+    pub(super) fn keeps_accounts(&self) -> bool {
+        self.databases.has_some() || self.allowed_outbound_hosts.iter().any(OutboundHost::is_redis)
+    }
+}
+
 /// A component that answers HTTP requests. Clones share everything.
 #[derive(Clone)]
 pub struct Function {
@@ -101,7 +108,8 @@ impl Function {
     /// Answers one request, in an instance of its own.
     ///
     /// The URI may be in origin form (the authority is then taken from `Host`). Dropping the
-    /// future, or the response's body before its end, stops the instance.
+    /// future, or the response's body before its end, stops the instance, as a client does that goes away. One that has a database or
+    /// a Redis goes on, as in Spin, for at most the time of both timeouts: it has to settle what it has begun there.
     ///
     /// # Errors
     ///
@@ -124,7 +132,7 @@ impl Function {
             return Err(HandleError::Overloaded);
         };
 
-        let (interest, interest_receiver) = Interest::new();
+        let (mut interest, interest_receiver) = Interest::new();
         let (failure, failure_receiver) = oneshot::channel();
         let ticket = Ticket { _permit: permit, interest: interest_receiver, failure };
         let exceeded = Arc::new(AtomicBool::new(false));
@@ -139,7 +147,7 @@ impl Function {
         if exceeded.load(Ordering::Acquire) {
             return Err(HandleError::RequestTooLarge(limits.request_body));
         }
-        let (parts, body) = answer?.into_parts();
+        let (parts, body) = answer.inspect_err(|_| interest.stop())?.into_parts();
         let body = FunctionBody::new(body, limits.response_body, limits.body_timeout, interest);
         Ok(Response::from_parts(parts, body))
     }

@@ -53,6 +53,7 @@ impl HandlerState for Instances {
             expiration: Expiration {
                 deadline: Box::pin(tokio::time::sleep(longest)),
                 request: request.clone(),
+                keeps_accounts: self.shared.config.keeps_accounts(),
             },
             state: Worker { request, log: self.shared.config.log.clone() },
         })
@@ -68,33 +69,42 @@ pub(super) struct Ticket {
     /// Held as long as the instance lives, since its memory is taken as long.
     pub(super) _permit: OwnedSemaphorePermit,
     /// Closed when nobody waits for the response any more.
-    pub(super) interest: oneshot::Receiver<Finished>,
+    pub(super) interest: oneshot::Receiver<Verdict>,
     /// Told why the instance failed; gone once there is a response.
     pub(super) failure: oneshot::Sender<String>,
 }
 
-/// Says that the response was taken whole; the instance may finish its own work.
-pub(super) struct Finished;
+/// What becomes of an instance.
+pub(super) enum Verdict {
+    /// The response was taken whole; the instance may finish its own work.
+    Finished,
+    /// It has taken too long, or answered too much: it ends.
+    Stopped,
+}
 
-/// What a request holds while its response is wanted. Dropped, it ends the instance.
-pub(super) struct Interest(Option<oneshot::Sender<Finished>>);
+/// What a request holds while its response is wanted. Dropped, it ends the instance, unless that keeps accounts.
+pub(super) struct Interest(Option<oneshot::Sender<Verdict>>);
 
 impl Interest {
-    pub(super) fn new() -> (Self, oneshot::Receiver<Finished>) {
+    pub(super) fn new() -> (Self, oneshot::Receiver<Verdict>) {
         let (sender, receiver) = oneshot::channel();
         (Self(Some(sender)), receiver)
     }
 
-    /// No interest: what an interest is replaced by to end the instance.
-    pub(super) fn none() -> Self {
-        Self(None)
-    }
-
     /// The response was taken whole.
     pub(super) fn finish(&mut self) {
+        self.tell(Verdict::Finished);
+    }
+
+    /// The instance ends.
+    pub(super) fn stop(&mut self) {
+        self.tell(Verdict::Stopped);
+    }
+
+    fn tell(&mut self, verdict: Verdict) {
         if let Some(sender) = self.0.take() {
             // The instance may be gone already.
-            let _ = sender.send(Finished);
+            let _ = sender.send(verdict);
         }
     }
 }
@@ -134,8 +144,10 @@ impl WorkerState for Worker {
             return;
         };
         let reason = summary(&error);
-        let abandoned =
-            matches!(ticket.interest.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        let abandoned = matches!(
+            ticket.interest.try_recv(),
+            Err(oneshot::error::TryRecvError::Closed) | Ok(Verdict::Stopped)
+        );
         if let Err(reason) = ticket.failure.send(reason)
             && !abandoned
         {
@@ -156,6 +168,9 @@ pub(super) fn summary(error: &wasmtime::Error) -> String {
 pub(super) struct Expiration {
     deadline: Pin<Box<Sleep>>,
     request: Slot,
+    /// Whether it may go on when its client has gone. A component cannot be told of that, and one that counts in a database what is
+    /// under way would never settle it.
+    keeps_accounts: bool,
 }
 
 impl WorkerExpiration for Expiration {
@@ -168,6 +183,7 @@ impl WorkerExpiration for Expiration {
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
+        let keeps_accounts = self.keeps_accounts;
         let mut slot = self.request.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ticket) = slot.as_mut() else {
             return Poll::Pending;
@@ -176,8 +192,9 @@ impl WorkerExpiration for Expiration {
             return Poll::Pending;
         }
         match Pin::new(&mut ticket.interest).poll(cx) {
-            Poll::Ready(Ok(Finished)) | Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(Verdict::Finished)) | Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) if keeps_accounts => Poll::Pending,
+            Poll::Ready(Ok(Verdict::Stopped) | Err(_)) => Poll::Ready(()),
         }
     }
 }

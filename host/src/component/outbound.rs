@@ -14,7 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One entry of the allow list, such as `https://api.example.com`, `http://127.0.0.1:8080` or `redis://127.0.0.1`.
+/// One entry of the allow list, such as `https://api.example.com`, `http://127.0.0.1:8080` or `redis://127.0.0.1`; `rediss` is a Redis
+/// behind TLS.
 ///
 /// Scheme, host and port must all match; a missing port is the scheme's default. There are no
 /// wildcards: a host that is not written down is not called.
@@ -31,21 +32,32 @@ impl OutboundHost {
         let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
             return false;
         };
-        if scheme.as_str() == REDIS {
+        if is_redis(scheme) {
             return false;
         }
         let port = uri.port_u16().or_else(|| default_port(scheme));
         *scheme == self.scheme && host.eq_ignore_ascii_case(&self.host) && port == Some(self.port)
     }
 
-    /// Whether this is a Redis at that place.
-    pub(super) fn allows_redis(&self, host: &str, port: u16) -> bool {
+    /// Whether this is a Redis.
+    pub(super) fn is_redis(&self) -> bool {
+        is_redis(&self.scheme)
+    }
+
+    /// Whether this is a Redis at that place, behind TLS or not: who is allowed the one is not allowed the other.
+    pub(super) fn allows_redis(&self, host: &str, port: u16, has_tls: bool) -> bool {
         let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
-        self.scheme.as_str() == REDIS && bare(host) == bare(&self.host) && port == self.port
+        let scheme = if has_tls { REDIS_TLS } else { REDIS };
+        self.scheme.as_str() == scheme && bare(host) == bare(&self.host) && port == self.port
     }
 }
 
 const REDIS: &str = "redis";
+const REDIS_TLS: &str = "rediss";
+
+fn is_redis(scheme: &Scheme) -> bool {
+    matches!(scheme.as_str(), REDIS | REDIS_TLS)
+}
 
 impl FromStr for OutboundHost {
     type Err = InvalidOutboundHost;
@@ -59,7 +71,7 @@ impl FromStr for OutboundHost {
         let scheme = uri.scheme().ok_or_else(invalid)?.clone();
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(invalid)?;
         let port = uri.port_u16().or_else(|| default_port(&scheme)).ok_or_else(invalid)?;
-        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS && scheme.as_str() != REDIS {
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS && !is_redis(&scheme) {
             return Err(invalid());
         }
         Ok(Self { scheme, host: host.to_ascii_lowercase(), port })
@@ -75,7 +87,7 @@ impl fmt::Display for OutboundHost {
 /// An entry of the allow list that is not one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "allowed host {0:?}: expected SCHEME://HOST or SCHEME://HOST:PORT with http, https or redis"
+    "allowed host {0:?}: expected SCHEME://HOST or SCHEME://HOST:PORT with http, https, redis or rediss"
 )]
 pub struct InvalidOutboundHost(String);
 
@@ -124,7 +136,7 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
     match scheme.as_str() {
         "http" => Some(80),
         "https" => Some(443),
-        REDIS => Some(6379),
+        REDIS | REDIS_TLS => Some(6379),
         _ => None,
     }
 }
@@ -154,16 +166,22 @@ mod tests {
     #[test]
     fn a_redis_is_a_redis_and_nothing_else() {
         let host: OutboundHost = "redis://Cache.internal".parse().unwrap();
-        assert!(host.allows_redis("cache.internal", 6379));
-        assert!(!host.allows_redis("cache.internal", 6380));
-        assert!(!host.allows_redis("cache.internal.evil", 6379));
+        assert!(host.is_redis() && host.allows_redis("cache.internal", 6379, false));
+        assert!(!host.allows_redis("cache.internal", 6379, true));
+        assert!(!host.allows_redis("cache.internal", 6380, false));
+        assert!(!host.allows_redis("cache.internal.evil", 6379, false));
         for uri in ["redis://cache.internal/", "http://cache.internal:6379/"] {
             assert!(!host.allows(&uri.parse().unwrap()), "{uri}");
         }
         let host: OutboundHost = "http://cache.internal:6379".parse().unwrap();
-        assert!(!host.allows_redis("cache.internal", 6379));
+        assert!(!host.is_redis() && !host.allows_redis("cache.internal", 6379, false));
         let host: OutboundHost = "redis://[::1]:7000".parse().unwrap();
-        assert!(host.allows_redis("::1", 7000));
+        assert!(host.allows_redis("::1", 7000, false));
+        // What is to be encrypted is not asked in the clear.
+        let host: OutboundHost = "rediss://cache.internal".parse().unwrap();
+        assert!(host.is_redis() && host.allows_redis("cache.internal", 6379, true));
+        assert!(!host.allows_redis("cache.internal", 6379, false));
+        assert!(!host.allows(&"rediss://cache.internal/".parse().unwrap()));
     }
 
     #[test]

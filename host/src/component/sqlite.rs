@@ -63,6 +63,10 @@ impl SqliteDatabases {
         Ok(Self { directory: Arc::new(directory), names })
     }
 
+    pub(super) fn has_some(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// The file of a database that the function may open.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let is_known = self.names.iter().any(|known| known == name);

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -14,11 +15,22 @@ pub struct Redis {
     server: Child,
     folder: TempDir,
     port: u16,
+    /// A certificate and its key, in PEM, where it speaks TLS.
+    tls: Option<[PathBuf; 2]>,
 }
 
 impl Redis {
     /// None where no program is known: then the test says that it was left out.
     pub fn start() -> Option<Self> {
+        Self::start_as(None)
+    }
+
+    /// One that speaks nothing but TLS.
+    pub fn start_tls(certificate: PathBuf, key: PathBuf) -> Option<Self> {
+        Self::start_as(Some([certificate, key]))
+    }
+
+    fn start_as(tls: Option<[PathBuf; 2]>) -> Option<Self> {
         if std::env::var_os("PORTCULLIS_REDIS").is_none() {
             static SAID: OnceLock<()> = OnceLock::new();
             SAID.get_or_init(|| {
@@ -28,13 +40,21 @@ impl Redis {
         }
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self::spawn(port, &folder);
-        Some(Self { server, folder, port })
+        let server = Self::spawn(port, &folder, tls.as_ref());
+        Some(Self { server, folder, port, tls })
     }
 
-    fn spawn(port: u16, folder: &TempDir) -> Child {
+    fn spawn(port: u16, folder: &TempDir, tls: Option<&[PathBuf; 2]>) -> Child {
         let mut command = Command::new(std::env::var_os("PORTCULLIS_REDIS").unwrap());
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        let port_text = port.to_string();
+        match tls {
+            None => command.args(["--port", &port_text]),
+            Some([certificate, key]) => {
+                command.args(["--port", "0", "--tls-port", &port_text, "--tls-auth-clients", "no"]);
+                command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key)
+            }
+        };
+        command.args(["--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--dir"]);
         let server = command.arg(folder.path()).stdout(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
@@ -43,6 +63,10 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(20));
         }
         server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn address(&self) -> String {
@@ -57,7 +81,7 @@ impl Redis {
 
     /// Starts it again after that.
     pub fn start_again(&mut self) {
-        self.server = Self::spawn(self.port, &self.folder);
+        self.server = Self::spawn(self.port, &self.folder, self.tls.as_ref());
     }
 }
 

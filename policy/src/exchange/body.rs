@@ -71,7 +71,8 @@ impl Exchange {
         if let Some(route) =
             route.filter(|_| self.awaits_body && policy.stages.contains(Stage::Limits))
         {
-            self.admission.body(&policy.limiter, &route.limits, body, environment)?;
+            let taken = self.admission.body(&policy.limiter, &route.limits, body, environment);
+            taken.inspect_err(|_| self.admission.give_back_granted(environment))?;
         }
         let mut rewritten = None;
         if let Some(input) = input {

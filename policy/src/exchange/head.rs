@@ -115,15 +115,13 @@ impl Exchange {
             let patience = Patience { since: self.begun, may_wait: self.may_wait };
             let granted =
                 policy.service.as_ref().filter(|_| !self.admission.is_counted_elsewhere());
-            let granted = granted
+            self.admission.granted = granted
                 .map(|service| service.take(limits, &caller, patience, environment))
                 .transpose()?;
             let taken =
                 self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment);
             if let Err(interruption) = taken {
-                if let Some(granted) = granted {
-                    granted.give_back(environment);
-                }
+                self.admission.give_back_granted(environment);
                 self.is_at_limits = interruption == Interruption::Wait;
                 return Err(interruption);
             }

@@ -79,6 +79,12 @@ impl Exchange {
         self.rewriter.as_mut().map(|rewriter| rewriter.rewrite(part, is_last))
     }
 
+    /// The upstream's response had begun, and well, and broke off before anything of it was passed on: what it cost is not known. What
+    /// the client is answered in its place comes to [`Self::response_head`].
+    pub fn response_broke_off(&mut self) {
+        self.admission.break_off();
+    }
+
     /// A part of the response's body could not be shown. Whether it must not go on.
     pub fn response_body_unseen(&mut self) -> bool {
         self.admission.response_body_unseen();

@@ -7,6 +7,7 @@ use super::fields::Standing;
 use super::limit::{Limit, Meter};
 use super::limiter::{Keyed, Limiter, Taken};
 use super::pointer::Found;
+use super::service::Granted;
 use super::table::Place;
 use super::usage::Usage;
 use super::{Caller, Decision, fields};
@@ -30,6 +31,10 @@ pub(crate) struct Admission {
     shadowed: Vec<String>,
     usages: Vec<(usize, Usage)>,
     is_successful: Option<bool>,
+    /// Whether a response that had begun well broke off, and another one was answered.
+    pub(super) has_broken_off: bool,
+    /// What was taken of what a rate limit service has granted.
+    pub(crate) granted: Option<Granted>,
     /// Where limits are counted elsewhere: what is dealt with there.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
     /// What a request takes where that is not 1: for simulations, which have no bodies.
@@ -418,6 +423,9 @@ impl Admission {
     fn used(&mut self, share: Share, cap: u64) -> u64 {
         if self.assumed_cost.is_some() {
             return share.cost;
+        }
+        if self.has_broken_off {
+            return cap;
         }
         let usage = self.usages.iter_mut().find(|(limit, _)| *limit == share.limit);
         let found = usage.map_or(Found::Nothing, |(_, usage)| usage.end());

@@ -225,6 +225,18 @@ impl Admission {
         elsewhere.map(|elsewhere| std::mem::take(&mut elsewhere.settlements)).unwrap_or_default()
     }
 
+    /// Nothing is taken after all: nor of what a rate limit service has granted.
+    pub(crate) fn give_back_granted(&mut self, environment: &mut dyn Environment) {
+        if let Some(granted) = self.granted.take() {
+            granted.give_back(environment);
+        }
+    }
+
+    /// A response that had begun well was not passed on. What it cost counts as that of one that broke off on its way to the client.
+    pub(crate) fn break_off(&mut self) {
+        self.has_broken_off = true;
+    }
+
     /// Takes from each of these limits what it costs, or from none.
     pub(super) fn take_elsewhere(
         &mut self,

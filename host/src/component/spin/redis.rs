@@ -2,21 +2,26 @@
 //!
 //! A connection is one instance's alone, and gone with it: nothing that one request has begun there (a transaction, a
 //! subscription) reaches another's. It is bounded in time, in what it sends and in what it reads, since a server holds values that
-//! are larger than a function's memory.
+//! are larger than a function's memory. Behind `rediss://` is TLS, with the server's name in a certificate that this machine trusts.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _};
+use redis::{
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
+};
 use redis::{RedisError, Value};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::bindings::spin::redis::redis::{
@@ -24,6 +29,7 @@ use super::bindings::spin::redis::redis::{
 };
 use crate::component::outbound::OutboundHost;
 use crate::component::state::State;
+use crate::tls::client_config;
 
 /// How many connections one instance may hold open at a time.
 pub(in crate::component) const MAX_CONNECTIONS: usize = 16;
@@ -48,19 +54,31 @@ impl OpenRedis {
         address: &str,
         allowed: &[OutboundHost],
         connections: Arc<Semaphore>,
+        trusted: impl FnOnce() -> Result<Arc<ClientConfig>, Error>,
     ) -> Result<Self, Error> {
         // What is compared is what is connected to, not what is written.
-        let server = address.into_connection_info().map_err(|_| Error::InvalidAddress)?;
+        let (server, has_tls) = read(address).ok_or(Error::InvalidAddress)?;
         let ConnectionAddr::Tcp(host, port) = server.addr() else {
             return Err(Error::InvalidAddress);
         };
-        if !allowed.iter().any(|known| known.allows_redis(host, *port)) {
+        if !allowed.iter().any(|known| known.allows_redis(host, *port, has_tls)) {
             return Err(Error::InvalidAddress);
         }
         let permit = connections.try_acquire_owned().map_err(|_| Error::TooManyConnections)?;
+        let host = host.trim_matches(['[', ']']);
+        let tls = if has_tls {
+            let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::InvalidAddress)?;
+            Some((TlsConnector::from(trusted()?), name))
+        } else {
+            None
+        };
         let connect = async {
-            let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await?;
+            let stream = TcpStream::connect((host, *port)).await?;
             stream.set_nodelay(true)?;
+            let stream: Box<dyn Stream> = match tls {
+                Some((tls, name)) => Box::new(tls.connect(name, stream).await?),
+                None => Box::new(stream),
+            };
             let stream = Metered { stream, left: MAX_READ };
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
             MultiplexedConnection::new_with_config(server.redis_settings(), stream, config).await
@@ -71,6 +89,32 @@ impl OpenRedis {
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Self { connection, driver, _permit: permit })
     }
+}
+
+/// A server, and whether it is behind TLS. The library that reads addresses knows TLS only where it does it itself, and then has a
+/// fragment that turns it off.
+fn read(address: &str) -> Option<(ConnectionInfo, bool)> {
+    if address.contains('#') {
+        return None;
+    }
+    let plain = address.strip_prefix("rediss://").map(|rest| format!("redis://{rest}"));
+    let server = plain.as_deref().unwrap_or(address).into_connection_info().ok()?;
+    Some((server, plain.is_some()))
+}
+
+/// TLS to servers that this machine trusts, or the authorities in the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. They are read
+/// once.
+fn trusted() -> Result<Arc<ClientConfig>, Error> {
+    static TRUSTED: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    let read = || client_config(&[]).map(without_alpn).map_err(|error| error.to_string());
+    TRUSTED.get_or_init(read).clone().map_err(Error::Other)
+}
+
+/// What is spoken to a Redis has no name there.
+fn without_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let mut config = Arc::unwrap_or_clone(config);
+    config.alpn_protocols.clear();
+    Arc::new(config)
 }
 
 impl Drop for OpenRedis {
@@ -97,7 +141,7 @@ impl<T: Send> HostConnectionWithStore<T> for HasSelf<State> {
             let state = access.get();
             (state.allowed_hosts(), state.redis_connections.clone())
         });
-        Ok(match OpenRedis::connect(&address, &allowed, connections).await {
+        Ok(match OpenRedis::connect(&address, &allowed, connections, trusted).await {
             Ok(opened) => Ok(accessor.with(|mut access| access.get().table.push(opened))?),
             Err(error) => Err(error),
         })
@@ -295,9 +339,14 @@ fn other(reason: &str) -> Error {
     Error::Other(reason.to_owned())
 }
 
+/// A plain or encrypted connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A connection from which so much is read and no more.
 struct Metered {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     left: usize,
 }
 

@@ -5,6 +5,9 @@ use super::*;
 #[path = "../../../tests/common/redis.rs"]
 mod server;
 
+#[path = "redis_tls_tests.rs"]
+mod tls;
+
 fn connections() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(MAX_CONNECTIONS))
 }
@@ -12,7 +15,7 @@ fn connections() -> Arc<Semaphore> {
 async fn connect(server: &server::Redis) -> OpenRedis {
     let address = server.address();
     let allowed = [address.parse().unwrap()];
-    OpenRedis::connect(&address, &allowed, connections()).await.unwrap()
+    OpenRedis::connect(&address, &allowed, connections(), trusted).await.unwrap()
 }
 
 impl OpenRedis {
@@ -39,13 +42,16 @@ async fn what_is_not_named_is_not_reached() {
         "unix:///tmp/redis.sock",
         "http://127.0.0.1",
         &server.address().replace("redis://", "rediss://"),
+        &format!("{}#insecure", server.address()),
+        &format!("{}/#insecure", server.address()),
         &server.address().replace("127.0.0.1", "127.0.0.2"),
         &format!("redis://127.0.0.1@example.com:{}", &server.address()[18..]),
     ] {
-        let refused = OpenRedis::connect(address, &allowed, connections()).await.map(drop);
+        let refused = OpenRedis::connect(address, &allowed, connections(), trusted).await.map(drop);
         assert!(matches!(refused, Err(Error::InvalidAddress)), "{address}: {refused:?}");
     }
-    let refused = OpenRedis::connect(&server.address(), &[], connections()).await.map(drop);
+    let refused =
+        OpenRedis::connect(&server.address(), &[], connections(), trusted).await.map(drop);
     assert!(matches!(refused, Err(Error::InvalidAddress)));
 }
 
@@ -97,12 +103,15 @@ async fn connections_and_sizes_are_bounded() {
     let allowed = [address.parse().unwrap()];
     let mut open = Vec::new();
     for _ in 0..MAX_CONNECTIONS {
-        open.push(OpenRedis::connect(&address, &allowed, connections.clone()).await.unwrap());
+        open.push(
+            OpenRedis::connect(&address, &allowed, connections.clone(), trusted).await.unwrap(),
+        );
     }
-    let one_more = OpenRedis::connect(&address, &allowed, connections.clone()).await.map(drop);
+    let one_more =
+        OpenRedis::connect(&address, &allowed, connections.clone(), trusted).await.map(drop);
     assert!(matches!(one_more, Err(Error::TooManyConnections)));
     open.pop();
-    let redis = OpenRedis::connect(&address, &allowed, connections.clone()).await.unwrap();
+    let redis = OpenRedis::connect(&address, &allowed, connections.clone(), trusted).await.unwrap();
 
     let long = "x".repeat(MAX_COMMAND);
     assert!(matches!(redis.query("SET", &["a", &long]).await, Err(Error::Other(_))));
@@ -125,7 +134,7 @@ async fn a_server_that_does_not_answer_is_waited_for_a_while() {
         drop(connection);
     };
     let failed = tokio::select! {
-        failed = OpenRedis::connect(&address, &allowed, connections()) => failed.map(drop),
+        failed = OpenRedis::connect(&address, &allowed, connections(), trusted) => failed.map(drop),
         () = accepted => unreachable!(),
     };
     assert!(matches!(failed, Err(Error::Other(_))), "{failed:?}");
@@ -139,7 +148,8 @@ async fn a_server_that_is_gone_is_an_error_and_no_hang() {
     server.kill();
     assert!(matches!(redis.query("GET", &["a"]).await, Err(Error::Other(_))));
     let allowed = [server.address().parse().unwrap()];
-    let refused = OpenRedis::connect(&server.address(), &allowed, connections()).await.map(drop);
+    let refused =
+        OpenRedis::connect(&server.address(), &allowed, connections(), trusted).await.map(drop);
     assert!(matches!(refused, Err(Error::Other(_))));
     server.start_again();
     assert!(connect(&server).await.query("GET", &["a"]).await.is_ok());

@@ -177,7 +177,7 @@ impl RateLimitService {
         caller: &Caller<'_>,
         patience: Patience,
         environment: &mut dyn Environment,
-    ) -> Result<Taken, Interruption> {
+    ) -> Result<Granted, Interruption> {
         let shared = limits.iter().enumerate();
         let shared = shared.filter(|(_, limit)| limit.is_shared() && limit.is_enforced(caller));
         let keyed = shared.map(|(index, limit)| (index, limit, limit.shared_fingerprint(caller)));
@@ -190,8 +190,8 @@ impl RateLimitService {
         plan: Option<&str>,
         patience: Patience,
         environment: &mut dyn Environment,
-    ) -> Result<Taken, Interruption> {
-        let mut taken = Taken::default();
+    ) -> Result<Granted, Interruption> {
+        let mut taken = Granted::default();
         for (index, limit, fingerprint) in limits {
             let key = Key { limit: limit.name().to_owned(), fingerprint };
             let now = environment.now();
@@ -295,11 +295,11 @@ impl RateLimitService {
 
 /// The hits that a request has taken of what was granted.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct Granted {
     fingerprints: Vec<SharedFingerprint>,
 }
 
-impl Taken {
+impl Granted {
     /// Gives them back to this gate. Where that fails they stay used, which admits nobody.
     pub(crate) fn give_back(self, environment: &mut dyn Environment) {
         let now = environment.now();

@@ -403,7 +403,7 @@ fn run(specs: &[Spec], penalty: Option<Penalty>, events: &[Event]) -> Result<(),
     })
 }
 
-fn cases() -> ProptestConfig {
+pub(super) fn cases() -> ProptestConfig {
     let cases = std::env::var("PORTCULLIS_TRACES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig {
         cases: cases.unwrap_or(60),

@@ -4,6 +4,7 @@ mod bounds;
 pub(crate) mod connections;
 mod equality;
 mod failures;
+mod outcomes;
 mod reference;
 mod speed;
 

@@ -26,8 +26,8 @@ pub(super) struct Reference {
 }
 
 #[derive(Default)]
-struct Machine {
-    now: u64,
+pub(super) struct Machine {
+    pub(super) now: u64,
     store: MemoryStore,
 }
 
@@ -37,9 +37,10 @@ pub(super) struct UnderWay {
     runtime: Runtime,
 }
 
-struct Runtime {
-    machine: Rc<RefCell<Machine>>,
-    source: IpAddr,
+/// One gate, as a request of this source finds it.
+pub(super) struct Runtime {
+    pub(super) machine: Rc<RefCell<Machine>>,
+    pub(super) source: IpAddr,
 }
 
 impl Reference {
