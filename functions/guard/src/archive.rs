@@ -47,7 +47,7 @@ impl Archive for SpinArchive {
                 SendError::Timeout => "not in time".to_owned(),
                 SendError::Unreachable(reason) => reason,
             };
-            eprintln!("guard: {uri}: {reason}");
+            portcullis_function::log!("guard: {uri}: {reason}");
             None
         })
     }

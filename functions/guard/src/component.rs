@@ -104,7 +104,7 @@ async fn settings() -> Option<Rc<Settings>> {
             return Some(settings.clone());
         }
         let settings = Settings::read(|name| values.get(name))
-            .inspect_err(|error| eprintln!("guard: {error}"))
+            .inspect_err(|error| portcullis_function::log!("guard: {error}"))
             .ok()?;
         let settings = Rc::new(settings);
         compiled.replace(Some((values, settings.clone())));

@@ -72,7 +72,7 @@ impl<'a, S: LimitStore> Counter<'a, S> {
 }
 
 fn report(error: &StoreError) {
-    eprintln!("guard: limits: {error}");
+    portcullis_function::log!("guard: limits: {error}");
 }
 
 fn take(take: &LimitTake) -> Take {

@@ -186,7 +186,7 @@ impl<A: Archive> Remotes<'_, A> {
                     is_read = true;
                 }
                 Err(error) => {
-                    eprintln!("guard: {error}");
+                    portcullis_function::log!("guard: {error}");
                     return false;
                 }
             }
@@ -199,7 +199,7 @@ impl<A: Archive> Remotes<'_, A> {
         for (key, entry) in &mut instance.kept.entries {
             let Some(value) = entry.value.as_ref().filter(|_| entry.is_changed) else { continue };
             if let Err(error) = self.archive.keep(key, value).await {
-                eprintln!("guard: {error}");
+                portcullis_function::log!("guard: {error}");
                 return false;
             }
             entry.is_changed = false;
@@ -209,5 +209,5 @@ impl<A: Archive> Remotes<'_, A> {
 }
 
 fn report(warnings: &[String]) {
-    warnings.iter().for_each(|warning| eprintln!("guard: {warning}"));
+    warnings.iter().for_each(|warning| portcullis_function::log!("guard: {warning}"));
 }

@@ -63,7 +63,7 @@ impl<S: LimitStore, U: Upstream, A: Archive> Service<'_, S, U, A> {
         // Places are free, and refusals count, when there is an answer.
         let answered = match admitted {
             Ok(outgoing) => self.upstream.send(outgoing).await.unwrap_or_else(|error| {
-                eprintln!("guard: {error}");
+                portcullis_function::log!("guard: {error}");
                 if error.has_begun() {
                     work.exchange.response_broke_off();
                 }

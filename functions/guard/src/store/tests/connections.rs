@@ -24,7 +24,9 @@ impl Redis {
         let Some(program) = std::env::var_os("PORTCULLIS_REDIS") else {
             static SAID: OnceLock<()> = OnceLock::new();
             SAID.get_or_init(|| {
-                eprintln!("\nLEFT OUT: Redis. Set PORTCULLIS_REDIS to a redis-server.\n");
+                portcullis_function::log!(
+                    "\nLEFT OUT: Redis. Set PORTCULLIS_REDIS to a redis-server.\n"
+                );
             });
             return None;
         };
