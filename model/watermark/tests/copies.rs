@@ -83,9 +83,8 @@ fn a_copy_trained_on_the_answers_gives_itself_away() {
         .collect();
     let copy = Copy::train(&queries, &noisy, 1);
     let finding = ask(|text| copy.score(text));
-    // So much noise leaves a strong suspicion and no proof.
     println!("copy with every fifth answer turned around: {finding:?}");
-    assert!(finding.p_value < 1e-6, "{finding:?}");
+    assert_eq!(finding.verdict, Verdict::Derived, "{finding:?}");
 }
 
 #[test]
