@@ -8,23 +8,19 @@ from scipy.sparse import csr_matrix, vstack
 
 import data
 import disguises
-import worn as wear
 
 SEED = 7
 OWN_PER_TEMPLATE = 16
-# Templates and advertising mail are many but alike: they count for less than messages people sent. Those of UCI are the only ones
-# of private people; by this much they are heard beside the rest, in cross-validation the best for them and for the others.
+# Templates and advertising mail are many but alike: they count for less than messages people sent.
 SOURCE_WEIGHT = {
     "portcullis_messages": 0.18,
     "promo_ots": 0.2,
     "promo_spamassassin": 0.2,
     "spamassassin_ham": 0.5,
-    "uci_sms": 15.0,
+    "uci_sms": 4.0,
 }
 # Disguised copies, of so many scams and so many other texts.
 COPIES, COPY_WEIGHT = 4000, 0.004
-# Worn copies (see worn.py), of so many scams and so many other texts.
-WORN, WORN_WEIGHT = 6000, 0.02
 # Stretches of genuine texts, and stretches with a scam in them or beside it.
 WINDOWS, WINDOW_WEIGHT = 10_000, 0.006
 BURIED, BURIED_WEIGHT = 1500, 0.02
@@ -72,21 +68,6 @@ def disguised(rows, extractor, copies=COPIES):
     kept = np.flatnonzero(np.isin(views.kinds, [data.NORMALISED, data.RESPELLED]))
     owners = np.array(chosen)[views.owners[kept]]
     return Samples(views.matrix[kept], rows.labels[owners], np.full(len(kept), COPY_WEIGHT), owners)
-
-
-def worn(rows, extractor, copies=WORN):
-    """Worn copies of as many scams as other texts."""
-    dice = random.Random(SEED)
-    chosen = []
-    for label in (1, 0):
-        # The rules for endings are those of English.
-        fitting = [i for i, text in enumerate(rows.texts) if rows.labels[i] == label and len(text) in SHORT and text.isascii()]
-        chosen += dice.sample(fitting, min(copies, len(fitting)))
-    texts = [
-        wear.WAYS[number % len(wear.WAYS)](rows.texts[index], random.Random(f"{SEED}{index}")) for number, index in enumerate(chosen)
-    ]
-    matrix, _ = data.features(extractor, texts).of(data.NORMALISED)
-    return Samples(matrix, rows.labels[chosen], np.full(len(chosen), WORN_WEIGHT), np.array(chosen))
 
 
 def stretches(rows, views):
