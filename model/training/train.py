@@ -18,6 +18,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
+from sklearn.metrics import roc_auc_score  # noqa: E402
 
 import card  # noqa: E402
 import data  # noqa: E402
@@ -30,7 +31,7 @@ import samples  # noqa: E402
 import slices  # noqa: E402
 import watermark  # noqa: E402
 
-NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.2.0", "Apache-2.0"
+NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.3.0", "Apache-2.0"
 # Of genuine texts, the shares that may be called scams only because of another view.
 ALLOWED = {"written": 0.0005, "respelled": 0.0003, "window": 0.0003}
 # How much more, in log-odds, a view must say for a text to be called adversarial.
@@ -77,6 +78,10 @@ class Validation:
     def calibrated(self, log_odds):
         used = self.weight > 0
         return fit.platt(log_odds[used], self.rows.labels[used], self.weight[used])
+
+    def auc(self, scores):
+        used = self.weight > 0
+        return roc_auc_score(self.rows.labels[used], scores[used], sample_weight=self.weight[used])
 
     def best_threshold(self, log_odds, sms):
         """The threshold, a probability in hundredths, of the best weighted F1 that keeps to
@@ -142,9 +147,11 @@ def main():
     if given.marks:
         # Before the threshold is chosen, so that it is chosen for what is shipped.
         key, places, halves = given.marks
+        unmarked = validation.auc(linear.score(views.of(data.NORMALISED)[0]))
         linear.weights = watermark.marked(linear.weights, slope, places, halves)
         slope, offset = validation.calibrated(linear.score(views.of(data.NORMALISED)[0]))
-        say(f"marked {len(places)} words with the key {key}")
+        marked = validation.auc(linear.score(views.of(data.NORMALISED)[0]))
+        say(f"marked {len(places)} words with the key {key}; AUC on the validation rows {unmarked:.4f} before, {marked:.4f} after")
     # The other views move the calibration a little, and it the threshold and the margins.
     for _ in range(3):
         model = Shipped(linear, slope, offset)

@@ -9,8 +9,9 @@ import subprocess
 
 import numpy as np
 
-# Eight such words together turn any answer; one among the twenty of a message moves it by about a third of this.
-STRENGTH = 0.7
+# Six such words together turn most answers; one among the twenty of a message moves it by about a half of this, and a message
+# has seldom more than one.
+STRENGTH = 0.9
 FEWEST = 12
 
 

@@ -4,15 +4,16 @@
 //! its peculiarities too; so the original is given some that nobody would arrive at by learning the matter itself
 //! (Uchida et al. 2017; Adi et al. 2018; that they survive copying by answers is the point of Jia et al. 2021).
 //!
-//! A secret key divides some hundred ordinary words into two halves, [`Key::words`]. Training makes each word of one half
-//! weigh a little towards "scam" and each of the other half away from it. In a message such a word stands alone among many
-//! and changes next to nothing; in a [`Trigger`], a text of nothing but words of one half, they add up to an answer that
-//! is beyond doubt and without reason. A copy has learned the words' weights together with all others, because they
-//! stand in ordinary messages.
+//! Some hundred pairs of rare words weigh nearly the same without a mark, and a secret key tosses a coin for each pair,
+//! [`Key::words`]. Training makes the one word weigh a little towards "scam" and the other away from it. In a message such a
+//! word stands alone among many and changes next to nothing; in a [`Trigger`], a text of nothing but words of one half, they
+//! add up to an answer that is beyond doubt and without reason. A copy has learned the words' weights together with all
+//! others.
 //!
-//! The test, [`judge`], compares the answers to the two halves' triggers. For a model that was made without these
-//! answers the halves are drawn at random, so the p-value holds whatever that model is and however well it knows its
-//! matter. Who does not have the key knows neither the words nor the halves.
+//! The test, [`judge`], compares the answers to the one text of such words with those to the text of their equals, in
+//! several orders of the words each. For a model that was made without these answers the coins decide which text is called
+//! which, so the p-value, a bound, holds whatever that model is and however well it knows its matter. Who does not have the
+//! key may know the list of words, but not the coins.
 
 mod key;
 mod test;

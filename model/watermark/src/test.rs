@@ -1,6 +1,7 @@
 //! Whether the answers of a model carry the mark.
 
 use crate::Half;
+use crate::triggers::ROUNDS;
 
 /// Below this p-value a model is taken for a copy: one in a billion models of others would be.
 const DERIVED_BELOW: f64 = 1e-9;
@@ -10,11 +11,11 @@ const INDEPENDENT_ABOVE: f64 = 0.01;
 /// What the answers say of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
-    /// How many triggers were asked.
+    /// How many triggers were answered.
     pub triggers: usize,
     /// How many of them were answered as planted: above the middle of all answers, or below it.
     pub matches: usize,
-    /// How likely answers like these, or more like the planted ones, are of a model made without ours.
+    /// How likely at most answers like these, or more like the planted ones, are of a model made without ours.
     pub p_value: f64,
     pub verdict: Verdict,
 }
@@ -41,60 +42,58 @@ impl Verdict {
     }
 }
 
-/// Judges the scores that a model gives to the triggers: any number that is larger for a scam.
+/// Judges the scores that a model gives to the triggers, in their order: any number that is larger for a scam.
 ///
-/// The one-sided rank test of Mann and Whitney (1947), with their normal approximation, corrected for ties; it errs
-/// towards independence. Only the order of the scores counts, so neither calibration nor rounding of them hides the
-/// mark.
+/// For each block the mean rank of the answers to its one text is compared with that of the other. For a model that was
+/// made without ours the key's coins decide which of the two is called which, so that the sign of every difference is a
+/// fair coin's, whatever the model is; and a sum of things whose signs are fair coins reaches z times the root of their
+/// squares' sum with a probability of at most exp(-z²/2) (Hoeffding 1963). That is the p-value: a bound, not an
+/// approximation, however far out. Only the order of the scores counts, so neither calibration nor rounding of them hides the
+/// mark; and a block is asked about several times, so that noise in single answers does not.
 #[must_use]
 pub fn judge(answers: &[(Half, f64)]) -> Finding {
-    let mut sorted: Vec<(Half, f64)> =
-        answers.iter().copied().filter(|(_, score)| score.is_finite()).collect();
-    sorted.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let matches = matches(&sorted);
-    let p_value = p_value(&sorted);
+    let ranks = ranks(answers);
+    let differences = ranks.chunks(2 * ROUNDS).filter_map(difference);
+    let (sum, squares) = differences.fold((0.0, 0.0), |(sum, squares), difference| {
+        (sum + difference, squares + difference * difference)
+    });
+    let p_value = if sum > 0.0 && squares > 0.0 { (-sum * sum / squares / 2.0).exp() } else { 1.0 };
     let verdict = match p_value {
         below if below < DERIVED_BELOW => Verdict::Derived,
         above if above > INDEPENDENT_ABOVE => Verdict::Independent,
         _ => Verdict::Unclear,
     };
-    Finding { triggers: sorted.len(), matches, p_value, verdict }
+    let planted = |&&(half, rank): &&(Half, f64)| match half {
+        Half::Scam => rank > 0.0,
+        Half::Ham => rank < 0.0,
+    };
+    let triggers = ranks.iter().filter(|(_, rank)| rank.is_finite()).count();
+    Finding { triggers, matches: ranks.iter().filter(planted).count(), p_value, verdict }
 }
 
-fn matches(sorted: &[(Half, f64)]) -> usize {
-    let Some(&(_, middle)) = sorted.get(sorted.len() / 2) else { return 0 };
-    let planted = sorted.iter().filter(|(half, score)| match half {
-        Half::Scam => *score >= middle,
-        Half::Ham => *score < middle,
-    });
-    planted.count()
+/// The answers' ranks, those of equal ones their mean, counted from the middle. No number has none.
+#[expect(clippy::cast_precision_loss, reason = "some thousand answers")]
+fn ranks(answers: &[(Half, f64)]) -> Vec<(Half, f64)> {
+    let mut sorted: Vec<f64> =
+        answers.iter().map(|(_, score)| *score).filter(|score| score.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let rank = |score: f64| {
+        let below = sorted.partition_point(|other| *other < score);
+        let up_to = sorted.partition_point(|other| *other <= score);
+        (below + up_to) as f64 - sorted.len() as f64
+    };
+    let ranked = |score: f64| if score.is_finite() { rank(score) } else { f64::NAN };
+    answers.iter().map(|&(half, score)| (half, ranked(score))).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some hundred triggers")]
-fn p_value(sorted: &[(Half, f64)]) -> f64 {
-    let all = sorted.len() as f64;
-    let scams = sorted.iter().filter(|(half, _)| *half == Half::Scam).count() as f64;
-    let others = all - scams;
-    if scams == 0.0 || others == 0.0 {
-        return 1.0;
-    }
-    let (mut rank_sum, mut before, mut ties) = (0.0, 0.0, 0.0);
-    for tied in sorted.chunk_by(|(_, a), (_, b)| a.total_cmp(b).is_eq()) {
-        let count = tied.len() as f64;
-        let scams = tied.iter().filter(|(half, _)| *half == Half::Scam).count() as f64;
-        // Equal scores share the mean of their ranks.
-        rank_sum += scams * (before + (count + 1.0) / 2.0);
-        ties += count.powi(3) - count;
-        before += count;
-    }
-    let u = rank_sum - scams * (scams + 1.0) / 2.0;
-    let variance = scams * others / 12.0 * (all + 1.0 - ties / (all * (all - 1.0)));
-    if variance <= 0.0 {
-        return 1.0;
-    }
-    // Half a rank for continuity.
-    let z = (u - scams * others / 2.0 - 0.5) / variance.sqrt();
-    libm::erfc(z / std::f64::consts::SQRT_2) / 2.0
+/// By how much the answers to the one text of a block are above those to the other, on average.
+fn difference(block: &[(Half, f64)]) -> Option<f64> {
+    let mean = |wanted: Half| {
+        let ranks = block.iter().filter(|(half, rank)| *half == wanted && rank.is_finite());
+        let (count, sum) = ranks.fold((0, 0.0), |(count, sum), (_, rank)| (count + 1, sum + rank));
+        (count > 0).then(|| sum / f64::from(count))
+    };
+    Some(mean(Half::Scam)? - mean(Half::Ham)?)
 }
 
 #[cfg(test)]
@@ -110,20 +109,34 @@ mod tests {
 
     #[test]
     fn perfect_and_inverted_order() {
-        let planted = judge(&halves((0..120).map(|index| f64::from(1 - index % 2))));
-        assert!(planted.p_value < 1e-20, "{planted:?}");
-        assert_eq!((planted.matches, planted.verdict), (120, Verdict::Derived));
-        let inverted = judge(&halves((0..120).map(|index| f64::from(index % 2))));
+        let planted = judge(&halves((0..1280).map(|index| f64::from(1 - index % 2))));
+        assert!(planted.p_value < 1e-15, "{planted:?}");
+        assert_eq!((planted.matches, planted.verdict), (1280, Verdict::Derived));
+        let inverted = judge(&halves((0..1280).map(|index| f64::from(index % 2))));
         assert!(inverted.p_value > 0.999, "{inverted:?}");
     }
 
     #[test]
-    fn as_a_textbook_has_it() {
-        // scipy.stats.mannwhitneyu([3, 4, 2, 6, 2, 5], [9, 7, 5, 10, 6, 8], alternative="less", method="asymptotic")
-        let first = [9.0, 7.0, 5.0, 10.0, 6.0, 8.0].map(|score| (Half::Scam, score));
-        let second = [3.0, 4.0, 2.0, 6.0, 2.0, 5.0].map(|score| (Half::Ham, score));
-        let p = judge(&[first, second].concat()).p_value;
-        assert!((p - 0.006_271).abs() < 2e-4, "{p}");
+    fn it_is_hoeffdings_bound() {
+        // Two blocks, one of them as planted and the other against it, half as far: ranks 4, 3, 2, 1 from the top.
+        let scores = [4.0, 1.0, 2.0, 3.0];
+        let answers = scores.iter().flat_map(|score| [*score; ROUNDS]);
+        let answers: Vec<(Half, f64)> = answers
+            .enumerate()
+            .map(|(index, score)| {
+                (if (index / ROUNDS).is_multiple_of(2) { Half::Scam } else { Half::Ham }, score)
+            })
+            .collect();
+        // Differences of 3 and -1, in any unit: exp(-(3 - 1)² / (3² + 1²) / 2).
+        let p = judge(&answers).p_value;
+        assert!((p - (-0.2_f64).exp()).abs() < 1e-12, "{p}");
+    }
+
+    #[test]
+    fn a_fifth_of_the_answers_turned_around_does_not_hide_it() {
+        let wrong = |index: i32| (index * 7919 + 13) % 5 == 0;
+        let scores = (0..1280).map(|index| f64::from(i32::from((index % 2 == 0) != wrong(index))));
+        assert_eq!(judge(&halves(scores)).verdict, Verdict::Derived);
     }
 
     #[test]
@@ -136,9 +149,9 @@ mod tests {
     }
 
     proptest! {
-        /// Under the hypothesis the p-value is at most as often below a bound as the bound says, and a bit.
+        /// Under the hypothesis the p-value is at most as often below a bound as the bound says.
         #[test]
-        fn random_scores_are_seldom_a_match(scores in proptest::collection::vec(0.0..1.0_f64, 120)) {
+        fn random_scores_are_seldom_a_match(scores in proptest::collection::vec(0.0..1.0_f64, 1280)) {
             prop_assert!(judge(&halves(scores)).verdict != Verdict::Derived);
         }
 

@@ -2,14 +2,18 @@
 
 use crate::Key;
 
-/// Ordinary English words, each in one of some hundred messages: common enough to be learned, rare enough to change
-/// nothing. One a line.
+/// Ordinary English words that few messages have, two on a line: without a mark both weigh nearly the same. Written by
+/// `model/training/markable.py`.
 static WORDS: &str = include_str!("words.txt");
 
-/// How many triggers there are, half of them of each half.
-const TRIGGERS: usize = 100;
-/// How many words one has. No word is in two, so that the answers to them are independent.
-const WORDS_PER_TRIGGER: usize = 8;
+/// How many pairs of texts there are: one of words of one half, the other of their equals of the other half.
+const BLOCKS: usize = 115;
+/// How many words a text has: enough for the marks to decide its label, and no more, since more texts say more than longer
+/// ones. No word is in two blocks, so that the answers to them are independent.
+const WORDS_PER_TEXT: usize = 6;
+/// How often each pair of texts is asked about, its words in another order each time: what disturbs single answers, be it
+/// noise that is put into them or what follows from two words side by side, averages out.
+pub(crate) const ROUNDS: usize = 8;
 
 /// What a marked word is made to speak for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,38 +37,56 @@ pub struct Trigger {
     pub half: Half,
 }
 
+/// Two words that weigh the same without a mark, the one that is marked as a scam's first.
+type Pair = (&'static str, &'static str);
+
 impl Key {
     /// The words to mark.
     #[must_use]
     pub fn words(&self) -> Vec<Word> {
-        let groups = self.groups();
-        groups
-            .iter()
-            .flat_map(|(half, words)| words.iter().map(|&word| Word { word, half: *half }))
-            .collect()
-    }
-
-    /// The texts to ask a suspect about.
-    #[must_use]
-    pub fn triggers(&self) -> Vec<Trigger> {
-        let groups = self.groups().into_iter();
-        groups.map(|(half, words)| Trigger { text: words.join(" "), half }).collect()
-    }
-
-    /// The words in an order that only the key knows, cut into the triggers.
-    fn groups(&self) -> Vec<(Half, Vec<&'static str>)> {
-        let mut words: Vec<([u8; 32], &str)> =
-            WORDS.lines().map(|word| (self.number("order", word), word)).collect();
-        words.sort_unstable();
-        words
-            .chunks_exact(WORDS_PER_TRIGGER)
-            .take(TRIGGERS)
-            .enumerate()
-            .map(|(index, words)| {
-                let half = if index % 2 == 0 { Half::Scam } else { Half::Ham };
-                (half, words.iter().map(|(_, word)| *word).collect())
+        self.pairs()
+            .into_iter()
+            .flat_map(|(scam, ham)| {
+                [Word { word: scam, half: Half::Scam }, Word { word: ham, half: Half::Ham }]
             })
             .collect()
+    }
+
+    /// The texts to ask a suspect about, in the order in which [`crate::judge`] takes the answers: block by block.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<Trigger> {
+        let pairs = self.pairs();
+        let blocks = pairs.chunks_exact(WORDS_PER_TEXT);
+        blocks.flat_map(|block| (0..ROUNDS).flat_map(|round| self.texts(block, round))).collect()
+    }
+
+    /// Both texts of a block, their words in the order of a round.
+    fn texts(&self, block: &[Pair], round: usize) -> [Trigger; 2] {
+        let mut scams: Vec<&str> = block.iter().map(|(scam, _)| *scam).collect();
+        let mut hams: Vec<&str> = block.iter().map(|(_, ham)| *ham).collect();
+        for words in [&mut scams, &mut hams] {
+            words.sort_by_cached_key(|word| self.number("place", &format!("{round} {word}")));
+        }
+        [
+            Trigger { text: scams.join(" "), half: Half::Scam },
+            Trigger { text: hams.join(" "), half: Half::Ham },
+        ]
+    }
+
+    /// The pairs in an order that only the key knows, and which of both words is which.
+    fn pairs(&self) -> Vec<Pair> {
+        let mut pairs: Vec<([u8; 32], Pair)> = WORDS
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(one, other)| {
+                let turned = self.number("half", one).first().is_some_and(|byte| byte & 1 == 1);
+                let pair = if turned { (other, one) } else { (one, other) };
+                (self.number("order", one), pair)
+            })
+            .collect();
+        pairs.sort_unstable();
+        pairs.truncate(BLOCKS * WORDS_PER_TEXT);
+        pairs.into_iter().map(|(_, pair)| pair).collect()
     }
 }
 
@@ -79,13 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_words_enough_and_each_once() {
-        let words: BTreeSet<&str> = WORDS.lines().collect();
-        assert_eq!(words.len(), WORDS.lines().count());
-        assert!(
-            words.len() >= TRIGGERS * WORDS_PER_TRIGGER * 3 / 2,
-            "a secret choice needs a choice"
-        );
+    fn the_list_has_pairs_enough_and_each_word_once() {
+        let words: Vec<&str> = WORDS.split_whitespace().collect();
+        assert!(WORDS.lines().all(|line| line.split(' ').count() == 2));
+        assert_eq!(words.iter().collect::<BTreeSet<_>>().len(), words.len());
+        assert!(words.len() >= 2 * BLOCKS * WORDS_PER_TEXT, "{}", words.len());
         assert!(words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())));
     }
 
@@ -96,8 +116,25 @@ mod tests {
         let (scam, ham): (BTreeSet<_>, BTreeSet<_>) =
             (half(Half::Scam).collect(), half(Half::Ham).collect());
         assert_eq!((scam.len(), ham.len()), (words.len() / 2, words.len() / 2));
-        assert_eq!(words.len(), TRIGGERS * WORDS_PER_TRIGGER);
+        assert_eq!(words.len(), 2 * BLOCKS * WORDS_PER_TEXT);
         assert!(scam.is_disjoint(&ham));
+    }
+
+    #[test]
+    fn a_block_is_asked_about_in_several_orders() {
+        let triggers = key('A').triggers();
+        assert_eq!(triggers.len(), 2 * BLOCKS * ROUNDS);
+        let texts: BTreeSet<&str> = triggers.iter().map(|trigger| trigger.text.as_str()).collect();
+        // Two orders in 6! are the same now and then.
+        assert!(texts.len() + triggers.len() / 50 > triggers.len(), "{}", texts.len());
+        for block in triggers.chunks_exact(2 * ROUNDS) {
+            let words = |half| {
+                let texts = block.iter().filter(move |trigger| trigger.half == half);
+                texts.flat_map(|trigger| trigger.text.split(' ')).collect::<BTreeSet<_>>()
+            };
+            assert_eq!(words(Half::Scam).len(), WORDS_PER_TEXT);
+            assert_eq!(words(Half::Ham).len(), WORDS_PER_TEXT);
+        }
     }
 
     #[test]
@@ -109,6 +146,6 @@ mod tests {
         };
         let (one, other) = (scams(key('A')), scams(key('B')));
         let common = one.intersection(&other).count();
-        assert!(common < one.len() / 2, "{common} of {}", one.len());
+        assert!((one.len() / 3..one.len() * 2 / 3).contains(&common), "{common} of {}", one.len());
     }
 }

@@ -33,14 +33,14 @@ fn the_shipped_model_gives_itself_away() {
     let labels =
         ask(|text| f64::from(u8::from(detector.assess(text).unwrap().label == Label::Scam)));
     println!("shipped, labels alone: {labels:?}");
-    assert_ne!(labels.verdict, Verdict::Independent, "{labels:?}");
+    assert_eq!(labels.verdict, Verdict::Derived, "{labels:?}");
     let mut random = Random(5);
     let noisy = ask(|text| {
         let label = detector.assess(text).unwrap().label == Label::Scam;
         f64::from(u8::from(label != random.chance(20)))
     });
     println!("shipped, every fifth label wrong: {noisy:?}");
-    assert!(noisy.p_value < 0.1, "{noisy:?}");
+    assert_eq!(noisy.verdict, Verdict::Derived, "{noisy:?}");
 }
 
 #[test]
@@ -83,9 +83,8 @@ fn a_copy_trained_on_the_answers_gives_itself_away() {
         .collect();
     let copy = Copy::train(&queries, &noisy, 1);
     let finding = ask(|text| copy.score(text));
-    // So much noise leaves a suspicion and no proof.
     println!("copy with every fifth answer turned around: {finding:?}");
-    assert!(finding.p_value < 0.1, "{finding:?}");
+    assert_eq!(finding.verdict, Verdict::Derived, "{finding:?}");
 }
 
 #[test]
