@@ -59,7 +59,7 @@ impl Accounts {
             kept.push(tenants::Assessed {
                 text,
                 label,
-                probability: decimals.of(assessment.probability),
+                probability: decimals.of(assessment),
                 adversarial,
             });
         }

@@ -33,9 +33,8 @@ impl Decimals {
     }
 
     /// A probability as callers get it, in whatever answer.
-    pub(crate) fn of(self, probability: f32) -> f64 {
-        let scale = 10_f64.powi(self.0.into());
-        (f64::from(probability) * scale).round() / scale
+    pub(crate) fn of(self, assessment: &Assessment) -> f64 {
+        assessment.rounded(self.0)
     }
 
     /// What a span weighs, in log-odds, as callers get it: no more precise than one decimal, or it would tell what the
@@ -163,7 +162,7 @@ impl Predicted {
             .into_iter()
             .map(|Assessed { assessment, spans, id, .. }| Verdict {
                 label: assessment.label,
-                probability: decimals.of(assessment.probability),
+                probability: decimals.of(&assessment),
                 threshold: assessment.threshold,
                 adversarial: assessment.adversarial.is_some(),
                 adversarial_kind: assessment.adversarial,

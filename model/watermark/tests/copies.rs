@@ -26,7 +26,7 @@ fn ask(mut score: impl FnMut(&str) -> f64) -> Finding {
 #[test]
 fn the_shipped_model_gives_itself_away() {
     let detector = Detector::embedded().unwrap();
-    let finding = ask(|text| f64::from(detector.assess(text).unwrap().rounded(2).probability));
+    let finding = ask(|text| detector.assess(text).unwrap().rounded(2));
     println!("shipped: {finding:?}");
     assert_eq!(finding.verdict, Verdict::Derived, "{finding:?}");
 
@@ -65,7 +65,7 @@ fn a_copy_trained_on_the_answers_gives_itself_away() {
     let mut random = Random(1);
     let queries = Queries::new().draw(40_000, &mut random);
     let answers: Vec<f32> =
-        queries.iter().map(|text| detector.assess(text).unwrap().rounded(2).probability).collect();
+        queries.iter().map(|text| detector.assess(text).unwrap().rounded(2) as f32).collect();
 
     let copy = Copy::train(&queries, &answers, 1);
     let finding = ask(|text| copy.score(text));
