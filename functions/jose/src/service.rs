@@ -1,6 +1,8 @@
 //! From a request to an answer, without anything of Spin.
 
-use portcullis_function::jwe::{Decrypted, DecryptionKeys, MEDIA_TYPE, NOT_CONFIGURED};
+use portcullis_function::jwe::{
+    Decrypted, DecryptionKeys, MEDIA_TYPE, NOT_CONFIGURED, SENDER_MISMATCH,
+};
 use portcullis_function::keys::Store;
 use portcullis_function::{
     METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Reply, Request, UNAUTHENTICATED, UNAVAILABLE,
@@ -108,7 +110,10 @@ impl<S: Store, U: Upstream> Service<'_, S, U> {
             portcullis_function::log!("jose: {error}");
             error.problem()
         })?;
-        let Decrypted { content, content_type, reply_key } = decrypted;
+        let Decrypted { content, content_type, reply_key, sender } = decrypted;
+        if !sender.may_be(&principal) {
+            return Err(SENDER_MISMATCH);
+        }
         // From here on nothing leaves in the clear but the status and what the gate records.
         let clear = Clear { request, path, content, content_type: content_type.trim(), principal };
         let answered = encryption.forward(clear, self.upstream).await;

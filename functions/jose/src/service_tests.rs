@@ -86,6 +86,26 @@ fn there_is_no_answer_that_others_could_read() {
     assert_eq!(second.decrypt(&answered.reply.body).unwrap().content.as_slice(), ANSWER);
 }
 
+/// Else who has seen a message could send it in their own name, and read in their results what was made of it.
+#[test]
+fn a_message_that_names_its_sender_is_nobody_elses() {
+    let world = World::new();
+    let alice = alice();
+    for (own, of_another) in [("sub", "bob"), ("iss", "https://other.example")] {
+        let name =
+            if own == "sub" { Some(alice.subject.as_str()) } else { alice.issuer.as_deref() };
+        let case = world.encrypted_with(QUESTION, &json!({ own: name.unwrap_or("nobody") }));
+        match name {
+            Some(_) => assert_eq!(world.sealed(&case).0, 200, "{own}"),
+            None => world.refused(&case, 403, "jwe-sender-mismatch"),
+        }
+        let case = world.encrypted_with(QUESTION, &json!({ own: of_another }));
+        world.refused(&case, 403, "jwe-sender-mismatch");
+        let case = world.encrypted_with(QUESTION, &json!({ own: [1] }));
+        world.refused(&case, 400, "jwe-refused");
+    }
+}
+
 #[test]
 fn what_the_screening_changes_goes_on_changed() {
     let world = World::new();

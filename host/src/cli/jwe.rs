@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use portcullis_function::jwe::{BODY_LIMIT, Caller, JweError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{Failure, input_file};
@@ -39,6 +39,14 @@ struct SealArgs {
     /// What the content is
     #[arg(long, value_name = "TYPE", default_value = "application/json")]
     content_type: String,
+
+    /// Who you are to the gate, the subject of your token: nobody else can then send this message in their own name
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+
+    /// And the issuer of that token
+    #[arg(long, value_name = "ISSUER", requires = "subject")]
+    issuer: Option<String>,
 }
 
 /// Decrypt an answer
@@ -81,7 +89,7 @@ impl SealArgs {
             Some(caller) => caller,
             None => made(&self.own)?,
         }
-        .encrypt(&key, &content, &self.content_type, &json!({}))
+        .encrypt(&key, &content, &self.content_type, &self.sender())
         .map_err(|error| match error {
             JweError::Random(error) => Failure::runtime(error),
             error => Failure::input(format_args!("{shown}: {error}")),
@@ -94,6 +102,15 @@ impl SealArgs {
             )));
         }
         super::print(&message)
+    }
+}
+
+impl SealArgs {
+    /// RFC 7519 §5.3; what is not said is left out.
+    fn sender(&self) -> Value {
+        let named = [("sub", &self.subject), ("iss", &self.issuer)];
+        let named = named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        named.map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
     }
 }
 

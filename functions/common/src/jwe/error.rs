@@ -41,6 +41,14 @@ pub const NOT_CONFIGURED: Problem = Problem::new(
 )
 .with_header("accept", "application/json");
 
+/// A message that was decrypted names somebody else than the credential beside it.
+pub const SENDER_MISMATCH: Problem = Problem::new(
+    403,
+    "jwe-sender-mismatch",
+    "Another's message",
+    "Send messages of your own: sub and iss in the protected header, where they are there, name the caller.",
+);
+
 const REFUSED: Problem = Problem::new(
     400,
     "jwe-refused",

@@ -1,5 +1,6 @@
 //! The protected header (RFC 7516 §4), read strictly.
 
+use portcullis_policy::Principal;
 use serde_json::{Map, Value};
 
 use super::agreement::{Agreement, public_key};
@@ -29,6 +30,31 @@ pub(super) struct Header {
     pub(super) content_type: String,
     /// The key for the answer, not looked at yet.
     pub(super) reply_jwk: Option<Value>,
+    pub(super) sender: Sender,
+}
+
+/// Who a message says it is from: `sub` and `iss` in the header (RFC 7519 §5.3), as far as they are there. Who has seen a message
+/// cannot send it in another name then.
+#[derive(Default)]
+pub struct Sender {
+    subject: Option<String>,
+    issuer: Option<String>,
+}
+
+impl Sender {
+    fn read(members: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| match members.get(name) {
+            None => Some(None),
+            Some(value) => value.as_str().map(|text| Some(text.to_owned())),
+        };
+        Some(Self { subject: text("sub")?, issuer: text("iss")? })
+    }
+
+    /// Whether the message may come from whom the gate has named.
+    pub fn may_be(&self, principal: &Principal) -> bool {
+        let is_subject = self.subject.as_ref().is_none_or(|subject| *subject == principal.subject);
+        is_subject && (self.issuer.is_none() || self.issuer == principal.issuer)
+    }
 }
 
 /// How the content's key is to be had.
@@ -59,8 +85,10 @@ impl Header {
             Algorithm::RsaOaep256 => Recipient::Rsa,
             Algorithm::EcdhEsA256Kw => Recipient::Agreement(Box::new(agreement(&members)?)),
         };
+        let sender = Sender::read(&members)
+            .ok_or(JweError::Refused("expected a sub and an iss that are text, or none"))?;
         let reply_jwk = members.remove(REPLY_KEY);
-        Ok(Self { recipient, key_id, content_type, reply_jwk })
+        Ok(Self { recipient, key_id, content_type, reply_jwk, sender })
     }
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::compact::Compact;
 use super::content::open;
-use super::header::{Header, Recipient};
+use super::header::{Header, Recipient, Sender};
 use super::oaep::RsaKey;
 use super::reply_key::MISSING;
 use super::{AgreementKey, JweError, JweSettings, ReplyKey};
@@ -26,6 +26,8 @@ pub struct Decrypted {
     pub content_type: String,
     /// What every answer from here on is to be encrypted to.
     pub reply_key: ReplyKey,
+    /// Who it says it is from.
+    pub sender: Sender,
 }
 
 impl<'a> DecryptionKeys<'a> {
@@ -69,8 +71,9 @@ impl<'a> DecryptionKeys<'a> {
     pub fn decrypt(&self, body: &[u8]) -> Result<Decrypted, JweError> {
         let (header, content) = self.open_message(body)?;
         // Told only to who has sent this very message.
-        let reply_key = ReplyKey::from_jwk(&header.reply_jwk.ok_or(MISSING)?)?;
-        Ok(Decrypted { content, content_type: header.content_type, reply_key })
+        let reply_key = ReplyKey::from_jwk(header.reply_jwk.as_ref().ok_or(MISSING)?)?;
+        let Header { content_type, sender, .. } = header;
+        Ok(Decrypted { content, content_type, reply_key, sender })
     }
 
     pub(super) fn open_message(

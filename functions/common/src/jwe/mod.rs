@@ -27,7 +27,8 @@ mod settings;
 pub use agreement::AgreementKey;
 #[cfg(any(test, feature = "caller"))]
 pub use caller::{Answer, Caller};
-pub use error::{JweError, NOT_CONFIGURED};
+pub use error::{JweError, NOT_CONFIGURED, SENDER_MISMATCH};
+pub use header::Sender;
 pub use keys::{Decrypted, DecryptionKeys};
 pub use reply_key::ReplyKey;
 #[cfg(feature = "screened")]
