@@ -26,22 +26,24 @@ fn excess_over<'n>(maximum: usize, results: &[Place<'n>]) -> Vec<&'n str> {
         let person = place.name.strip_suffix(place.id).unwrap_or(place.name);
         persons.entry(person).or_default().push(place);
     }
-    let mut by_size: BinaryHeap<(usize, &str, VecDeque<&Place<'n>>)> = persons
-        .into_iter()
-        .map(|(person, mut entries)| {
+    let mut persons: Vec<VecDeque<&Place<'n>>> = persons
+        .into_values()
+        .map(|mut entries| {
             // An id begins with the time.
             entries.sort_by_key(|place| place.id);
-            (entries.iter().map(|place| bytes(place)).sum(), person, entries.into())
+            entries.into()
         })
         .collect();
+    let sizes = persons.iter().map(|entries| entries.iter().map(|place| bytes(place)).sum());
+    let mut by_size: BinaryHeap<(usize, usize)> = sizes.zip(0..).collect();
     let mut excess = Vec::new();
     while all > maximum
-        && let Some((size, person, mut entries)) = by_size.pop()
-        && let Some(oldest) = entries.pop_front()
+        && let Some((size, person)) = by_size.pop()
+        && let Some(oldest) = persons.get_mut(person).and_then(VecDeque::pop_front)
     {
         excess.push(oldest.name);
         all = all.saturating_sub(bytes(oldest));
-        by_size.push((size.saturating_sub(bytes(oldest)), person, entries));
+        by_size.push((size.saturating_sub(bytes(oldest)), person));
     }
     excess
 }
