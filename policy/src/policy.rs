@@ -36,6 +36,8 @@ const MAXIMUM_ROUTES: usize = 1000;
 pub struct Policy {
     pub(crate) stages: Stages,
     pub(crate) headers: HeaderRules,
+    /// What holds where no route is for a request.
+    pub(crate) access: AccessRules,
     pub(crate) identity: Option<Box<dyn Identify>>,
     remotes: Vec<Arc<dyn Refreshed>>,
     pub(crate) service: Option<RateLimitService>,
@@ -110,6 +112,7 @@ impl Policy {
         Ok(Self {
             stages,
             headers,
+            access: AccessRules::compile(&document.access, "access")?,
             limiter: Limiter::compile(
                 document.limits_table.unwrap_or_default(),
                 document.penalty.as_ref(),
@@ -224,6 +227,13 @@ impl Policy {
             format!("no route is for {method} {path} on the host {host}"),
             change,
         );
+    }
+
+    /// Whether a request would be for another route than this, the one that it is for, to an upstream that leaves the parameters of
+    /// a path's segments out.
+    pub(crate) fn is_disguised(&self, target: &Target, route: usize) -> bool {
+        let plain = target.without_parameters().and_then(|plain| self.route(&plain));
+        plain.is_some_and(|plain| plain != route)
     }
 
     /// The first route for a request.

@@ -40,10 +40,7 @@ fn gate(document: &Value) -> Gate {
 }
 
 fn head(method: &str, path: &str, authority: &str) -> Head {
-    Head(Vec::new())
-        .with(":method", method)
-        .with(":path", path)
-        .with(":authority", authority)
+    Head(Vec::new()).with(":method", method).with(":path", path).with(":authority", authority)
 }
 
 /// What becomes of a request of somebody unknown: the path that the upstream sees, or the reason of the refusal.
@@ -54,9 +51,14 @@ fn outcome(gate: &mut Gate, head: &Head) -> Result<String, Reason> {
 #[test]
 fn a_host_is_one_however_it_is_spelt() {
     let mut gate = gate(&with_catch_all());
-    for authority in
-        ["admin.example", "ADMIN.Example", "admin.example:443", "admin.example:", "admin.example.", "admin.example.:443"]
-    {
+    for authority in [
+        "admin.example",
+        "ADMIN.Example",
+        "admin.example:443",
+        "admin.example:",
+        "admin.example.",
+        "admin.example.:443",
+    ] {
         let judged = outcome(&mut gate, &head("GET", "/x", authority));
         assert_eq!(judged, Err(Reason::CredentialMissing), "{authority}");
     }
@@ -82,7 +84,9 @@ fn a_host_is_one_however_it_is_spelt() {
         let judged = outcome(&mut gate, &head("GET", "/x", authority));
         assert_eq!(judged, Err(Reason::HeaderInvalid), "{authority}");
     }
-    for authority in ["other.example", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:8443", "under_score"] {
+    for authority in
+        ["other.example", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:8443", "under_score"]
+    {
         let judged = outcome(&mut gate, &head("GET", "/x", authority));
         assert_eq!(judged, Ok("/x".to_owned()), "{authority}");
     }
@@ -118,8 +122,14 @@ fn parameters_of_a_segment_lead_to_no_other_route() {
 #[test]
 fn escapes_that_hide_something_are_refused() {
     let mut gate = gate(&with_catch_all());
-    for escape in ["%00", "%09", "%0a", "%0D%0A", "%1f", "%7F", "%ff", "%c0%ae%c0%ae", "%c3", "%ed%a0%80"] {
-        for path in [format!("/admin{escape}"), format!("/{escape}admin"), format!("/public/{escape}/admin")] {
+    for escape in
+        ["%00", "%09", "%0a", "%0D%0A", "%1f", "%7F", "%ff", "%c0%ae%c0%ae", "%c3", "%ed%a0%80"]
+    {
+        for path in [
+            format!("/admin{escape}"),
+            format!("/{escape}admin"),
+            format!("/public/{escape}/admin"),
+        ] {
             let judged = outcome(&mut gate, &head("GET", &path, "a.example"));
             assert_eq!(judged, Err(Reason::PathInvalid), "{path}");
         }
@@ -202,7 +212,9 @@ fn networks_and_hosts_that_never_fit_are_errors() {
         let message = error("/access/networks/deny/0", network.into());
         assert!(message.contains("access.networks.deny[0]"), "{message}");
     }
-    for host in ["admin.example:443", "admin.example.", "", "https://admin.example", "*.example", "::1"] {
+    for host in
+        ["admin.example:443", "admin.example.", "", "https://admin.example", "*.example", "::1"]
+    {
         let message = error("/routes/0/match/hosts/0", host.into());
         assert!(message.contains("routes[0].match.hosts[0]"), "{host}: {message}");
     }

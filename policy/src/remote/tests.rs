@@ -255,3 +255,20 @@ fn settings_that_make_no_sense_are_errors() {
         Some("jwks.max_stale_seconds")
     );
 }
+
+#[test]
+fn a_clock_that_is_set_back_makes_nothing_young_again() {
+    let mut environment = TestEnvironment::new();
+    let worker = worker();
+    let fetch = worker.due(&mut environment).unwrap();
+    worker.answered(&fetch, ok("a"), &mut environment);
+    // A little is what clocks do.
+    environment.go_back_seconds(3600);
+    assert_eq!(known(&worker, &mut environment).as_deref(), Some("a"));
+    environment.go_back_seconds(1);
+    assert_eq!(known(&worker, &mut environment), None);
+    // And it is asked for at once.
+    let fetch = worker.due(&mut environment).unwrap();
+    worker.answered(&fetch, ok("b"), &mut environment);
+    assert_eq!(known(&worker, &mut environment).as_deref(), Some("b"));
+}
