@@ -3,7 +3,8 @@
 mod common;
 
 use common::gate::{Gate, Head};
-use portcullis_policy::Reason;
+use portcullis_policy::identity::ApiKey;
+use portcullis_policy::{Reason, Secret};
 use serde_json::{Value, json};
 
 const PEPPER: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU";
@@ -217,5 +218,31 @@ fn networks_and_hosts_that_never_fit_are_errors() {
     {
         let message = error("/routes/0/match/hosts/0", host.into());
         assert!(message.contains("routes[0].match.hosts[0]"), "{host}: {message}");
+    }
+}
+
+/// A cookie without a name whose value is a pair (RFC 6265bis has browsers send such) is that pair once its equals sign is lost, as it
+/// would be where cookies that are hidden are taken out: a session of the client's own making beside the one that was verified.
+#[test]
+fn a_cookie_without_a_name_is_no_other_ones() {
+    let key = ApiKey::new("abcd", &[7; 32]).unwrap();
+    let digest = key.digest(&Secret::from_base64url(PEPPER).unwrap());
+    let mut document = with_catch_all();
+    document["identity"]["api_keys"]["sources"] = json!([{"cookie": "session"}]);
+    document["identity"]["api_keys"]["keys"] =
+        json!([{"id": "abcd", "digest": digest, "owner": "batch"}]);
+    let mut gate = gate(&document);
+    let send = |gate: &mut Gate, cookies: String| {
+        let upstream = gate.send(&head("GET", "/x", "a.example").with("cookie", cookies));
+        upstream.map(|upstream| upstream.all("cookie").join("|"))
+    };
+    let key = key.expose();
+    assert_eq!(
+        send(&mut gate, format!("session={key}; =other=1; a=b")),
+        Ok("other=1; a=b".to_owned())
+    );
+    for evil in ["=session=evil", "==session=evil", "= session = evil"] {
+        let sent = send(&mut gate, format!("session={key}; {evil}"));
+        assert_eq!(sent, Err(Reason::CredentialConflict), "{evil}");
     }
 }
