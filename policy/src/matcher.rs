@@ -1,6 +1,6 @@
 //! Which requests a route is for.
 
-use crate::access::{Target, check_method};
+use crate::access::{Target, check_method, normal_host};
 use crate::document::Route;
 use crate::policy::CompileError;
 
@@ -53,7 +53,7 @@ impl Matcher {
         }
         // One that no request's host can equal would leave its requests to the routes that follow.
         let hosts = matches.hosts.iter().enumerate().map(|(index, host)| {
-            Target::normal_host(host).ok_or_else(|| {
+            normal_host(host).ok_or_else(|| {
                 let message =
                     "expected a host without a port, such as api.example or [2001:db8::1]";
                 CompileError::new(format!("{field}.hosts[{index}]"), message)

@@ -4,6 +4,7 @@
 //! one reading of them.
 
 mod headers;
+mod host;
 mod path;
 mod request_id;
 
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 
 pub use headers::{Header, is_reserved};
 pub(crate) use headers::{HeaderRules, has_meaning, is_token, single};
+pub(crate) use host::normal_host;
 pub(crate) use path::{Target, split_at_first};
 pub(crate) use request_id::RequestId;
 

@@ -6,11 +6,11 @@
 //! several ways is refused.
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 use percent_encoding::percent_decode_str;
 
 use super::headers::{Header, single};
+use super::host::host;
 use crate::byte_set::ByteSet;
 use crate::problem::{Reason, Refusal};
 
@@ -92,11 +92,6 @@ impl Target {
         (path != self.path).then(|| Self { path, ..self.clone() })
     }
 
-    /// A host as it would stand in [`Self::host`]; none where no host of a request is ever written so.
-    pub(crate) fn normal_host(text: &str) -> Option<String> {
-        host(text).filter(|host| !host.is_empty() && text.eq_ignore_ascii_case(host))
-    }
-
     /// A path as it would stand in [`Self::path`]; none where it has no single reading.
     pub(crate) fn normal_path(path: &str) -> Option<String> {
         normalise(path).ok()
@@ -122,30 +117,6 @@ impl Target {
             None => self.path.clone(),
         }
     }
-}
-
-/// The host of an authority (RFC 3986 §3.2), in lower case, without its port and the dot of the root. Nothing that some take
-/// for a host and others do not: a route that is for a host must not be missed by a spelling of it.
-fn host(authority: &str) -> Option<String> {
-    if authority.is_empty() {
-        return Some(String::new());
-    }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = split_at_first(rest, b']')?;
-            let port = if port.is_empty() { port } else { port.strip_prefix(':')? };
-            (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port)
-        }
-        None => {
-            let (name, port) = split_at_first(authority, b':').unwrap_or((authority, ""));
-            const HOST: ByteSet = ByteSet::alphanumeric_and(b"-_~");
-            let name = name.strip_suffix('.').unwrap_or(name);
-            let is_label = |label: &str| !label.is_empty() && HOST.holds_all(label.as_bytes());
-            (name.split('.').all(is_label).then(|| name.to_ascii_lowercase())?, port)
-        }
-    };
-    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-    (port.is_empty() || (is_number && port.parse::<u16>().is_ok())).then_some(host)
 }
 
 /// A method without a copy of it, where it is one of those that are known (RFC 9110 §9.3).
@@ -307,44 +278,6 @@ mod tests {
         assert_eq!(normalise("*"), Err(PathError::NotAbsolute));
         assert_eq!(normalise(""), Err(PathError::NotAbsolute));
         assert_eq!(normalise("http://a/"), Err(PathError::NotAbsolute));
-    }
-
-    #[test]
-    fn hosts_are_compared_without_case_port_and_root() {
-        for (authority, expected) in [
-            ("a", "a"),
-            ("a:", "a"),
-            ("A.b.:8080", "a.b"),
-            ("[2001:DB8:0::1]:1", "[2001:db8::1]"),
-            ("127.0.0.1:65535", "127.0.0.1"),
-            ("", ""),
-        ] {
-            assert_eq!(host(authority).as_deref(), Some(expected), "{authority}");
-        }
-        for authority in [
-            "user@evil",
-            "a/b",
-            "a:8x",
-            "a:1:2",
-            "a:+1",
-            "a:65536",
-            "a..",
-            "a..b",
-            ".",
-            ".a",
-            ":1",
-            "::1",
-            "[::1",
-            "[a]",
-            "[::1]1",
-            "[::1]:x",
-            "[[::1]]",
-            "a]",
-            "a b",
-            "\u{e9}",
-        ] {
-            assert_eq!(host(authority), None, "{authority}");
-        }
     }
 
     #[test]
