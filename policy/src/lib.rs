@@ -50,6 +50,8 @@ mod problem;
 #[cfg(feature = "engine")]
 mod remote;
 #[cfg(feature = "engine")]
+mod route;
+#[cfg(feature = "engine")]
 pub mod screening;
 #[cfg(feature = "engine")]
 mod spread;

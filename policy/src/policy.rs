@@ -5,31 +5,25 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use crate::Environment;
-use crate::access::{AccessRules, HeaderRules, Target};
+use crate::access::{HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
-use crate::authorisation::{AuthorisationRules, Roles};
-use crate::document::{
-    AuditSection, ContentEncoding, Document, DocumentError, KeyPart, Route, SecretSource,
-};
+use crate::authorisation::Roles;
+use crate::document::{AuditSection, Document, DocumentError, KeyPart, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
-use crate::identity::{Required, check_routes};
-use crate::input::DEFAULT_BODY_BYTES;
-use crate::limits::{Limit, Limiter, RateLimitService, ServiceAnswer, ServiceCall, ServiceOutcome};
-use crate::matcher::{Matcher, Mismatch};
+use crate::identity::check_routes;
+use crate::limits::{Limiter, RateLimitService, ServiceAnswer, ServiceCall, ServiceOutcome};
+use crate::matcher::Mismatch;
 use crate::output::OutputRules;
 use crate::principal::RenderedPrincipal;
 use crate::problem::Stage;
 use crate::remote::{Answer, Fetch, Outcome, Refreshed};
-use crate::stages::{Identify, InputSections, Inspect, Shared, Stages};
+use crate::route::{CompiledRoute, RouteCompiler, ScreenSecrets};
+use crate::stages::{Identify, Stages};
 use crate::trace::Trace;
 use crate::{Principal, Secret, Secrets};
-
-/// The longest list of routes.
-const MAXIMUM_ROUTES: usize = 1000;
 
 /// A compiled policy: keys parsed, schemas compiled, combinations checked. Made once for each VM.
 #[derive(Debug)]
@@ -50,22 +44,6 @@ pub struct Policy {
     pub(crate) anonymous: Arc<RenderedPrincipal>,
     /// What tells one version of a policy from another in records.
     pub(crate) digest: String,
-}
-
-/// A route and everything that holds on it.
-#[derive(Debug)]
-pub(crate) struct CompiledRoute {
-    pub(crate) name: String,
-    pub(crate) matcher: Matcher,
-    pub(crate) access: AccessRules,
-    pub(crate) required: Required,
-    pub(crate) authorisation: AuthorisationRules,
-    pub(crate) limits: Vec<Limit>,
-    pub(crate) input: Option<Box<dyn Inspect>>,
-    /// Where `input` is another filter's: the longest body that it lets through.
-    pub(crate) max_body_bytes: usize,
-    /// And whether it takes compressed ones.
-    pub(crate) decodes: bool,
 }
 
 impl Policy {
@@ -107,8 +85,14 @@ impl Policy {
             }
             _ => None,
         };
-        let screens = ScreenSecrets::read(document, secrets, stages)?;
-        let routes = routes(document, stages, identity.as_deref(), &roles, &screens)?;
+        let routes = RouteCompiler {
+            document,
+            stages,
+            identity: identity.as_deref(),
+            roles: &roles,
+            screens: &ScreenSecrets::read(document, secrets, stages)?,
+        };
+        let routes = routes.compile()?;
         Ok(Self {
             stages,
             headers,
@@ -263,129 +247,6 @@ pub struct Upkeep {
     pub is_news: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
-}
-
-fn routes(
-    document: &Document,
-    stages: Stages,
-    identity: Option<&dyn Identify>,
-    roles: &Arc<Roles>,
-    screens: &ScreenSecrets,
-) -> Result<Vec<CompiledRoute>, CompileError> {
-    if !(1..=MAXIMUM_ROUTES).contains(&document.routes.len()) {
-        let message = format!("expected 1 to {MAXIMUM_ROUTES} routes");
-        return Err(CompileError::new("routes", message));
-    }
-    let mut routes: Vec<CompiledRoute> = Vec::with_capacity(document.routes.len());
-    for (index, route) in document.routes.iter().enumerate() {
-        let field = format!("routes[{index}]");
-        let compiled = compile_route(document, route, &field, stages, identity, roles, screens)?;
-        if routes.iter().any(|other| other.name == compiled.name) {
-            let message = "expected a name that no other route has";
-            return Err(CompileError::new(format!("{field}.name"), message));
-        }
-        for (place, limit) in compiled.limits.iter().enumerate() {
-            let known = routes.iter().flat_map(|route| &route.limits);
-            if known.into_iter().any(|other| other.name() == limit.name() && other != limit) {
-                let message = format!("another limit is named `{}` and is not alike", limit.name());
-                return Err(CompileError::new(format!("{field}.limits[{place}]"), message));
-            }
-        }
-        routes.push(compiled);
-    }
-    Ok(routes)
-}
-
-fn compile_route(
-    document: &Document,
-    route: &Route,
-    field: &str,
-    stages: Stages,
-    identity: Option<&dyn Identify>,
-    roles: &Arc<Roles>,
-    screens: &ScreenSecrets,
-) -> Result<CompiledRoute, CompileError> {
-    if route.name.is_empty() || route.name.len() > 64 {
-        return Err(CompileError::new(format!("{field}.name"), "expected 1 to 64 characters"));
-    }
-    if route.access.headers.is_some() {
-        let message =
-            "expected it in the document's own `access`: it holds before a route is known";
-        return Err(CompileError::new(format!("{field}.access.headers"), message));
-    }
-    let section = |name: &str, overridden: bool| match overridden {
-        true => format!("{field}.{name}"),
-        false => name.to_owned(),
-    };
-    // A filter without the identity stage leaves it, and authorisation, to others.
-    let can_authenticate = !stages.contains(Stage::Identity)
-        || document.identity.jwt.is_some()
-        || document.identity.api_keys.is_some();
-    let authorisation = route.authorisation.over(&document.authorisation);
-    let authorisation_field = section("authorisation", route.authorisation != Default::default());
-    let requirement = authorisation.require.clone().unwrap_or_default();
-    let required = identity
-        .map(|identity| identity.require(&requirement, &format!("{authorisation_field}.require")))
-        .transpose()?
-        .unwrap_or_default();
-    let limits_field = section("limits", route.limits.is_some());
-    let limits = route.limits.as_deref().unwrap_or(&document.limits);
-    let matcher = Matcher::compile(route, &format!("{field}.match"))?;
-    let input = route.input.over(&document.input);
-    Ok(CompiledRoute {
-        name: route.name.clone(),
-        access: AccessRules::compile(
-            &route.access.over(&document.access),
-            &section("access", route.access != Default::default()),
-        )?,
-        required,
-        authorisation: AuthorisationRules::compile(
-            &authorisation,
-            &authorisation_field,
-            can_authenticate,
-            matcher.has_tenant(),
-            roles,
-        )?,
-        matcher,
-        limits: stages.compile_limits(limits, &limits_field)?,
-        max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
-        decodes: input.content_encoding == Some(ContentEncoding::Decode),
-        input: stages.compile_input(&InputSections {
-            input: &input,
-            field: &section("input", route.input != Default::default()),
-            output: &document.output,
-            redaction_key: screens.redaction_key.as_ref(),
-            canaries: &screens.canaries,
-            shared: &screens.shared,
-        })?,
-    })
-}
-
-/// The secrets of the input stage, and what its routes share.
-#[derive(Default)]
-struct ScreenSecrets {
-    redaction_key: Option<Secret>,
-    canaries: Vec<Zeroizing<String>>,
-    shared: Shared,
-}
-
-impl ScreenSecrets {
-    fn read(
-        document: &Document,
-        secrets: &dyn Secrets,
-        stages: Stages,
-    ) -> Result<Self, CompileError> {
-        if !stages.contains(Stage::Input) {
-            return Ok(Self::default());
-        }
-        let canaries = document.output.canaries.iter().enumerate().map(|(index, source)| {
-            let field = format!("output.canaries[{index}].env");
-            secrets.secret(&source.env).ok_or_else(|| CompileError::unset(&field, &source.env))
-        });
-        let canaries = canaries.collect::<Result<_, _>>()?;
-        let redaction_key = document.redaction_key(secrets)?;
-        Ok(Self { redaction_key, canaries, shared: Shared::default() })
-    }
 }
 
 /// The service, where the limits stage runs and the document names one.

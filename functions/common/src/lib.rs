@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::indexing_slicing
 )]
 
@@ -14,6 +15,7 @@ mod caller;
 pub mod jwe;
 #[cfg(feature = "keys")]
 pub mod keys;
+mod log;
 mod problem;
 mod reply;
 mod request;
@@ -23,6 +25,7 @@ pub mod spin;
 pub mod tenants;
 
 pub use caller::{Gatekeeper, KEY_ID};
+pub use log::log;
 pub use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAUTHENTICATED, UNAVAILABLE};
 pub use reply::Reply;
 pub use request::{Body, Limit, Request};

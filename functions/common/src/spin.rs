@@ -64,7 +64,7 @@ impl Variables {
             }
             Err(variables::Error::Undefined(_)) => {}
             Err(error) => {
-                eprintln!("{component}: Spin variable {name}: {error}");
+                crate::log!("{component}: Spin variable {name}: {error}");
                 return None;
             }
         }

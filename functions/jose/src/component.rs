@@ -58,7 +58,7 @@ async fn settings() -> Option<Settings> {
     }
     SCREENS.with(|screens| {
         Settings::read(|name| values.get(name), screens)
-            .inspect_err(|error| eprintln!("jose: {error}"))
+            .inspect_err(|error| portcullis_function::log!("jose: {error}"))
             .ok()
     })
 }

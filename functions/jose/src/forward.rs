@@ -49,7 +49,7 @@ impl Encryption {
         })?;
         let body = screened.rewritten.take().unwrap_or(content);
         let nonce = random::<16>().map_err(|error| {
-            eprintln!("jose: {error}");
+            portcullis_function::log!("jose: {error}");
             UNAVAILABLE.reply()
         })?;
         let mut headers = self.signer.sign(
@@ -80,7 +80,7 @@ impl Encryption {
             timeout: self.timeout,
         };
         let incoming = upstream.send(outgoing).await.map_err(|error| {
-            eprintln!("jose: {error}");
+            portcullis_function::log!("jose: {error}");
             error.problem().reply()
         })?;
         let Answered { reply, signals } = incoming.take().map_err(|problem| problem.reply())?;

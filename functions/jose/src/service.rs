@@ -105,7 +105,7 @@ impl<S: Store, U: Upstream> Service<'_, S, U> {
         let path = path.filter(|path| path.starts_with('/')).ok_or(NOT_FOUND)?;
         let keys = self.keys(encryption, request.now).await?;
         let decrypted = keys.decrypt(body).map_err(|error| {
-            eprintln!("jose: {error}");
+            portcullis_function::log!("jose: {error}");
             error.problem()
         })?;
         let Decrypted { content, content_type, reply_key } = decrypted;
@@ -121,7 +121,7 @@ impl<S: Store, U: Upstream> Service<'_, S, U> {
         match &self.settings.ok_or(UNAVAILABLE)?.encryption {
             Ok(encryption) => Ok(Some(encryption)),
             Err(not_set) => {
-                eprintln!("jose: {not_set}");
+                portcullis_function::log!("jose: {not_set}");
                 Ok(None)
             }
         }
@@ -133,7 +133,7 @@ impl<S: Store, U: Upstream> Service<'_, S, U> {
         now: u64,
     ) -> Result<DecryptionKeys<'a>, Problem> {
         DecryptionKeys::open(&encryption.keys, self.store, now).await.map_err(|error| {
-            eprintln!("jose: {error}");
+            portcullis_function::log!("jose: {error}");
             UNAVAILABLE
         })
     }

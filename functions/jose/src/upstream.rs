@@ -82,7 +82,7 @@ impl Incoming {
         match status {
             // It does not take our word: that is nothing that the caller could mend.
             401 => {
-                eprintln!(
+                portcullis_function::log!(
                     "jose: the function behind this one refuses the assertion: expected the same assertion_key"
                 );
                 return Err(UNAVAILABLE);
@@ -112,7 +112,7 @@ impl Incoming {
 }
 
 fn unfit(reason: &str) -> Problem {
-    eprintln!("jose: an answer of the function behind this one: {reason}");
+    portcullis_function::log!("jose: an answer of the function behind this one: {reason}");
     UNFIT
 }
 

@@ -6,7 +6,7 @@ use portcullis_function::{Problem, UNAVAILABLE};
 use portcullis_model::Label;
 use portcullis_policy::Principal;
 
-use crate::predict::{Assessed, signal};
+use crate::predict::{Assessed, Decimals, signal};
 
 /// Whether accounts are kept.
 pub(crate) enum Accounts {
@@ -27,11 +27,12 @@ impl Accounts {
     }
 
     /// Books an answer before it is given: who is not counted is not served. Gives the results their ids, and tells what
-    /// the caller's questions look like.
+    /// the caller's questions look like. Of probabilities no more is kept than callers get.
     pub(crate) async fn answered(
         &self,
         principal: &Principal,
         assessed: &mut [Assessed],
+        decimals: Decimals,
         store: &impl Store,
         now: u64,
     ) -> Result<Option<Pattern>, Problem> {
@@ -58,7 +59,7 @@ impl Accounts {
             kept.push(tenants::Assessed {
                 text,
                 label,
-                probability: f64::from(assessment.probability),
+                probability: decimals.of(assessment.probability),
                 adversarial,
             });
         }
@@ -76,7 +77,7 @@ impl Accounts {
         let counts = Counts { requests: 1, errors: 1, ..Counts::default() };
         // It is refused in any case.
         if tenants.record(principal, counts, now).await.is_err() {
-            eprintln!("scam-detector: a refused request is missing from the usage");
+            portcullis_function::log!("scam-detector: a refused request is missing from the usage");
         }
     }
 }

@@ -48,7 +48,9 @@ async fn answer(request: Request) -> impl IntoResponse {
 async fn settings() -> Settings {
     let gatekeeper = variable(KEY_VARIABLE).await.ok().flatten().and_then(|key| {
         Gatekeeper::new(key.to_string())
-            .inspect_err(|error| eprintln!("scam-detector: Spin variable {KEY_VARIABLE}: {error}"))
+            .inspect_err(|error| {
+                portcullis_function::log!("scam-detector: Spin variable {KEY_VARIABLE}: {error}")
+            })
             .ok()
     });
     let decimals = match variable(DECIMALS_VARIABLE).await {
@@ -57,7 +59,9 @@ async fn settings() -> Settings {
         Ok(Some(value)) => {
             let decimals = Decimals::parse(&value);
             if decimals.is_none() {
-                eprintln!("scam-detector: Spin variable {DECIMALS_VARIABLE}: expected 0 to 6");
+                portcullis_function::log!(
+                    "scam-detector: Spin variable {DECIMALS_VARIABLE}: expected 0 to 6"
+                );
             }
             decimals
         }
@@ -81,7 +85,7 @@ async fn accounts() -> Accounts {
     match tenants::Settings::read(|name| values.remove(name)) {
         Ok(settings) => Accounts::On(Box::new(settings)),
         Err(error) => {
-            eprintln!("scam-detector: {error}");
+            portcullis_function::log!("scam-detector: {error}");
             Accounts::Unfit
         }
     }
@@ -97,7 +101,7 @@ async fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Unreadable> {
         Ok(value) => Ok(Some(Zeroizing::new(value))),
         Err(variables::Error::Undefined(_)) => Ok(None),
         Err(error) => {
-            eprintln!("scam-detector: Spin variable {name}: {error}");
+            portcullis_function::log!("scam-detector: Spin variable {name}: {error}");
             Err(Unreadable)
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! The ONNX runtime can also read models from files, and so links the standard library's `File`, and with it the C
 //! library's whole view of a file system: the component would import `wasi:filesystem`, and a host that grants it would
-//! give what is never used. With these in their place there is nothing to grant. wasi-libc's `realpath`, moreover, is
+//! give what is never used. With these in their place there is nothing to grant. `write` is not among them: by it the
+//! component tells its operator what is wrong. wasi-libc's `realpath`, moreover, is
 //! not in every version.
 #![expect(unsafe_code, reason = "symbols for the linker have to be exported by their bare names")]
 
@@ -29,11 +30,6 @@ extern "C" fn fstat(_descriptor: c_int, _status: *mut c_void) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn read(_descriptor: c_int, _buffer: *mut c_void, _size: usize) -> isize {
-    -1
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn write(_descriptor: c_int, _buffer: *const c_void, _size: usize) -> isize {
     -1
 }
 

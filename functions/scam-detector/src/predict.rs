@@ -31,6 +31,19 @@ impl Decimals {
         let decimals = value.parse().ok()?;
         (decimals <= Self::MAXIMUM).then_some(Self(decimals))
     }
+
+    /// A probability as callers get it, in whatever answer.
+    pub(crate) fn of(self, probability: f32) -> f64 {
+        let scale = 10_f64.powi(self.0.into());
+        (f64::from(probability) * scale).round() / scale
+    }
+
+    /// What a span weighs, in log-odds, as callers get it: no more precise than one decimal, or it would tell what the
+    /// probability does not.
+    fn of_weight(self, weight: f32) -> f32 {
+        let scale = 10_f32.powi(self.0.min(1).into());
+        (weight * scale).round() / scale
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,7 +72,7 @@ struct Several<'a> {
 #[derive(Serialize)]
 struct Verdict {
     label: Label,
-    probability: f32,
+    probability: f64,
     threshold: f32,
     adversarial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,11 +163,15 @@ impl Predicted {
             .into_iter()
             .map(|Assessed { assessment, spans, id, .. }| Verdict {
                 label: assessment.label,
-                probability: assessment.rounded(decimals.0).probability,
+                probability: decimals.of(assessment.probability),
                 threshold: assessment.threshold,
                 adversarial: assessment.adversarial.is_some(),
                 adversarial_kind: assessment.adversarial,
-                spans,
+                spans: spans.map(|spans| {
+                    let rounded =
+                        |span: Span| Span { weight: decimals.of_weight(span.weight), ..span };
+                    spans.into_iter().map(rounded).collect()
+                }),
                 id,
             })
             .collect();
@@ -181,7 +198,7 @@ fn problem(error: AssessError) -> Problem {
     match error {
         AssessError::TooLong(_) => TEXT_TOO_LONG,
         AssessError::Inference(reason) => {
-            eprintln!("scam-detector: {reason}");
+            portcullis_function::log!("scam-detector: {reason}");
             FAILED
         }
     }

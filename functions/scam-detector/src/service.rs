@@ -79,7 +79,9 @@ const WARM_UP: &str =
 impl Service {
     pub(crate) fn new() -> Self {
         let detector = Detector::embedded()
-            .inspect_err(|error| eprintln!("scam-detector: the model cannot be loaded: {error}"))
+            .inspect_err(|error| {
+                portcullis_function::log!("scam-detector: the model cannot be loaded: {error}")
+            })
             .ok();
         Self { detector }
     }
@@ -153,7 +155,8 @@ impl Service {
         match assess(request, body, detector) {
             Ok(mut predicted) => {
                 let assessed = &mut predicted.assessed;
-                let pattern = accounts.answered(principal, assessed, store, request.now).await?;
+                let pattern =
+                    accounts.answered(principal, assessed, decimals, store, request.now).await?;
                 predicted.reply(detector.card(), decimals, pattern)
             }
             Err(problem) => {

@@ -197,6 +197,16 @@ fn callers_get_as_many_decimals_as_the_operator_says() {
         let fraction = written.split_once('.').map_or("", |(_, fraction)| fraction);
         assert!(fraction.trim_end_matches('0').len() <= most, "{written}");
     }
+    let body = json!({ "text": SCAM, "explain": true });
+    for (decimals, most) in [("0", 0), ("6", 1)] {
+        let settings = Settings { decimals: Decimals::parse(decimals), ..settings() };
+        let (_, answer, _) = Case::question(&body).answer_with(&settings);
+        for span in answer["spans"].as_array().unwrap() {
+            let written = span["weight"].to_string();
+            let fraction = written.split_once('.').map_or("", |(_, fraction)| fraction);
+            assert!(fraction.trim_end_matches('0').len() <= most, "{written}");
+        }
+    }
     for unfit in ["", "7", "-1", "two", "1.5"] {
         let settings = Settings { decimals: Decimals::parse(unfit), ..settings() };
         assert_eq!(Case::predict(HAM).answer_with(&settings).0, 503, "{unfit}");
@@ -238,6 +248,10 @@ fn tenants_have_their_own_usage_and_results() {
         let path = String::leak(format!("/v1/results/{id}"));
         Case::new("GET", path, b"").of(tenant, "caller", &store).answer_with(&settings)
     };
+    // Not more precise than it was answered.
+    let kept = result("acme").1["probability"].clone();
+    assert_eq!(kept, answer["results"][0]["probability"]);
+    assert_eq!((kept.as_f64().unwrap() * 100.0).round() / 100.0, kept.as_f64().unwrap());
     let (status, kept, _) = result("acme");
     assert_eq!((status, &kept["label"]), (200, &json!("scam")), "{kept}");
     assert_eq!(result("other").0, 404, "a result of another tenant is none");

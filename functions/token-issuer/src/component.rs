@@ -37,6 +37,6 @@ async fn settings() -> Option<Settings> {
         values.load("token-issuer", name).await?;
     }
     Settings::read(|name| values.get(name))
-        .inspect_err(|error| eprintln!("token-issuer: {error}"))
+        .inspect_err(|error| portcullis_function::log!("token-issuer: {error}"))
         .ok()
 }

@@ -208,7 +208,7 @@ impl From<Problem> for Refusal {
 }
 
 fn unavailable(error: KeyringError) -> Problem {
-    eprintln!("token-issuer: {error}");
+    portcullis_function::log!("token-issuer: {error}");
     UNAVAILABLE
 }
 

@@ -5,88 +5,12 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::abi::Direction;
-use super::filter_stream::{Event, FilterStream, Output};
+use super::filter_stream::{FilterStream, Output};
 use super::headers::HeaderMap;
 use super::local_reply::LocalReply;
+use super::message::{Event, Message, RequestOutcome, ResponseOutcome};
 use super::plugin::Plugin;
 use super::properties::StreamInfo;
-
-/// A whole request or response.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Message {
-    /// With the pseudo-headers: `:method`, `:path`, `:authority`, `:scheme`; or `:status`.
-    pub headers: HeaderMap,
-    /// The body as it came, in chunks.
-    pub body: Vec<Vec<u8>>,
-    pub trailers: Option<HeaderMap>,
-}
-
-impl Message {
-    /// A message with a body in one chunk, or none if it is empty.
-    pub fn new(headers: HeaderMap, body: impl Into<Vec<u8>>) -> Self {
-        let body = body.into();
-        let chunks = if body.is_empty() { Vec::new() } else { vec![body] };
-        Self { headers, body: chunks, trailers: None }
-    }
-
-    /// The body in one piece.
-    pub fn body_bytes(&self) -> Vec<u8> {
-        self.body.concat()
-    }
-
-    /// The `:status` of a response.
-    pub fn status(&self) -> Option<u16> {
-        std::str::from_utf8(self.headers.first(":status")?).ok()?.parse().ok()
-    }
-
-    /// The parts in the order, and of the kind, in which Envoy's HTTP/1.1 codec gives them: the end
-    /// of a body comes by itself, as an empty part.
-    fn into_events(self) -> Vec<Event> {
-        if self.body.is_empty() && self.trailers.is_none() {
-            return vec![Event::Headers(self.headers, true)];
-        }
-        let mut events = vec![Event::Headers(self.headers, false)];
-        events.extend(self.body.into_iter().map(|chunk| Event::Data(chunk, false)));
-        events.push(match self.trailers {
-            Some(trailers) => Event::Trailers(trailers),
-            None => Event::Data(Vec::new(), true),
-        });
-        events
-    }
-
-    fn from_events(events: Vec<Event>) -> Self {
-        let mut message = Self::default();
-        for event in events {
-            match event {
-                Event::Headers(headers, _) => message.headers = headers,
-                Event::Data(data, _) if data.is_empty() => {}
-                Event::Data(data, _) => message.body.push(data),
-                Event::Trailers(trailers) => message.trailers = Some(trailers),
-            }
-        }
-        message
-    }
-}
-
-/// What the filters have made of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RequestOutcome {
-    /// It goes to the upstream, like this.
-    Forward(Message),
-    /// It is answered, like this; the response has been through the filters.
-    Reply(Message),
-    /// The stream is cut off without an answer.
-    Reset,
-}
-
-/// What the filters have made of a response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ResponseOutcome {
-    /// It goes to the client, like this. It may be another one than the upstream's.
-    Send(Message),
-    /// The stream is cut off: what has been sent is truncated.
-    Reset(Message),
-}
 
 /// One request and its response on their way through filters, as Envoy takes them: parts go in at
 /// one end, what the filters let by is taken out at the other. Ends the filters' contexts when it
@@ -368,7 +292,7 @@ impl Exchange {
                 self.absorb(direction, position, output);
             }
             None if direction == Direction::Request => {
-                self.request_forwarded |= ends(&event);
+                self.request_forwarded |= event.ends();
                 self.upstream.push(event);
             }
             None => self.send_downstream(event),
@@ -408,7 +332,7 @@ impl Exchange {
     }
 
     fn send_downstream(&mut self, event: Event) {
-        self.response_forwarded |= ends(&event);
+        self.response_forwarded |= event.ends();
         match &event {
             Event::Headers(headers, _) => {
                 self.response_sent = true;
@@ -467,13 +391,5 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Whether nothing follows.
-fn ends(event: &Event) -> bool {
-    match event {
-        Event::Headers(_, end) | Event::Data(_, end) => *end,
-        Event::Trailers(_) => true,
     }
 }

@@ -6,8 +6,9 @@ use crate::access::{Header, Target};
 use crate::authorisation::Asked;
 use crate::environment::Environment;
 use crate::identity::Required;
-use crate::policy::{CompiledRoute, Policy};
+use crate::policy::Policy;
 use crate::problem::{Reason, Refusal, Stage};
+use crate::route::CompiledRoute;
 use crate::stages::{Identify, Interruption, Question};
 
 impl Exchange {

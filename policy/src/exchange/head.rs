@@ -7,8 +7,8 @@ use crate::access::{Header, RequestId, Target, single};
 use crate::environment::{Environment, Unavailable};
 use crate::grpc::is_grpc;
 use crate::limits::{Caller, LimitAnswer, Patience};
-use crate::policy::CompiledRoute;
 use crate::problem::{Reason, Refusal, Stage};
+use crate::route::CompiledRoute;
 use crate::stages::Interruption;
 use crate::trace::Trace;
 

@@ -16,9 +16,10 @@ use crate::audit::Record;
 use crate::environment::{Environment, Timestamp};
 use crate::identity::Claims;
 use crate::limits::{Admission, Ending, Limit, LimitSettlement, LimitTake};
-use crate::policy::{CompiledRoute, Policy};
+use crate::policy::Policy;
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
+use crate::route::CompiledRoute;
 use crate::screening::RewriteBody;
 use crate::stages::{Announced, CheckResponse};
 

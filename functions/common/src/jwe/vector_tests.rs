@@ -57,12 +57,15 @@ const MESSAGE: &str = "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJra
 fn the_cookbook_fits_where_it_is_ours() {
     let folder = std::env::var_os("PORTCULLIS_CORPORA").filter(|folder| !folder.is_empty());
     let Some(folder) = folder else {
-        eprintln!("!! SKIPPED: PORTCULLIS_CORPORA is not set, the JOSE cookbook was not tried");
+        crate::log!("!! SKIPPED: PORTCULLIS_CORPORA is not set, the JOSE cookbook was not tried");
         return;
     };
     let folder = std::path::Path::new(&folder).join("jose_cookbook/jwe");
     if !folder.is_dir() {
-        eprintln!("!! SKIPPED: {} is not there, the JOSE cookbook was not tried", folder.display());
+        crate::log!(
+            "!! SKIPPED: {} is not there, the JOSE cookbook was not tried",
+            folder.display()
+        );
         return;
     }
     let (keys, mut tried) = (keys(), Vec::new());

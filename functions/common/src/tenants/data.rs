@@ -11,7 +11,7 @@ use super::results::{MAXIMUM_RESULTS, Retention, count, open, open_entry};
 use super::settings::Administrator;
 use super::usage::DayReport;
 use super::vault::{self, Kind, Place, TenantKeys, TenantVault, VaultError};
-use super::{calendar, entry, rekey};
+use super::{calendar, entry, rekey, room};
 use crate::keys::Store;
 use crate::{Problem, Reply};
 
@@ -82,7 +82,7 @@ pub(super) async fn erase(
     Reply::json(&json!({ "erased": erased }))
 }
 
-/// Deletes what has expired, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage, and
+/// Deletes what has expired and what there is [no room](room) for, whosesoever it is, and what the caller's tenant has too much of; sums up the caller's usage, and
 /// rewrites what is under a former key.
 pub(super) async fn tidy(
     vault: &TenantVault<'_>,
@@ -92,7 +92,7 @@ pub(super) async fn tidy(
 ) -> Result<(), VaultError> {
     let names = store.names().await?;
     if let Some(report) = rekey::report(&names, keys) {
-        eprintln!("tenants: {report}");
+        crate::log!("tenants: {report}");
     }
     for name in expired(vault, &names, retention).into_iter().take(MAXIMUM_DELETIONS) {
         store.delete(name).await?;
@@ -115,6 +115,7 @@ fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retentio
     let results = names.iter().filter_map(|name| vault::place(name));
     let results = results.filter(|place| place.kind == Kind::Result);
     let (over, kept): (Vec<_>, Vec<_>) = results.partition(|place| retention.is_over(place.id));
+    let no_room = room::excess(&kept);
     let mut own: Vec<_> =
         kept.into_iter().filter(|place| vault.place(place.name).is_some()).collect();
     own.sort_by_key(|place| place.id);
@@ -126,5 +127,6 @@ fn expired<'n>(vault: &TenantVault<'_>, names: &'n [String], retention: Retentio
     };
     let places = over.into_iter().chain(own.into_iter().take_while(is_excess));
     expired.extend(places.map(|place| place.name));
+    expired.extend(no_room);
     expired
 }

@@ -25,6 +25,7 @@ mod queries;
 mod reach;
 mod rekey;
 mod results;
+mod room;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -144,7 +145,8 @@ impl<S: Store> Tenants<'_, S> {
     /// Writes down what a request was, and what it was answered. Two writes, and one more where results are retained;
     /// one request in some hundreds also tidies up.
     ///
-    /// Of nobody in particular nothing is kept. An error means that not all of it is written down.
+    /// Of nobody in particular nothing is kept. An error means that the request is not counted. Where only its results cannot be
+    /// kept, or compared with those before, there are none to be had: a store that is full stops nobody.
     pub async fn book(
         &self,
         principal: &Principal,
@@ -155,16 +157,19 @@ impl<S: Store> Tenants<'_, S> {
             return Ok(Booked::default());
         };
         let own = vault.own().map_err(unavailable)?;
-        let ids = match self.settings.retention_days {
-            0 => None,
-            _ => {
-                let ids = results::retain(&vault, &own, self.store, booking.assessed, now).await;
-                Some(ids.map_err(unavailable)?)
-            }
-        };
         self.write_down(&vault, booking.counts, now).await?;
-        let pattern = queries::watch(&vault, &own, self.store, booking.queries).await;
-        Ok(Booked { ids, pattern: pattern.map_err(unavailable)? })
+        let mut booked = Booked::default();
+        if self.settings.retention_days > 0 {
+            match results::retain(&vault, &own, self.store, booking.assessed, now).await {
+                Ok(ids) => booked.ids = Some(ids),
+                Err(error) => crate::log!("tenants: results are not retained: {error}"),
+            }
+        }
+        match queries::watch(&vault, &own, self.store, booking.queries).await {
+            Ok(pattern) => booked.pattern = pattern,
+            Err(error) => crate::log!("tenants: questions are not watched: {error}"),
+        }
+        Ok(booked)
     }
 
     /// Writes down a request that was answered nothing worth keeping. One write.
@@ -253,7 +258,7 @@ impl<S: Store> Tenants<'_, S> {
     async fn tidy(&self, vault: &TenantVault<'_>, now: u64) {
         let retention = Retention { days: self.settings.retention_days, now };
         if let Err(error) = data::tidy(vault, self.store, &self.settings.keys, retention).await {
-            eprintln!("tenants: not tidied up: {error}");
+            crate::log!("tenants: not tidied up: {error}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::Problem;
 
 /// For the operator in the log, for the caller as a problem.
 pub(super) fn unavailable(error: VaultError) -> Problem {
-    eprintln!("tenants: {error}");
+    crate::log!("tenants: {error}");
     UNAVAILABLE
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn rewrite(
     for place in places.filter(is_wanted).take(MAXIMUM_REWRITTEN) {
         match one(vault, store, place).await {
             Err(VaultError::NotOpened(name)) => {
-                eprintln!("tenants: {}", VaultError::NotOpened(name));
+                crate::log!("tenants: {}", VaultError::NotOpened(name));
             }
             other => other?,
         }
