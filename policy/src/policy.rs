@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::Environment;
-use crate::access::{HeaderRules, Target};
+use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::Roles;
 use crate::document::{AuditSection, Document, DocumentError, KeyPart, SecretSource};
