@@ -1,6 +1,6 @@
 //! Which requests a route is for.
 
-use crate::access::{Target, check_method};
+use crate::access::{Target, check_method, normal_host};
 use crate::document::Route;
 use crate::policy::CompileError;
 
@@ -51,7 +51,15 @@ impl Matcher {
         for (index, method) in matches.methods.iter().enumerate() {
             check_method(method, &format!("{field}.methods[{index}]"))?;
         }
-        let hosts = matches.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        // One that no request's host can equal would leave its requests to the routes that follow.
+        let hosts = matches.hosts.iter().enumerate().map(|(index, host)| {
+            normal_host(host).ok_or_else(|| {
+                let message =
+                    "expected a host without a port, such as api.example or [2001:db8::1]";
+                CompileError::new(format!("{field}.hosts[{index}]"), message)
+            })
+        });
+        let hosts = hosts.collect::<Result<_, _>>()?;
         Ok(Self { path, methods: matches.methods.clone(), hosts })
     }
 

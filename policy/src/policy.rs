@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::Environment;
-use crate::access::{HeaderRules, Target};
+use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::Roles;
 use crate::document::{AuditSection, Document, DocumentError, KeyPart, SecretSource};
@@ -30,6 +30,8 @@ use crate::{Principal, Secret, Secrets};
 pub struct Policy {
     pub(crate) stages: Stages,
     pub(crate) headers: HeaderRules,
+    /// What holds where no route is for a request.
+    pub(crate) access: AccessRules,
     pub(crate) identity: Option<Box<dyn Identify>>,
     remotes: Vec<Arc<dyn Refreshed>>,
     pub(crate) service: Option<RateLimitService>,
@@ -94,6 +96,7 @@ impl Policy {
         Ok(Self {
             stages,
             headers,
+            access: AccessRules::compile(&document.access, "access")?,
             limiter: Limiter::compile(
                 document.limits_table.unwrap_or_default(),
                 document.penalty.as_ref(),
@@ -208,6 +211,13 @@ impl Policy {
             format!("no route is for {method} {path} on the host {host}"),
             change,
         );
+    }
+
+    /// Whether a request would be for another route than this, the one that it is for, to an upstream that leaves the parameters of
+    /// a path's segments out.
+    pub(crate) fn is_disguised(&self, target: &Target, route: usize) -> bool {
+        let plain = target.without_parameters().and_then(|plain| self.route(&plain));
+        plain.is_some_and(|plain| plain != route)
     }
 
     /// The first route for a request.

@@ -744,7 +744,8 @@ fn parameters_are_found_however_their_names_are_written() {
         (format!("/?Access_Token={token}"), Reason::CredentialMissing),
         (format!("/?access_token[]={token}"), Reason::CredentialMissing),
         (format!("/?a;access_token={token}"), Reason::CredentialMissing),
-        (format!("/;access_token={token}"), Reason::CredentialMissing),
+        (format!("/a;access_token={token}"), Reason::CredentialMissing),
+        (format!("/;access_token={token}"), Reason::PathInvalid),
         (format!("/access_token={token}"), Reason::CredentialMissing),
     ] {
         let refused = gate.send(&Head::get(&path)).map(|_| ());

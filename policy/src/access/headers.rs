@@ -31,6 +31,15 @@ const RESERVED: [&str; 3] = ["content-digest", "signature", "signature-input"];
 /// What all of Portcullis's own fields begin with.
 const RESERVED_PREFIX: &str = "portcullis-";
 
+/// Fields by which some frameworks take another method or path than those that were judged.
+const OVERRIDES: [&str; 5] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 /// Whether a field is one that only Portcullis may set. Some upstreams read `portcullis_principal` as
 /// `portcullis-principal`, so an underscore counts as a hyphen.
 pub fn is_reserved(name: &str) -> bool {
@@ -110,9 +119,24 @@ impl HeaderRules {
         }
     }
 
-    /// Whether a field is one that only Portcullis may set under this policy.
+    /// Whether a field is one that clients may not send under this policy: that only Portcullis may set, or that would have an
+    /// upstream read something else than was judged.
     pub(crate) fn is_reserved(&self, name: &str) -> bool {
-        is_reserved(name) || self.is_claim_field(name)
+        is_reserved(name)
+            || self.is_claim_field(name)
+            || OVERRIDES.iter().any(|field| is_same_folded(name.as_bytes(), field.as_bytes()))
+            || self.is_disguised(name)
+    }
+
+    /// Whether a field is, to an upstream that takes an underscore for a hyphen, another one that says how the request is to be
+    /// read, whence it came or who is calling.
+    fn is_disguised(&self, name: &str) -> bool {
+        let is_other = |field: &str| {
+            name != field && is_same_folded(name.as_bytes(), folded(field).as_bytes())
+        };
+        name.contains('_')
+            && (has_meaning(name) || self.singular.iter().any(|field| is_other(field)))
+            && !self.singular.iter().any(|field| field == name)
     }
 
     /// Whether a field is made of claims under this policy.
@@ -297,6 +321,30 @@ mod tests {
         let many: Vec<_> = (0..9).map(|_| ("a", "b")).collect();
         assert_eq!(check(&many), Err(Reason::HeadersTooLarge));
         assert_eq!(check(&[("a", &"b".repeat(200))]), Err(Reason::HeadersTooLarge));
+    }
+
+    #[test]
+    fn fields_that_upstreams_take_for_others_are_not_let_through() {
+        let rules =
+            HeaderRules::new(HeaderLimits::default(), &["x-api-key", "my_token"], &["x-user"]);
+        for name in [
+            "x_api_key",
+            "x-api_key",
+            "my_Token",
+            "X_User",
+            "x-http-method-override",
+            "x_rewrite-url",
+            "content_length",
+            "x_forwarded_for",
+            "transfer_encoding",
+        ] {
+            assert!(rules.is_reserved(name), "{name}");
+        }
+        for name in
+            ["x-api-key", "my_token", "x-forwarded-for", "content-length", "x_own", "x-original"]
+        {
+            assert!(!rules.is_reserved(name), "{name}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! one reading of them.
 
 mod headers;
+mod host;
 mod path;
 mod request_id;
 
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 
 pub use headers::{Header, is_reserved};
 pub(crate) use headers::{HeaderRules, has_meaning, is_token, single};
+pub(crate) use host::normal_host;
 pub(crate) use path::{Target, split_at_first};
 pub(crate) use request_id::RequestId;
 
@@ -42,6 +44,8 @@ impl AccessRules {
             check_method(method, &format!("{field}.methods[{index}]"))?;
         }
         let networks = section.networks.clone().unwrap_or_default();
+        check_networks(&networks.allow, &format!("{field}.networks.allow"))?;
+        check_networks(&networks.deny, &format!("{field}.networks.deny"))?;
         Ok(Self { allow: networks.allow, deny: networks.deny, methods })
     }
 
@@ -78,6 +82,21 @@ impl AccessRules {
         let address = address.to_canonical();
         let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
         !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
+    }
+}
+
+/// Addresses are compared as what they are, so a list of mapped ones would be of nobody.
+pub(crate) fn check_networks(networks: &[IpNet], field: &str) -> Result<(), CompileError> {
+    let is_mapped = |network: &IpNet| match network {
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().is_some(),
+        IpNet::V4(_) => false,
+    };
+    match networks.iter().position(is_mapped) {
+        None => Ok(()),
+        Some(index) => {
+            let message = "expected an IPv4 network, written as one: 192.0.2.0/24";
+            Err(CompileError::new(format!("{field}[{index}]"), message))
+        }
     }
 }
 

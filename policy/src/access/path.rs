@@ -2,11 +2,15 @@
 //!
 //! Envoy normalises paths before filters see them, other hosts do not. The policy does it itself, so that
 //! `/public/../admin` is `/admin` to every route, everywhere, and to the upstream. The rules are Envoy's
-//! `normalize_path`, `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
+//! `normalize_path`, `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`, and some more: what upstreams read in
+//! several ways is refused.
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 use super::headers::{Header, single};
+use super::host::host;
 use crate::byte_set::ByteSet;
 use crate::problem::{Reason, Refusal};
 
@@ -34,9 +38,12 @@ enum PathError {
     /// `%2f` or `%5c`: some readers see a slash, some do not.
     #[error("no escaped slash or backslash")]
     EscapedSlash,
-    /// `%` without two hexadecimal digits, or `%00`.
-    #[error("valid percent-encoding (RFC 3986 §2.1)")]
+    /// `%` without two hexadecimal digits, a control character such as `%00` or `%0a`, or bytes that are not UTF-8.
+    #[error("valid percent-encoding (RFC 3986 §2.1) of text without control characters")]
     BadEscape,
+    /// `..;` and the like: nothing and dots to who leaves parameters out, a name to others.
+    #[error("no parameters of an empty segment or of dots")]
+    HiddenSegment,
     /// A control character, a space, a fragment or a byte beyond ASCII.
     #[error("only characters that a URI may hold (RFC 3986 §2)")]
     BadCharacter,
@@ -66,9 +73,23 @@ impl Target {
             method: method(text(":method").unwrap_or_default()),
             path,
             query: query.map(str::to_owned),
-            host: host(authority)?,
+            host: host(authority).ok_or_else(|| {
+                Refusal::new(Reason::HeaderInvalid, "Name the host as host or host:port.")
+                    .finding("host", "host or host:port")
+            })?,
             rewritten,
         })
+    }
+
+    /// The same request to an upstream that leaves the parameters of segments out (RFC 3986 §3.3), as Java's servers do; none where
+    /// there are none.
+    pub(crate) fn without_parameters(&self) -> Option<Self> {
+        if !self.path.contains([';', '%']) {
+            return None;
+        }
+        let names: Vec<&str> = self.path.split('/').map(segment_name).collect();
+        let path = names.join("/");
+        (path != self.path).then(|| Self { path, ..self.clone() })
     }
 
     /// A path as it would stand in [`Self::path`]; none where it has no single reading.
@@ -96,28 +117,6 @@ impl Target {
             None => self.path.clone(),
         }
     }
-}
-
-/// The host of an authority (RFC 3986 §3.2), in lower case and without its port.
-fn host(authority: &str) -> Result<String, Refusal> {
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
-    if !authority.bytes().all(is_host_byte) {
-        let detail = "Name the host as host or host:port.";
-        return Err(
-            Refusal::new(Reason::HeaderInvalid, detail).finding("host", "host or host:port")
-        );
-    }
-    let last = |wanted: u8| authority.bytes().rposition(|byte| byte == wanted);
-    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
-    // In [2001:db8::1]:8443 the port comes after the bracket, in 2001:db8::1 there is none.
-    let host = match (last(b']'), last(b':')) {
-        (Some(bracket), _) => authority.get(..=bracket),
-        (None, Some(colon)) if authority.get(colon..).is_some_and(is_port) => {
-            authority.get(..colon)
-        }
-        _ => None,
-    };
-    Ok(host.unwrap_or(authority).to_ascii_lowercase())
 }
 
 /// A method without a copy of it, where it is one of those that are known (RFC 9110 §9.3).
@@ -148,6 +147,10 @@ fn normalise(path: &str) -> Result<String, PathError> {
     // A path that ends in a slash or a dot segment is that of a folder.
     let mut folder = false;
     for segment in unescaped.split('/').skip(1) {
+        let name = segment_name(segment);
+        if name.len() < segment.len() && matches!(name, "" | "." | "..") {
+            return Err(PathError::HiddenSegment);
+        }
         folder = matches!(segment, "" | "." | "..");
         match segment {
             "" | "." => {}
@@ -168,6 +171,15 @@ fn normalise(path: &str) -> Result<String, PathError> {
     Ok(normalised)
 }
 
+/// A segment without its parameters (RFC 3986 §3.3), also where their semicolon is escaped: some read it before and some after
+/// it is unescaped.
+fn segment_name(segment: &str) -> &str {
+    let plain = segment.bytes().position(|byte| byte == b';');
+    let escaped = segment.as_bytes().windows(3).position(|part| part.eq_ignore_ascii_case(b"%3b"));
+    let end = plain.into_iter().chain(escaped).min();
+    end.and_then(|end| segment.get(..end)).unwrap_or(segment)
+}
+
 /// Whether a path is plainly as [`normalise`] would write it, as most are: no escapes, no empty segments and none that begins
 /// with a dot.
 fn is_normal(path: &str) -> bool {
@@ -180,6 +192,7 @@ fn is_normal(path: &str) -> bool {
 fn unescape(path: &str) -> Result<String, PathError> {
     let mut unescaped = String::with_capacity(path.len());
     let mut bytes = path.bytes();
+    let mut is_ascii = true;
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
@@ -187,10 +200,11 @@ fn unescape(path: &str) -> Result<String, PathError> {
                 let [Some(high), Some(low)] = digits else { return Err(PathError::BadEscape) };
                 let value = hex(high).zip(hex(low)).map(|(high, low)| (high << 4) | low);
                 match value {
-                    None | Some(0) => return Err(PathError::BadEscape),
+                    None | Some(0..=0x1f | 0x7f) => return Err(PathError::BadEscape),
                     Some(b'/' | b'\\') => return Err(PathError::EscapedSlash),
                     Some(value) if is_unreserved(value) => unescaped.push(char::from(value)),
-                    Some(_) => {
+                    Some(value) => {
+                        is_ascii &= value.is_ascii();
                         unescaped.extend(['%', char::from(high), char::from(low)]);
                     }
                 }
@@ -199,6 +213,10 @@ fn unescape(path: &str) -> Result<String, PathError> {
             _ if is_uri_byte(byte) => unescaped.push(char::from(byte)),
             _ => return Err(PathError::BadCharacter),
         }
+    }
+    // What is no UTF-8 some read as Latin-1, some leave out, and some once took for a dot (`%c0%ae`).
+    if !is_ascii && percent_decode_str(&unescaped).decode_utf8().is_err() {
+        return Err(PathError::BadEscape);
     }
     Ok(unescaped)
 }
@@ -263,26 +281,37 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_compared_without_case_and_port() {
-        for (authority, expected) in [
-            ("a", "a"),
-            ("a:", "a"),
-            ("a:8x", "a:8x"),
-            ("a:1:2", "a:1"),
-            ("[2001:DB8::1]:1", "[2001:db8::1]"),
-            ("a", "a"),
-            ("", ""),
-        ] {
-            assert_eq!(host(authority).as_deref(), Ok(expected));
+    fn hidden_segments_and_escapes_are_refused() {
+        for path in
+            ["/..;", "/a/..;x/b", "/.;/b", "/%2e%2e;/b", "/..%3b/b", "/..%3B;/b", "/;/b", "/a/;x=1"]
+        {
+            assert_eq!(normalise(path), Err(PathError::HiddenSegment), "{path}");
         }
-        assert!(host("user@evil").is_err());
-        assert!(host("a/b").is_err());
+        for path in
+            ["/%0a", "/%1F", "/%7f", "/%ff", "/%c0%ae", "/%c3", "/%ed%a0%80", "/a%e2%82/%ac"]
+        {
+            assert_eq!(normalise(path), Err(PathError::BadEscape), "{path}");
+        }
+        for path in ["/a..;x", "/a;..", "/%C3%A9", "/%e2%82%ac;x"] {
+            assert_eq!(normalise(path).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn parameters_are_left_out_as_some_upstreams_do() {
+        let plain = |path: &str| {
+            let target = Target::read(&[(":path", path.as_bytes())]).unwrap();
+            target.without_parameters().map(|target| target.path)
+        };
+        assert_eq!(plain("/a;x=1/b;y"), Some("/a/b".to_owned()));
+        assert_eq!(plain("/a%3Bx;y/%20"), Some("/a/%20".to_owned()));
+        assert_eq!((plain("/a"), plain("/%20")), (None, None));
     }
 
     proptest! {
         /// Normalising twice changes nothing: what the route was matched by is what the upstream sees.
         #[test]
-        fn is_idempotent(path in "/[a-z./%2\\\\A-F0-9]{0,24}") {
+        fn is_idempotent(path in "/[a-z./%2;\\\\A-F0-9]{0,24}") {
             if let Ok(once) = normalise(&path) {
                 // A double escape such as %252e stays escaped and is no dot to anybody.
                 prop_assert_eq!(normalise(&once), Ok(once.clone()));

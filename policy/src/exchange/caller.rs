@@ -22,12 +22,12 @@ impl Exchange {
         environment: &mut dyn Environment,
     ) -> Result<(), Interruption> {
         if policy.stages.contains(Stage::Access) {
-            if let Some(route) = route {
-                route.access.check(|| environment.source(), &target.method)?;
-                if environment.trace().is_some() {
-                    let source = environment.source();
-                    environment.note(|trace| route.access.note(source, &target.method, trace));
-                }
+            // Also where no route is: whoever is kept out may not try credentials, and learns of no route by its method.
+            let access = route.map_or(&policy.access, |route| &route.access);
+            access.check(|| environment.source(), &target.method)?;
+            if environment.trace().is_some() {
+                let source = environment.source();
+                environment.note(|trace| access.note(source, &target.method, trace));
             }
             self.strip(head.headers, |name| policy.headers.is_reserved(name));
         } else {

@@ -19,7 +19,11 @@ impl Exchange {
         head: &RequestHead<'_>,
         environment: &mut dyn Environment,
     ) -> Step {
-        let judged = self.judge_head(head, environment);
+        // A proof of possession that was good before it waited would be a replay now.
+        let judged = match std::mem::take(&mut self.awaits_grant) {
+            true => self.judge_limits(head, environment),
+            false => self.judge_head(head, environment),
+        };
         self.end_head(judged, environment)
     }
 
@@ -97,6 +101,25 @@ impl Exchange {
         let judged = self.judge_caller(&policy, route, head, &mut target, environment);
         self.record.target = Some(target);
         judged?;
+        // Told to who may come in, or it would tell others which routes there are.
+        let target = self.record.target.as_ref().zip(self.route);
+        if target.is_some_and(|(target, route)| policy.is_disguised(target, route)) {
+            let refusal = Refusal::new(Reason::PathInvalid, "Send a path without parameters.");
+            let expected = "no `;` without which it would be the path of something else";
+            return Err(refusal.finding(":path", expected).into());
+        }
+        self.judge_limits(head, environment)
+    }
+
+    /// What follows when the caller may ask for it.
+    fn judge_limits(
+        &mut self,
+        head: &RequestHead<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Step, Interruption> {
+        let policy = Arc::clone(&self.policy);
+        let stages = policy.stages;
+        let route = self.route(&policy);
         // Filters without authorisation let pass what no route is for: another one decides.
         let Some(route) = route else { return Ok(Step::Continue(std::mem::take(&mut self.edits))) };
 
@@ -117,7 +140,9 @@ impl Exchange {
                 policy.service.as_ref().filter(|_| !self.admission.is_counted_elsewhere());
             self.admission.granted = granted
                 .map(|service| service.take(limits, &caller, patience, environment))
-                .transpose()?;
+                .transpose();
+            self.awaits_grant = granted.as_ref().err() == Some(&Interruption::Wait);
+            let granted = granted?;
             let taken =
                 self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment);
             if let Err(interruption) = taken {

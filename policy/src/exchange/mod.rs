@@ -76,6 +76,8 @@ pub struct Exchange {
     is_grpc: bool,
     /// Whether the caller has been judged, and limits that are counted elsewhere are what is waited for.
     is_at_limits: bool,
+    /// Whether the caller has been judged, and the rate limit service is what is waited for.
+    awaits_grant: bool,
     edits: Vec<HeaderEdit>,
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
@@ -98,6 +100,7 @@ impl Exchange {
             awaits_body: false,
             is_grpc: false,
             is_at_limits: false,
+            awaits_grant: false,
             edits: Vec::new(),
             response_edits: Vec::new(),
             admission: Admission::default(),

@@ -328,7 +328,8 @@ fn cookies<'a>(
     Ok(fields()
         .filter_map(|(_, value)| std::str::from_utf8(value).ok())
         .flat_map(|value| value.split(';'))
-        .map(str::trim)
+        // A cookie without a name, whose value is another, is that one once an equals sign gets lost: browsers lose it.
+        .map(|pair| pair.trim_start_matches(|c: char| c == '=' || c.is_whitespace()).trim_end())
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or(("", pair)))
         .map(|(name, value)| (name.trim(), value.trim())))
@@ -410,6 +411,8 @@ mod tests {
         assert_eq!(read("session=\"x\""), Ok(Some("x".to_owned())));
         assert_eq!(read("xsession=x"), Ok(None));
         assert_eq!(read("session=a; session=b"), Err(Reason::CredentialConflict));
+        assert_eq!(read("=session=x"), Ok(Some("x".to_owned())));
+        assert_eq!(read("session=a; ==session=b"), Err(Reason::CredentialConflict));
         let split = [("cookie", "session=a"), ("cookie", "session=b")];
         assert_eq!(found(cookie(), "/", &split), Err(Reason::CredentialConflict));
     }
@@ -440,6 +443,9 @@ mod tests {
             ]
         );
         assert_eq!(target.query.as_deref(), Some("a=%20&b"));
+        let (headers, mut target) = request("/", &[("cookie", "session=t; =x; = other=1; y")]);
+        let left = HeaderEdit::Set("cookie".into(), "x; other=1; y".into());
+        assert_eq!(hide(sources.iter(), &headers, &mut target), [left]);
         let (headers, mut target) = request("/?access_token=t", &[("cookie", "session=t")]);
         assert_eq!(
             hide(sources.iter(), &headers, &mut target),

@@ -282,8 +282,9 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
                 Ok((value, _)) => known.value = Some(Arc::new(value)),
                 Err(reason) => {
                     warnings.push(format!(
-                        "{}: what another worker fetched is not usable: {reason}",
-                        self.name
+                        "{}: what another worker fetched is not usable: {}",
+                        self.name,
+                        plain(&reason)
                     ));
                     return (is_news, warnings);
                 }
@@ -353,7 +354,7 @@ impl<T: Send + Sync> Refreshed for RemoteDocument<T> {
         }
         let warnings = warnings
             .into_iter()
-            .map(|reason| format!("{} from {}: {reason}", self.name, self.remote.uri));
+            .map(|reason| format!("{} from {}: {}", self.name, self.remote.uri, plain(&reason)));
         Outcome { next: None, warnings: warnings.collect() }
     }
 }
@@ -363,6 +364,16 @@ impl<T> Debug for RemoteDocument<T> {
         write!(f, "RemoteDocument({} from {})", self.name, self.remote.uri)
     }
 }
+
+/// A reason as it may stand in a log, which has the records of requests as well: names in what was fetched may be part of it, and
+/// whoever serves it must not write lines of their own there.
+fn plain(reason: &str) -> String {
+    let shown = reason.chars().take(MAXIMUM_REASON_CHARS);
+    shown.map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// The longest reason that is told, in characters.
+const MAXIMUM_REASON_CHARS: usize = 500;
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -67,7 +67,9 @@ impl Schedule {
 
     /// Whether what was fetched still holds. Its age counts from when it was asked for.
     pub(super) fn holds(&self, now: Timestamp, max_stale: Duration) -> bool {
-        self.generation > 0 && now.since(self.asked_at) <= nanoseconds(max_stale)
+        // A clock that has been set back far does not make it younger.
+        let age = now.since(self.asked_at).max(self.asked_at.since(now));
+        self.generation > 0 && age <= nanoseconds(max_stale)
     }
 
     /// Whether somebody should ask now. A clock that has jumped back must not put it off.

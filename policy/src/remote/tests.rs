@@ -255,3 +255,37 @@ fn settings_that_make_no_sense_are_errors() {
         Some("jwks.max_stale_seconds")
     );
 }
+
+#[test]
+fn a_clock_that_is_set_back_makes_nothing_young_again() {
+    let mut environment = TestEnvironment::new();
+    let worker = worker();
+    let fetch = worker.due(&mut environment).unwrap();
+    worker.answered(&fetch, ok("a"), &mut environment);
+    // A little is what clocks do.
+    environment.go_back_seconds(3600);
+    assert_eq!(known(&worker, &mut environment).as_deref(), Some("a"));
+    environment.go_back_seconds(1);
+    assert_eq!(known(&worker, &mut environment), None);
+    // And it is asked for at once.
+    let fetch = worker.due(&mut environment).unwrap();
+    worker.answered(&fetch, ok("b"), &mut environment);
+    assert_eq!(known(&worker, &mut environment).as_deref(), Some("b"));
+}
+
+#[test]
+fn a_server_writes_no_lines_into_the_log() {
+    let mut environment = TestEnvironment::new();
+    let parse: Parse<()> =
+        Box::new(|body| Err(format!("unknown field {}", String::from_utf8_lossy(body))));
+    let worker = RemoteDocument::compile("the keys".into(), &remote(), 10_000, parse, "jwks");
+    let worker = worker.unwrap();
+    for body in ["a\n{\"@timestamp\":1}\u{1b}[2J\u{85}", &"b".repeat(10_000)] {
+        environment.advance_seconds(300);
+        let fetch = worker.due(&mut environment).unwrap();
+        let warnings = worker.answered(&fetch, ok(body), &mut environment).warnings;
+        assert!(warnings[0].contains("unknown field"), "{warnings:?}");
+        assert!(!warnings[0].contains(char::is_control), "{warnings:?}");
+        assert!(warnings[0].len() < 600, "{}", warnings[0].len());
+    }
+}

@@ -147,6 +147,15 @@ impl Gate {
 
     /// With further members of the `identity` section.
     pub(crate) fn of(dpop: Value, identity: Value) -> Self {
+        Self::with(dpop, |document| {
+            for (name, value) in identity.as_object().unwrap() {
+                document["identity"][name] = value.clone();
+            }
+        })
+    }
+
+    /// With changes to the document.
+    pub(crate) fn with(dpop: Value, change: impl FnOnce(&mut Value)) -> Self {
         let mut jwk = Holder::new(1).jwk();
         jwk["alg"] = "ES256".into();
         let mut document = json!({"version": 1,
@@ -155,9 +164,7 @@ impl Gate {
                 "dpop": dpop}},
             "access": {"headers": {"max_count": 100, "max_bytes": 4_000_000}, "methods": ["GET", "POST", "PUT"]},
             "routes": [{"name": "all", "match": {"prefix": "/"}}]});
-        for (name, value) in identity.as_object().unwrap() {
-            document["identity"][name] = value.clone();
-        }
+        change(&mut document);
         let policy = Self::compile(&document);
         Self { document, policy, host: Host::default() }
     }

@@ -1,6 +1,6 @@
 //! A proof counts once: on all workers, whatever the clock does, however often the request has to wait.
 
-use portcullis_policy::{Answer, Reason, Step, Swap};
+use portcullis_policy::{Answer, HeaderEdit, Reason, ServiceAnswer, Step, Swap};
 use serde_json::json;
 
 use crate::gate::{Gate, Holder, NOW, Request, field, reason};
@@ -135,5 +135,31 @@ fn a_request_that_waits_is_not_its_own_replay() {
     let step = request.judge(&mut exchange, &mut gate.host);
     assert!(matches!(step, Step::Continue(_)), "{step:?}");
     // But it has been used now.
+    assert_eq!(gate.reason(&request), Err(Reason::DpopProofReplayed));
+}
+
+/// A limit that is counted elsewhere can have a request wait when its proof has been used up already.
+#[test]
+fn a_request_that_waits_for_a_shared_limit_is_no_replay_of_its_own() {
+    let client = Holder::new(2);
+    let token = client.own_token();
+    let mut gate = Gate::with(json!({}), |document| {
+        document["rate_limit_service"] = json!({"uri": "http://127.0.0.1:8081", "domain": "d"});
+        document["limits"] = json!([{"name": "all", "key": "principal", "requests": 9, "per_seconds": 60, "shared": true}]);
+    });
+    let request = Request::dpop(&token, &client.proof(&token, "a"));
+    let mut exchange = gate.begin();
+    assert_eq!(request.judge(&mut exchange, &mut gate.host), Step::Wait);
+    let calls = gate.policy().upkeep(&mut gate.host).calls;
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    // A RateLimitResponse with nothing but the overall code OK, in its gRPC frame.
+    let body = b"\0\0\0\0\x02\x08\x01";
+    let answer = ServiceAnswer { status: 200, grpc_status: Some(0), body };
+    gate.policy().service_answered(call, Some(answer), &mut gate.host);
+    let Step::Continue(edits) = request.judge(&mut exchange, &mut gate.host) else {
+        panic!("{:?}", exchange.refused())
+    };
+    // What was found out before it waited still holds.
+    assert!(edits.contains(&HeaderEdit::Remove("authorization".to_owned())), "{edits:?}");
     assert_eq!(gate.reason(&request), Err(Reason::DpopProofReplayed));
 }

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::Environment;
+use crate::access::check_networks;
 use crate::document::ApiKeyEntry;
 use crate::environment::Timestamp;
 use crate::policy::CompileError;
@@ -47,16 +48,7 @@ impl Conditions {
                 return error(name, &format!("expected at most {MAXIMUM_CONDITIONS}"));
             }
         }
-        for (index, network) in entry.networks.iter().enumerate() {
-            // Addresses are compared as what they are, so this would be good for nobody.
-            if let IpNet::V6(network) = network
-                && network.addr().to_ipv4_mapped().is_some()
-                && network.prefix_len() >= 96
-            {
-                let message = "expected an IPv4 network, written as one: 192.0.2.0/24";
-                return error(&format!("networks[{index}]"), message);
-            }
-        }
+        check_networks(&entry.networks, &format!("{field}.networks"))?;
         Ok(Self {
             revoked: entry.revoked,
             begins,
