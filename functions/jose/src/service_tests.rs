@@ -97,7 +97,9 @@ fn a_message_that_names_its_sender_is_nobody_elses() {
         let case = world.encrypted_with(QUESTION, &json!({ own: name.unwrap_or("nobody") }));
         match name {
             Some(_) => assert_eq!(world.sealed(&case).0, 200, "{own}"),
-            None => world.refused(&case, 403, "jwe-sender-mismatch"),
+            None => {
+                world.refused(&case, 403, "jwe-sender-mismatch");
+            }
         }
         let case = world.encrypted_with(QUESTION, &json!({ own: of_another }));
         world.refused(&case, 403, "jwe-sender-mismatch");

@@ -49,7 +49,7 @@ async fn settings() -> Settings {
     let gatekeeper = variable(KEY_VARIABLE).await.ok().flatten().and_then(|key| {
         Gatekeeper::new(key.to_string())
             .inspect_err(|error| {
-                portcullis_function::log!("scam-detector: Spin variable {KEY_VARIABLE}: {error}")
+                portcullis_function::log!("scam-detector: Spin variable {KEY_VARIABLE}: {error}");
             })
             .ok()
     });

@@ -80,7 +80,7 @@ impl Service {
     pub(crate) fn new() -> Self {
         let detector = Detector::embedded()
             .inspect_err(|error| {
-                portcullis_function::log!("scam-detector: the model cannot be loaded: {error}")
+                portcullis_function::log!("scam-detector: the model cannot be loaded: {error}");
             })
             .ok();
         Self { detector }

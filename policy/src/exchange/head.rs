@@ -136,13 +136,13 @@ impl Exchange {
             };
             // From the service that counts for all gates first: it is what can make a request wait, and nothing may be taken before.
             let patience = Patience { since: self.begun, may_wait: self.may_wait };
-            let granted =
+            let service =
                 policy.service.as_ref().filter(|_| !self.admission.is_counted_elsewhere());
-            self.admission.granted = granted
+            let granted = service
                 .map(|service| service.take(limits, &caller, patience, environment))
                 .transpose();
             self.awaits_grant = granted.as_ref().err() == Some(&Interruption::Wait);
-            let granted = granted?;
+            self.admission.granted = granted?;
             let taken =
                 self.admission.head(&policy.limiter, limits, &caller, head.has_body, environment);
             if let Err(interruption) = taken {
