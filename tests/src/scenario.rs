@@ -34,6 +34,9 @@ pub struct Setup {
     pub filters: Filters,
     /// What is behind them.
     pub behind: Behind,
+    /// Envoy speaks HTTP/2 to what is behind it, in which responses may have trailers; by HTTP/1.1 it drops them. `serve` speaks
+    /// HTTP/1.1 all the same, and drops none.
+    pub upstream_http2: bool,
     /// Its own gate, for scenarios that restart it.
     pub alone: bool,
 }
@@ -44,6 +47,7 @@ impl Default for Setup {
             policy: "main".to_owned(),
             filters: Filters::default(),
             behind: Behind::default(),
+            upstream_http2: false,
             alone: false,
         }
     }

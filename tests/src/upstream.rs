@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_policy::Secret;
 use portcullis_policy::assertion::{Received, Verifier};
 use serde::Deserialize;
@@ -28,12 +28,13 @@ use tokio::task::{JoinHandle, JoinSet};
 /// The name of the key in the policies' `assertion` sections.
 const ASSERTION_KEY_ID: &str = "portcullis";
 
-/// An HTTP/1.1 server on loopback. Its answers are JSON: `method`, `path`, `headers`, `body`, `trailers`, and
-/// `principal` or `assertion_error`. To a JSON body with `answer` it gives what stands there: `content_type`, `headers`, and
-/// `pieces`, each of which is sent by itself, a moment after the one before.
+/// A server on loopback, of HTTP/1.1 or of HTTP/2 without TLS. Its answers are JSON: `method`, `path`, `headers`, `body`, `trailers`, and
+/// `principal` or `assertion_error`. To a JSON body with `answer` it gives what stands there: `content_type`, `headers`,
+/// `pieces`, each of which is sent by itself, a moment after the one before, and `trailers`, which by HTTP/1.1 have to be announced.
 pub(crate) struct Echo {
     runtime: Handle,
     address: SocketAddr,
+    is_http2: bool,
     shared: Arc<Shared>,
     server: Option<JoinHandle<()>>,
 }
@@ -44,11 +45,11 @@ struct Shared {
 }
 
 impl Echo {
-    pub(crate) fn start(runtime: &Handle, assertion_key: Secret) -> Result<Self> {
+    pub(crate) fn start(runtime: &Handle, assertion_key: Secret, is_http2: bool) -> Result<Self> {
         let verifier = Verifier::new([(ASSERTION_KEY_ID.to_owned(), assertion_key)]);
         let shared = Arc::new(Shared { verifier, requests: AtomicUsize::new(0) });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut echo = Self { runtime: runtime.clone(), address, shared, server: None };
+        let mut echo = Self { runtime: runtime.clone(), address, is_http2, shared, server: None };
         echo.resume()?;
         Ok(echo)
     }
@@ -76,7 +77,8 @@ impl Echo {
         let listener = self.runtime.block_on(TcpListener::bind(self.address));
         let listener = listener.with_context(|| format!("listening on {}", self.address))?;
         self.address = listener.local_addr()?;
-        self.server = Some(self.runtime.spawn(accept(listener, Arc::clone(&self.shared))));
+        let server = accept(listener, self.is_http2, Arc::clone(&self.shared));
+        self.server = Some(self.runtime.spawn(server));
         Ok(())
     }
 }
@@ -89,18 +91,25 @@ impl Drop for Echo {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, is_http2: bool, shared: Arc<Shared>) {
     // Aborts its connections when it is dropped, which it is when this task is aborted.
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+            let socket = TokioIo::new(socket);
             // How the gate ends a connection is its own affair.
-            let _ = http1::Builder::new()
-                .max_headers(256)
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
+            let _ = match is_http2 {
+                true => {
+                    let server = http2::Builder::new(TokioExecutor::new());
+                    server.serve_connection(socket, service).await
+                }
+                false => {
+                    let mut server = http1::Builder::new();
+                    server.max_headers(256).serve_connection(socket, service).await
+                }
+            };
         });
         while connections.try_join_next().is_some() {}
     }
@@ -146,6 +155,8 @@ struct Prescribed {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     pieces: Vec<String>,
+    #[serde(default)]
+    trailers: BTreeMap<String, String>,
 }
 
 impl Prescribed {
@@ -153,6 +164,10 @@ impl Prescribed {
         /// Long enough for a piece to be on its way before the next one comes.
         const MOMENT: Duration = Duration::from_millis(20);
         let (sender, receiver) = Channel::new(1);
+        let trailers = self.trailers.iter().filter_map(|(name, value)| {
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
+        });
+        let trailers: HeaderMap = trailers.collect();
         tokio::spawn(async move {
             let mut sender: Sender<Bytes> = sender;
             for piece in self.pieces {
@@ -160,6 +175,10 @@ impl Prescribed {
                     return;
                 }
                 tokio::time::sleep(MOMENT).await;
+            }
+            if !trailers.is_empty() {
+                // The gate may have gone meanwhile.
+                let _ = sender.send_trailers(trailers).await;
             }
         });
         let mut response = Response::builder().header("content-type", self.content_type);

@@ -146,7 +146,7 @@ const FILTERS: [Artifact; 4] = [
 ];
 
 /// For limits by what a response reports, and for what is taken out of responses. The others do not look at responses.
-const RESPONSE_BODY: [&str; 1] = ["proxy_on_response_body"];
+const RESPONSE_BODY: [&str; 2] = ["proxy_on_response_body", "proxy_on_response_trailers"];
 
 /// Stripped like jwt-auth, so that the difference is what jwt-auth does.
 const YARDSTICKS: [Artifact; 1] = [Artifact { package: "noop", finish: FILTERS[1].finish }];

@@ -24,6 +24,8 @@ const STATUS: &str = ":status";
 /// Where a filter leaves the principal for those after it: filter state, which clients cannot reach.
 const PRINCIPAL_PROPERTY: &str = "portcullis_principal";
 
+const RESPONSE_BODY: BufferType = BufferType::HttpResponseBody;
+
 /// The stream as the proxy calls it.
 pub(crate) struct Stream {
     state: Rc<RefCell<StreamState>>,
@@ -42,6 +44,10 @@ pub(crate) struct StreamState {
     ends_with_head: bool,
     /// Whether all of the body has come.
     body_is_whole: bool,
+    /// Whether the proxy keeps a buffer for the response, which is empty between its parts.
+    holds_response: bool,
+    /// What goes out with the next part of the response.
+    delayed: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +79,8 @@ impl Stream {
             phase: Phase::Open,
             ends_with_head: false,
             body_is_whole: false,
+            holds_response: false,
+            delayed: Vec::new(),
         };
         Self { state: Rc::new(RefCell::new(state)), waiting }
     }
@@ -291,20 +299,57 @@ impl StreamState {
     }
 
     /// A part of the response, which is shown to who wants to see it.
-    fn on_response_body(&mut self, size: usize, end_of_stream: bool) {
-        const BODY: BufferType = BufferType::HttpResponseBody;
-        let Some(exchange) = &mut self.exchange else { return };
+    ///
+    /// When trailers come the body is over, and a filter can write into it only what goes into a buffer that the proxy holds back. So
+    /// once something waits, the answer is always to hold back what is there, and what may go on is let go from within: from then on
+    /// the buffer is there and empty. The one delay is that of the first such part, which goes out with the next one.
+    fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
         if !exchange.wants_response_body() {
-            return;
+            return Action::Continue;
         }
-        let replacement = match hostcalls::get_buffer(BODY, 0, size) {
+        let replacement = match hostcalls::get_buffer(RESPONSE_BODY, 0, size) {
             Ok(part) => exchange.response_body(&part.unwrap_or_default(), end_of_stream),
             Err(_) => exchange.response_body_unseen().then(Vec::new),
         };
-        if let Some(replacement) = replacement {
-            // Where it fails the SDK panics, and the proxy ends the response.
-            let _ = hostcalls::set_buffer(BODY, 0, size, &replacement);
+        let Some(replacement) = replacement else { return Action::Continue };
+        let holds = !end_of_stream && (self.holds_response || exchange.response_body_waits());
+        let is_first = holds && !std::mem::replace(&mut self.holds_response, holds);
+        let replacement = match is_first {
+            true => {
+                self.delayed = replacement;
+                Vec::new()
+            }
+            false => with_delayed(&mut self.delayed, replacement),
+        };
+        // Where it fails the SDK panics, and the proxy ends the response.
+        let _ = hostcalls::set_buffer(RESPONSE_BODY, 0, usize::MAX, &replacement);
+        if !holds {
+            return Action::Continue;
         }
+        if !is_first {
+            let _ = hostcalls::resume_http_response();
+        }
+        Action::Pause
+    }
+
+    /// The response's body has ended without saying so.
+    fn on_response_trailers(&mut self) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let Some(rest) = exchange.response_body(&[], true) else { return Action::Continue };
+        let rest = with_delayed(&mut self.delayed, rest);
+        if rest.is_empty() {
+            return Action::Continue;
+        }
+        if self.holds_response {
+            let _ = hostcalls::set_buffer(RESPONSE_BODY, 0, usize::MAX, &rest);
+            return Action::Continue;
+        }
+        // None were announced. What is missing from a response must not be missed.
+        let what = "the end of a response cannot be written before its trailers: it is cut off";
+        write_log(LogLevel::Error, self.filter.name, what);
+        let _ = hostcalls::reset_http_response();
+        Action::Pause
     }
 
     fn on_log(&mut self) {
@@ -349,13 +394,25 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.state.borrow_mut().on_response_body(size, end_of_stream);
-        Action::Continue
+        self.state.borrow_mut().on_response_body(size, end_of_stream)
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.state.borrow_mut().on_response_trailers()
     }
 
     fn on_log(&mut self) {
         self.state.borrow_mut().on_log();
     }
+}
+
+fn with_delayed(delayed: &mut Vec<u8>, rest: Vec<u8>) -> Vec<u8> {
+    if delayed.is_empty() {
+        return rest;
+    }
+    let mut all = std::mem::take(delayed);
+    all.extend(rest);
+    all
 }
 
 fn grpc_code(status: GrpcStatus) -> GrpcStatusCode {

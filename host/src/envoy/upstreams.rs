@@ -12,26 +12,17 @@ pub(super) fn parts(bootstrap: &Bootstrap) -> (String, String) {
     for (number, service) in (1..).zip(&bootstrap.upstreams_at) {
         let kind = if service.is_prefix() { "prefix" } else { "path" };
         let cluster = format!("{CLUSTER}-{number}");
-        let part = part(bootstrap, kind, service.path(), &cluster, &service.upstream);
+        let part = part(kind, service.path(), &cluster, &service.upstream);
         routes.push_str(&part.0);
         clusters.push_str(&part.1);
     }
-    let last = part(bootstrap, "prefix", "/", CLUSTER, &bootstrap.upstream);
+    let last = part("prefix", "/", CLUSTER, &bootstrap.upstream);
     (routes + &last.0, clusters + &last.1)
 }
 
-fn part(
-    bootstrap: &Bootstrap,
-    kind: &str,
-    path: &str,
-    cluster: &str,
-    upstream: &Upstream,
-) -> (String, String) {
+fn part(kind: &str, path: &str, cluster: &str, upstream: &Upstream) -> (String, String) {
     let mut template = Template::default();
-    template
-        .value("path", path)
-        .value("cluster", cluster)
-        .value("buffer_bytes", bootstrap.sizes.buffer_bytes());
+    template.value("path", path).value("cluster", cluster);
     match upstream {
         Upstream::Service { host, port } => template
             .value("upstream_host", host.as_str())

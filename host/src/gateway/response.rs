@@ -20,6 +20,8 @@ use crate::proxy_wasm::{Event, Exchange, Host};
 
 /// A response of at most this many bytes, if its length is known, goes to the client whole.
 const WHOLE: u64 = 64 << 10;
+/// The most of a body that the filters are shown at once: a filter may hold it back, and has room for so much at least.
+const PART: usize = 64 << 10;
 /// How long the parts of a body may be apart.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -93,7 +95,11 @@ impl Return {
         match part {
             Ok(Some(Ok(frame))) => {
                 match frame.into_data() {
-                    Ok(data) => self.exchange.respond(Event::Data(data.into(), false)),
+                    Ok(data) => {
+                        for part in data.chunks(PART) {
+                            self.exchange.respond(Event::Data(part.to_vec(), false));
+                        }
+                    }
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
                             self.exchange.respond(Event::Trailers(head::fields(&trailers)));

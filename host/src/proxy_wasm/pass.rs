@@ -153,6 +153,9 @@ impl<'a> Pass<'a> {
             Ok(_) => Verdict::NoBuffer,
             Err(verdict) => verdict,
         };
+        // Like in Envoy, where the filter calls for what is held back to go on while it looks at the data, that is done before its
+        // verdict on the data, which then begins a new buffer.
+        let has_gone_on = iteration == Iteration::StopSingle && self.resume_if_called();
         let chunk = self.with_side(|side| {
             side.buffering = verdict == Verdict::Buffer;
             side.chunk.take()
@@ -160,8 +163,9 @@ impl<'a> Pass<'a> {
         let chunk = chunk.flatten();
         match verdict {
             Verdict::Failed => return,
+            Verdict::Continue if has_gone_on && chunk.is_none() => return,
             Verdict::Continue => {
-                if iteration == Iteration::StopSingle {
+                if iteration == Iteration::StopSingle && !has_gone_on {
                     self.hold(chunk);
                     self.go_on();
                 } else {
@@ -240,13 +244,15 @@ impl<'a> Pass<'a> {
         self.resume_if_called();
     }
 
-    fn resume_if_called(&mut self) {
+    /// Whether it has gone on.
+    fn resume_if_called(&mut self) -> bool {
         let called = self.with_side(|side| {
             std::mem::take(&mut side.resume) && side.iteration != Iteration::Continue
         });
         if called == Some(true) {
             self.go_on();
         }
+        called == Some(true)
     }
 
     /// What Envoy calls to continue: headers, then what is held of the body, then trailers.
@@ -315,10 +321,9 @@ impl<'a> Pass<'a> {
     /// Appends to what is held back; returns how much that is now.
     fn hold(&mut self, chunk: Option<Vec<u8>>) -> usize {
         let held = self.with_side(|side| {
-            if let Some(chunk) = chunk {
-                side.buffer.get_or_insert_default().extend(chunk);
-            }
-            side.buffer.as_ref().map_or(0, Vec::len)
+            let buffer = side.buffer.get_or_insert_default();
+            buffer.extend(chunk.unwrap_or_default());
+            buffer.len()
         });
         held.unwrap_or_default()
     }

@@ -188,6 +188,45 @@ fn a_reply_to_a_response_body_needs_the_headers_held() {
     assert_eq!((truncated.status(), truncated.body_bytes()), (Some(200), Vec::new()));
 }
 
+/// Holds every part of a response back and lets what it has made of it go from within; says what it sees. Its last word comes with
+/// the trailers.
+const LETTING_GO: &str = r#"
+  (global $parts (mut i32) (i32.const 0))
+  (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+    (call $number (local.get 1))
+    (drop (call $set_buffer (i32.const 1) (i32.const 0) (local.get 1) #"xy"))
+    (if (global.get $parts) (then (drop (call $continue (i32.const 1)))))
+    (global.set $parts (i32.const 1))
+    (i32.const 1))
+  (func (export "proxy_on_response_trailers") (param i32 i32) (result i32)
+    (call $number (call $set_buffer (i32.const 1) (i32.const 0) (i32.const 99) #"the rest"))
+    (i32.const 0))
+"#;
+
+#[test]
+fn what_is_let_go_from_within_leaves_an_empty_buffer_for_the_trailers() {
+    use portcullis::proxy_wasm::Event;
+    let rig = Rig::new(LETTING_GO);
+    let mut exchange = rig.begin();
+    block_on(exchange.request(request(&[])));
+    let head: HeaderMap = [(":status", "200")].into_iter().collect();
+    exchange.respond(Event::Headers(head, false));
+    let mut part = |data: &str| {
+        exchange.respond(Event::Data(data.as_bytes().to_vec(), false));
+        let events = exchange.take_downstream().into_iter();
+        events.filter(|event| !matches!(event, Event::Headers(..))).collect::<Vec<_>>()
+    };
+    // As read off Envoy 1.40.0: nothing of the first part, then each part at once.
+    assert_eq!(part("abc"), []);
+    assert_eq!(part("defg"), [Event::Data(b"xy".to_vec(), false)]);
+    assert_eq!(part("hi"), [Event::Data(b"xy".to_vec(), false)]);
+    let trailers: HeaderMap = [("x-checksum", "1")].into_iter().collect();
+    exchange.respond(Event::Trailers(trailers.clone()));
+    let rest = [Event::Data(b"the rest".to_vec(), false), Event::Trailers(trailers)];
+    assert_eq!(exchange.take_downstream(), rest);
+    assert_eq!(rig.said(), ["3", "6", "2", "0"]);
+}
+
 #[test]
 fn a_response_body_over_the_limit_becomes_a_500() {
     let rig = Rig::with(&replying_to_the_body(1), |config| config.buffer_limit = 5);

@@ -85,6 +85,12 @@ impl Exchange {
         self.admission.break_off();
     }
 
+    /// Whether some of the response's body waits for what follows. A last part brings it out, which may be an empty one: where trailers
+    /// may end the body, whoever drives this has to keep a place for what comes then.
+    pub fn response_body_waits(&self) -> bool {
+        self.rewriter.as_ref().is_some_and(|rewriter| rewriter.waits())
+    }
+
     /// A part of the response's body could not be shown. Whether it must not go on.
     pub fn response_body_unseen(&mut self) -> bool {
         self.admission.response_body_unseen();

@@ -34,7 +34,8 @@ use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::screening::{
-    Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening, RewriteBody, Screening,
+    AnnouncedBody, Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening,
+    RewriteBody, Screening,
 };
 use crate::stages::{Announced, CheckResponse, InputSections, Inspect, Inspected};
 
@@ -490,11 +491,8 @@ impl Inspect for InputRules {
         headers: &[Header<'_>],
         principal: &Principal,
     ) -> Option<Box<dyn RewriteBody>> {
-        let text = |name| single(headers, name).and_then(|value| std::str::from_utf8(value).ok());
         let responses = self.responses.as_ref()?;
-        // A type that cannot be read, or is there twice, is taken for text.
-        let (content_type, encoding) = (text("content-type"), text("content-encoding"));
-        responses.of(content_type, encoding, Owner::from(principal))
+        responses.of(&AnnouncedBody::read(headers), Owner::from(principal))
     }
 }
 

@@ -21,5 +21,6 @@ pub use personal::PersonalData;
 pub use prompt::{PROMPT_FLAG, PROMPT_REFUSE, PromptScreen};
 pub(crate) use prose::Prose;
 pub use redaction::{Action, Canary, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
-pub(crate) use response::{ResponseScreening, RewriteBody, unreadable as unreadable_response};
+pub(crate) use response::unreadable as unreadable_response;
+pub(crate) use response::{AnnouncedBody, ResponseScreening, RewriteBody};
 pub use rules::{Decision, Found, Profile, Screened, Screening};

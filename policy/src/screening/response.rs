@@ -2,6 +2,7 @@
 
 use super::data::DataRules;
 use super::{Canary, Owner, StreamKind, StreamRedactor, StreamSettings};
+use crate::access::Header;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::stages::InputSections;
@@ -19,8 +20,51 @@ pub(crate) trait RewriteBody: std::fmt::Debug + Send {
     /// The next part; `is_last` where there is no other.
     fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8>;
 
+    /// Whether some of what has come waits for what follows, and a last part would bring it out.
+    fn waits(&self) -> bool;
+
     /// Whether something was met after which nothing goes on.
     fn is_cut(&self) -> bool;
+}
+
+/// What a response's header section says of its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AnnouncedBody<'a> {
+    /// None where it is not there or cannot be read, or is there twice.
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) is_encoded: bool,
+    /// How many bytes it has, where that is told.
+    pub(crate) length: Option<u64>,
+    /// Whether trailers are ruled out: in chunks, and none are announced.
+    pub(crate) is_without_trailers: bool,
+}
+
+impl<'a> AnnouncedBody<'a> {
+    pub(crate) fn read(headers: &[Header<'a>]) -> Self {
+        let all = |wanted| {
+            let fields = headers.iter().filter(move |(name, _)| *name == wanted);
+            fields.map(|(_, value)| std::str::from_utf8(value).ok())
+        };
+        // Of two that differ nobody knows which one counts.
+        let only = |name| {
+            let mut values = all(name);
+            values.next()?.filter(|first| values.all(|other| other == Some(first)))
+        };
+        let has = |name| all(name).next().is_some();
+        let is_chunked = has("transfer-encoding");
+        let is_plain = |coding: &Option<&str>| {
+            coding.is_some_and(|coding| coding.eq_ignore_ascii_case("identity"))
+        };
+        Self {
+            content_type: only("content-type"),
+            is_encoded: !all("content-encoding").all(|coding| is_plain(&coding)),
+            // Chunks have the last word (RFC 9112 §6.3).
+            length: only("content-length").filter(|_| !is_chunked).and_then(|it| it.parse().ok()),
+            // A proxy that speaks HTTP/1.1 to the upstream mostly drops trailers, and keeps a large body in large parts, which it
+            // could not hold back. HTTP/2 announces nothing.
+            is_without_trailers: is_chunked && !has("trailer"),
+        }
+    }
 }
 
 impl ResponseScreening {
@@ -49,23 +93,26 @@ impl ResponseScreening {
     /// For a body with these header fields. None where it goes by as it is: it is no text.
     pub(crate) fn of(
         &self,
-        content_type: Option<&str>,
-        content_encoding: Option<&str>,
+        body: &AnnouncedBody<'_>,
         owner: Owner,
     ) -> Option<Box<dyn RewriteBody>> {
+        let AnnouncedBody { content_type, is_encoded, length, is_without_trailers } = *body;
         if !is_text(content_type) {
             return None;
         }
-        if content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Some(Box::new(Withheld));
+        let framed = |body: Box<dyn RewriteBody>| -> Box<dyn RewriteBody> {
+            Box::new(Framed { body, left: length, is_without_trailers, has_ended: false })
+        };
+        if is_encoded {
+            return Some(framed(Box::new(Withheld)));
         }
         let kind = StreamKind::of(content_type.unwrap_or_default());
         let DataRules { finder, redaction, .. } = &self.data;
         let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &self.settings);
-        Some(Box::new(match &self.canary {
+        Some(framed(Box::new(match &self.canary {
             Some(canary) => redactor.watching(canary),
             None => redactor,
-        }))
+        })))
     }
 }
 
@@ -81,8 +128,47 @@ impl RewriteBody for StreamRedactor {
         rewritten
     }
 
+    fn waits(&self) -> bool {
+        StreamRedactor::waits(self)
+    }
+
     fn is_cut(&self) -> bool {
         self.is_refused()
+    }
+}
+
+/// A body of which is known where it ends. With trailers behind it no part says that it is the last one, and when they come
+/// most proxies have no place for more of the body.
+#[derive(Debug)]
+struct Framed {
+    body: Box<dyn RewriteBody>,
+    /// How many bytes are to come, where that was told and is true so far.
+    left: Option<u64>,
+    is_without_trailers: bool,
+    has_ended: bool,
+}
+
+impl RewriteBody for Framed {
+    fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8> {
+        if self.has_ended {
+            // Behind its announced end nothing belongs to it, and nobody looks at it.
+            return Vec::new();
+        }
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        // One that is longer than was said has no known end.
+        self.left = self.left.and_then(|left| left.checked_sub(length));
+        self.has_ended = is_last || self.left == Some(0);
+        self.body.rewrite(part, self.has_ended)
+    }
+
+    fn waits(&self) -> bool {
+        // Where the end is known, that is where it comes out.
+        let ends_by_itself = self.left.is_some() || self.is_without_trailers;
+        !self.has_ended && !ends_by_itself && self.body.waits()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.body.is_cut()
     }
 }
 
@@ -96,6 +182,10 @@ impl RewriteBody for Withheld {
             true => unreadable().into_reply(None).body,
             false => Vec::new(),
         }
+    }
+
+    fn waits(&self) -> bool {
+        true
     }
 
     fn is_cut(&self) -> bool {
@@ -157,8 +247,16 @@ mod tests {
         ResponseScreening::compile(&sections, None).unwrap().unwrap()
     }
 
+    fn rewriter(headers: &[(&str, &str)]) -> Option<Box<dyn RewriteBody>> {
+        let headers: Vec<Header<'_>> =
+            headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        screening().of(&AnnouncedBody::read(&headers), Owner::nobody())
+    }
+
     fn sent(content_type: &str, encoding: Option<&str>, parts: &[&str]) -> Option<String> {
-        let mut rewriter = screening().of(Some(content_type), encoding, Owner::nobody())?;
+        let mut headers = vec![("content-type", content_type)];
+        headers.extend(encoding.map(|coding| ("content-encoding", coding)));
+        let mut rewriter = rewriter(&headers)?;
         let last = parts.len() - 1;
         let parts = parts.iter().enumerate();
         let sent: Vec<u8> = parts
@@ -172,6 +270,63 @@ mod tests {
         let parts = ["{\"text\": \"write to alice@exa", "mple.com", " today\"}"];
         let sent = sent("application/json", None, &parts).unwrap();
         assert_eq!(sent, "{\"text\": \"write to *****@*******.*** today\"}");
+    }
+
+    /// What comes of parts none of which says that it is the last, and whether something waits then.
+    fn unended(headers: &[(&str, &str)], parts: &[&str]) -> (String, bool) {
+        let mut rewriter = rewriter(headers).unwrap();
+        let sent: Vec<u8> =
+            parts.iter().flat_map(|part| rewriter.rewrite(part.as_bytes(), false)).collect();
+        (String::from_utf8(sent).unwrap(), rewriter.waits())
+    }
+
+    #[test]
+    fn what_has_a_length_ends_there() {
+        let parts = ["write to alice@exa", "mple.com"];
+        let masked = "write to *****@*******.***";
+        let text = ("content-type", "text/plain");
+        let length = ("content-length", "26");
+        assert_eq!(unended(&[text, length], &parts), (masked.to_owned(), false));
+        // Nobody looks at what follows the end, so it does not go on.
+        let more = [parts[0], parts[1], " or bob@example.com"];
+        assert_eq!(unended(&[text, length], &more), (masked.to_owned(), false));
+        // A length that the parts do not keep to, that is there twice or is none, says nothing.
+        for length in [
+            vec![("content-length", "20")],
+            vec![length, ("content-length", "27")],
+            vec![("content-length", "-1")],
+        ] {
+            let headers = [vec![text], length].concat();
+            let (sent, waits) = unended(&headers, &parts);
+            assert!(waits && !sent.contains("alice"), "{headers:?}: {sent}");
+        }
+        // In chunks no length counts.
+        let chunked = [text, length, ("transfer-encoding", "chunked"), ("trailer", "x-checksum")];
+        assert!(unended(&chunked, &parts).1);
+    }
+
+    #[test]
+    fn what_trailers_may_end_waits_for_them() {
+        let parts = ["write to alice@exa", "mple.com"];
+        let text = ("content-type", "text/plain");
+        let chunked = ("transfer-encoding", "chunked");
+        assert!(unended(&[text], &parts).1);
+        assert!(unended(&[text, chunked, ("trailer", "x-checksum")], &parts).1);
+        assert!(!unended(&[text, chunked], &parts).1);
+        // Where nothing is held back nothing has to wait.
+        let json = ("content-type", "application/json");
+        assert_eq!(unended(&[json], &["{\"a\": 1}"]), ("{\"a\": 1}".to_owned(), false));
+        assert!(unended(&[json], &["{\"a\": \"1"]).1);
+        let events = ("content-type", "text/event-stream");
+        let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+        assert!(!unended(&[events], &[role]).1);
+        assert!(unended(&[events], &[role, "data: {\"ch"]).1);
+        assert!(unended(&[events], &[&role.replace("role", "content")]).1);
+        // What is said in the place of a body that cannot be read.
+        assert!(unended(&[text, ("content-encoding", "gzip")], &["\u{1f}"]).1);
+        assert!(
+            !unended(&[text, ("content-encoding", "gzip"), ("content-length", "1")], &["\u{1f}"]).1
+        );
     }
 
     #[test]
@@ -196,6 +351,18 @@ mod tests {
                 assert!(!sent(kind, None, &[body]).unwrap().contains("alice"), "{kind}: {body}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_said_twice_of_a_body_is_not_believed() {
+        let image = ("content-type", "image/png");
+        assert!(rewriter(&[image]).is_none());
+        assert!(rewriter(&[image, ("content-type", "text/plain")]).is_some());
+        let codings = [("content-encoding", "identity"), ("content-encoding", "gzip")];
+        let text = ("content-type", "text/plain");
+        let mut encoded = rewriter(&[text, codings[0], codings[1]]).unwrap();
+        assert!(encoded.is_cut() && encoded.rewrite(b"alice", false).is_empty());
+        assert!(!rewriter(&[text, codings[0]]).unwrap().is_cut());
     }
 
     #[test]

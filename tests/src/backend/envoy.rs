@@ -14,16 +14,20 @@ use serde_json::Value;
 
 use super::{CHAIN, Gate, Jose, Place, Running, Upstream};
 use crate::process::Process;
-use crate::scenario::Filters;
+use crate::scenario::{Filters, Setup};
+
+/// How Envoy speaks to the upstream, in the bootstrap.
+const HTTP1: &str = "explicit_http_config: { http_protocol_options: {} }";
+const HTTP2: &str = "explicit_http_config: { http2_protocol_options: {} }";
 
 pub(super) fn start(
     place: &Place,
     policy: &Path,
-    filters: Filters,
+    setup: &Setup,
     upstream: Upstream,
     secrets: &BTreeMap<String, String>,
 ) -> Result<Gate> {
-    let bootstrap = bootstrap(place, policy, filters, upstream)?;
+    let bootstrap = bootstrap(place, policy, setup, upstream)?;
     let mut process = spawn(place, &bootstrap, secrets)?;
     let admin = admin_file(&bootstrap);
     let address = process.wait_for(|_| listener(&admin))?;
@@ -34,7 +38,7 @@ pub(super) fn start(
 pub(super) fn bootstrap(
     place: &Place,
     policy: &Path,
-    filters: Filters,
+    setup: &Setup,
     upstream: Upstream,
 ) -> Result<PathBuf> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -61,8 +65,11 @@ pub(super) fn bootstrap(
         bail!("portcullis envoy: {log}");
     }
     let mut text = String::from_utf8(output.stdout).context("the bootstrap")?;
-    if filters == Filters::Chain {
+    if setup.filters == Filters::Chain {
         text = chained(&text)?;
+    }
+    if setup.upstream_http2 {
+        text = text.replace(HTTP1, HTTP2);
     }
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = place.directory().join(format!("envoy-{number}.yaml"));

@@ -169,7 +169,11 @@ impl Backend {
     /// It does not start; the error has its log.
     pub fn start(place: &Place, kind: Kind, setup: &Setup) -> Result<Self> {
         let echo = match setup.behind {
-            Behind::Echo => Some(Echo::start(&place.runtime, place.credentials.assertion_key())?),
+            Behind::Echo => {
+                let is_http2 = kind == Kind::Envoy && setup.upstream_http2;
+                let key = place.credentials.assertion_key();
+                Some(Echo::start(&place.runtime, key, is_http2)?)
+            }
             Behind::Function | Behind::Jose => None,
         };
         let jose = match setup.behind {
@@ -201,7 +205,7 @@ impl Backend {
             (Kind::Serve, Filters::Chain) => chain::start(place, policy, upstream, secrets),
             #[cfg(not(feature = "chain"))]
             (Kind::Serve, Filters::Chain) => bail!("needs the feature `chain`"),
-            (Kind::Envoy, filters) => envoy::start(place, policy, filters, upstream, &secrets),
+            (Kind::Envoy, _) => envoy::start(place, policy, setup, upstream, &secrets),
         }
         .with_context(|| format!("starting {kind}"))
     }
@@ -285,10 +289,13 @@ impl Backend {
         let upstream = upstream(&self.echo, &self.function, &self.jose);
         let mut process = match self.kind {
             Kind::Serve => serve::spawn(place, &policy, upstream, &secrets)?,
-            Kind::Envoy => match envoy::bootstrap(place, &policy, Filters::Gate, upstream) {
-                Ok(bootstrap) => envoy::spawn(place, &bootstrap, &secrets)?,
-                Err(error) => return says(&format!("{error:#}"), &refused.log),
-            },
+            Kind::Envoy => {
+                let setup = Setup { filters: Filters::Gate, ..self.setup.clone() };
+                match envoy::bootstrap(place, &policy, &setup, upstream) {
+                    Ok(bootstrap) => envoy::spawn(place, &bootstrap, &secrets)?,
+                    Err(error) => return says(&format!("{error:#}"), &refused.log),
+                }
+            }
         };
         let status = process.wait()?;
         if status.success() || (self.kind == Kind::Serve && status.code() != Some(2)) {

@@ -1,14 +1,20 @@
 //! National identity and tax numbers that are all digits.
 
+use std::cell::OnceCell;
+
 use super::bytes::before;
 use super::checksum::value;
-use super::identity_forms::FORMS;
-use super::numbers::{Number, stands_alone};
+use super::identity_forms::{FORMS, forms_of};
+use super::numbers::{Group, Number, stands_alone};
 use super::words::Topic;
-use super::{Kind, Scan};
+use super::{Kind, MAXIMUM_BLANK_BYTES, Scan};
 
 /// No form has more of them.
 const MAXIMUM_GROUPS: usize = 7;
+/// Without a form of its own none has more of them.
+const SHAPELY_GROUPS: usize = 4;
+/// The longest one, with what stands between its groups.
+const MAXIMUM_BYTES: usize = 40;
 /// And none fewer digits.
 const FEWEST_DIGITS: usize = 9;
 /// The forms of [`FORMS`] that only one kind of number has: with more groups than others, or with one of a single digit.
@@ -33,6 +39,9 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
     let mut number = Number::default();
     let mut best = None;
     let mut has_plus = false;
+    if !may_begin(scan, index) {
+        return None;
+    }
     // With a plus before it, it is a telephone number.
     scan.numbers.free(index).filter(|group| before(scan.text, group.start()) != b'+')?;
     for next in index.. {
@@ -53,15 +62,14 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
         {
             continue;
         }
-        let is_cut = is_in_chain(scan, index, next);
-        let is_shapely = is_shapely(&number);
-        let form = FORMS.iter().find(|form| {
-            let is_own = || form.own.contains(&number.sizes()) && !is_cut;
-            form.digits == number.digits().len()
-                && (is_shapely || is_own())
-                && (form.is_valid)(number.digits())
+        // What is cheap to see comes before the check digits, and once for all forms.
+        let (is_cut, is_named) = (OnceCell::new(), OnceCell::new());
+        let form = forms_of(number.digits().len()).find(|form| {
+            let is_own = form.own.contains(&number.sizes())
+                && !is_cut.get_or_init(|| is_in_chain(scan, index, next));
+            (is_own || *is_named.get_or_init(|| self::is_named(scan, &number)))
                 && (!has_plus || form.rule == "se_personnummer")
-                && (is_own() || is_named(scan, &number))
+                && (form.is_valid)(number.digits())
         });
         if let Some(form) = form {
             let score = if form.own.contains(&number.sizes()) { 0.85 } else { 0.7 };
@@ -71,10 +79,28 @@ fn longest(scan: &Scan<'_>, index: usize) -> Option<(Number, &'static str, f32)>
     best
 }
 
+/// Whether the groups from this one on have the digits of a number where [`may_go_on`] lets them: most have not, and this takes a
+/// look at few of them.
+fn may_begin(scan: &Scan<'_>, index: usize) -> bool {
+    let mut sizes = [0; MAXIMUM_GROUPS];
+    for (size, group) in sizes.iter_mut().zip(index..) {
+        *size = scan.numbers.free(group).map_or(0, Group::len);
+    }
+    let is_own = |own: &&[u8]| own.iter().zip(sizes).all(|(own, size)| usize::from(*own) == size);
+    if sizes.iter().take(SHAPELY_GROUPS).sum::<usize>() < FEWEST_DIGITS {
+        return UNSHAPELY.iter().any(is_own);
+    }
+    // A form of its own, or a word beside it, or nothing but the number.
+    let start = scan.numbers.start(index).unwrap_or_default();
+    start < MAXIMUM_BLANK_BYTES
+        || scan.sightings.is_near(Topic::Identity, &(start..start + MAXIMUM_BYTES), 48, 24)
+        || FORMS.iter().flat_map(|form| form.own).any(is_own)
+}
+
 /// Whether groups may be a number, or the beginning of one: most rows of digits are neither.
 fn may_go_on(sizes: &[u8]) -> bool {
     let (_, first) = sizes.split_last().unwrap_or((&0, &[]));
-    let is_short = first.len() < 4 && first.iter().all(|size| *size > 1);
+    let is_short = first.len() < SHAPELY_GROUPS && first.iter().all(|size| *size > 1);
     is_short || UNSHAPELY.iter().any(|own| own.starts_with(sizes))
 }
 
@@ -82,7 +108,7 @@ fn may_go_on(sizes: &[u8]) -> bool {
 /// 3-2-4 is what it would not be in any country but one.
 fn is_shapely(number: &Number) -> bool {
     let (last, first) = number.sizes().split_last().unwrap_or((&0, &[]));
-    first.len() < 4
+    first.len() < SHAPELY_GROUPS
         && first.iter().all(|size| *size > 1)
         && *last > 0
         && number.sizes() != [3, 2, 4]
@@ -174,6 +200,11 @@ mod tests {
     fn no_form_has_more_groups_than_are_looked_at() {
         let groups = FORMS.iter().flat_map(|form| form.own).map(|sizes| sizes.len());
         assert_eq!(groups.max(), Some(MAXIMUM_GROUPS));
+        // By which those of some digits are found.
+        assert!(FORMS.is_sorted_by(|one, next| one.digits >= next.digits));
+        assert_eq!(forms_of(11).count(), 10);
+        // Between groups there are at most three bytes.
+        assert!(FORMS[0].digits + 3 * (MAXIMUM_GROUPS - 1) <= MAXIMUM_BYTES);
         assert!(FORMS.iter().all(|form| form.digits >= FEWEST_DIGITS));
         for sizes in FORMS.iter().flat_map(|form| form.own) {
             assert!((1..=sizes.len()).all(|count| may_go_on(&sizes[..count])), "{sizes:?}");

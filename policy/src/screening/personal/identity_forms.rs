@@ -13,8 +13,14 @@ pub(super) struct Form {
     pub(super) is_valid: fn(&[u8]) -> bool,
 }
 
-/// Where two forms would do, the first is named.
-pub(super) const FORMS: [Form; 36] = [
+/// The forms of so many digits.
+pub(super) fn forms_of(digits: usize) -> impl Iterator<Item = &'static Form> {
+    let first = FORMS.partition_point(|form| form.digits > digits);
+    FORMS.iter().skip(first).take_while(move |form| form.digits == digits)
+}
+
+/// Those with more digits come first. Where two forms would do, the first is named.
+pub(super) static FORMS: [Form; 36] = [
     Form { rule: "cn_resident_id", digits: 18, own: &[&[18]], is_valid: chinese },
     Form {
         rule: "fr_nir",

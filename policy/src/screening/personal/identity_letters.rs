@@ -9,6 +9,9 @@ use super::{Kind, Scan};
 /// The longest of them, with separators.
 const MAXIMUM_LENGTH: usize = 20;
 const MAXIMUM_GAPS: usize = 7;
+/// The lengths of those that are written with gaps.
+const LENGTHS_WITH_GAPS: [usize; 3] = [8, 9, LONGEST_WITH_GAPS];
+const LONGEST_WITH_GAPS: usize = 15;
 const MAXIMUM_BYTES: usize = MAXIMUM_LENGTH + MAXIMUM_GAPS;
 const SHORTEST: usize = 8;
 /// In those with gaps, so much stands before the first digit: two letters, with a gap behind each.
@@ -74,8 +77,18 @@ pub(super) fn find(scan: &mut Scan<'_>) {
     let alone = long_words(text, LETTERS_ALONE).filter(|word| word.len() == LETTERS_ALONE);
     let mut alone = alone.map(|word| word.start).peekable();
     let mut place = 0;
+    // The first letter that is not before what is looked at.
+    let mut letter = run(text, 0, usize::MAX, |byte| !byte.is_ascii_alphabetic());
     for group in 0..scan.numbers.count() {
         let Some(digits) = scan.numbers.start(group) else { break };
+        // Digits among digits, with no letter near: each byte is looked at once for that.
+        let first = digits.saturating_sub(MAXIMUM_BEFORE);
+        if letter < first {
+            letter = run(text, first, usize::MAX, |byte| !byte.is_ascii_alphabetic());
+        }
+        if letter >= digits + MAXIMUM_BYTES {
+            continue;
+        }
         // Either the word that the digits are in, or few letters before them.
         let is_in = |byte: u8| byte.is_ascii_alphanumeric();
         let word = run_back(text, digits, MAXIMUM_LENGTH, is_in);
@@ -157,6 +170,9 @@ fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> 
     // Where there are letters, and digits, a bit each.
     let (mut letters, mut digits) = (0_u32, 0_u32);
     while length < MAXIMUM_LENGTH && gaps < MAXIMUM_GAPS {
+        if gaps > 0 && length > LONGEST_WITH_GAPS {
+            break;
+        }
         let byte = at(scan.text, place);
         if byte.is_ascii_alphanumeric() {
             *buffer.get_mut(length)? = byte.to_ascii_uppercase();
@@ -173,6 +189,9 @@ fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> 
         }
         let next = at(scan.text, place);
         if length < SHORTEST || letters == 0 || is_word(next) || next == b'_' {
+            continue;
+        }
+        if gaps > 0 && !LENGTHS_WITH_GAPS.contains(&length) {
             continue;
         }
         let number = buffer.get(..length).unwrap_or_default();
@@ -434,4 +453,18 @@ fn german_insurance(number: &[u8]) -> bool {
         .map(|product| product / 10 + product % 10)
         .sum();
     is_date(part(number, 4, 6), part(number, 2, 4)) && sum % 10 == part(number, 11, 12) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lengths_with_gaps_are_those_of_the_forms() {
+        let forms = FORMS.iter().filter(|form| may_have_gaps(form.rule));
+        let mut lengths: Vec<usize> = forms.map(|form| form.shape.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert_eq!(lengths, LENGTHS_WITH_GAPS);
+    }
 }

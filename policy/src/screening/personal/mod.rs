@@ -37,6 +37,9 @@ use words::{Sightings, Words};
 /// The longest text that is searched, in bytes: places are kept in 32 bits. Far more than any body may have.
 const MAXIMUM_TEXT_BYTES: usize = u32::MAX as usize;
 
+/// A text of which less than this stands before and after a number has nothing but the number in it.
+const MAXIMUM_BLANK_BYTES: usize = 8;
+
 /// What finds personal data and secrets. Compiled once, for the kinds that are wanted.
 #[derive(Debug, Clone)]
 pub struct PersonalData {
@@ -168,8 +171,9 @@ impl Scan<'_> {
 
     /// Whether there is nothing in the text but this: a field's value, whose name nobody has told us.
     fn is_all(&self, range: &Range<usize>) -> bool {
-        let is_blank =
-            |bytes: &[u8]| bytes.len() < 8 && bytes.iter().all(|b| !b.is_ascii_alphanumeric());
+        let is_blank = |bytes: &[u8]| {
+            bytes.len() < MAXIMUM_BLANK_BYTES && bytes.iter().all(|b| !b.is_ascii_alphanumeric())
+        };
         is_blank(bytes::cut(self.text, 0, range.start))
             && is_blank(bytes::cut(self.text, range.end, self.text.len()))
     }

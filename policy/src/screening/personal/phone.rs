@@ -3,7 +3,7 @@
 
 use super::bytes::{at, before, cut, run};
 use super::checksum::{is_date, value};
-use super::numbers::{Number, stands_alone};
+use super::numbers::{Group, Number, stands_alone};
 use super::words::Topic;
 use super::{Kind, Scan};
 
@@ -13,6 +13,8 @@ const MAXIMUM_DIGITS: usize = 15;
 const MAXIMUM_GROUPS: usize = 6;
 /// And the fewest, with the code of its country.
 const FEWEST_DIGITS: usize = 7;
+/// The longest one that only a word makes one, with what stands between its groups.
+const MAXIMUM_NAMED_BYTES: usize = 32;
 /// Fewer are nobody's without a plus, and more only behind the prefix of a call abroad.
 const NATIONAL_DIGITS: std::ops::RangeInclusive<usize> = 7..=13;
 
@@ -96,6 +98,9 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
     if signs == b"(+" && at(scan.text, first.end()) != b')' {
         opening += 1;
     }
+    if signs.is_empty() && !may_be_bare(scan, index, first) {
+        return None;
+    }
     let has_plus = signs.contains(&b'+');
     let mut number = Number::default();
     let mut best: Option<Found> = None;
@@ -136,6 +141,25 @@ fn best(scan: &Scan<'_>, index: usize) -> Option<Found> {
         }
     }
     best
+}
+
+/// Whether what begins with a group that has no sign before it may be a number by any rule of [`national`]: nearly all digits are
+/// none, and this takes a look at few of them.
+fn may_be_bare(scan: &Scan<'_>, index: usize, first: Group) -> bool {
+    let has_sizes = |sizes: &[usize]| {
+        let groups = sizes.iter().zip(index..);
+        groups.into_iter().all(|(size, at)| scan.numbers.free(at).map(Group::len) == Some(*size))
+    };
+    let start = first.start();
+    // From abroad, or with a trunk prefix; as in North America; or because a word says so.
+    let is_zero = |place: usize| at(scan.text, place) == b'0';
+    // Behind two zeros there is no third one, here or in the next group.
+    let third = if first.len() == 2 { scan.numbers.start(index + 1) } else { Some(start + 2) };
+    let is_none = first.len() > 1 && is_zero(start + 1) && third.is_none_or(is_zero);
+    is_zero(start) && !is_none
+        || has_sizes(&[3, 3, 4])
+        || has_sizes(&[1, 3, 3, 4])
+        || scan.sightings.is_near(Topic::Phone, &(start..start + MAXIMUM_NAMED_BYTES), 28, 9)
 }
 
 /// Whether groups without a plus may be a number, or the beginning of one, by any rule of [`national`].

@@ -1,5 +1,6 @@
 //! The weights, and what they make of the windows of a text.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::features::{Features, Row, together};
@@ -89,6 +90,10 @@ impl Model {
             }
             before = next;
         }
+        for (_, buckets) in stride_rows(features, place) {
+            seen.take_back(buckets);
+        }
+        seen.put_back();
         best.passage = passages.best;
         best
     }
@@ -222,15 +227,29 @@ fn stride_rows(features: &Features, place: usize) -> impl Iterator<Item = (&Row,
 
 /// The features of this stride and of the one before it, a bit each.
 struct Seen {
-    words: Box<[[u64; 2]; SEEN_WORDS]>,
+    words: Box<Bits>,
     is_odd: bool,
 }
 
 const SEEN_WORDS: usize = 1 << (BITS - 6);
 
+type Bits = [[u64; 2]; SEEN_WORDS];
+
+thread_local! {
+    /// One that is not in use, with nothing in it: most texts are short, and to make 16 KiB of nothing takes longer than to read them.
+    static SPARE: Cell<Option<Box<Bits>>> = const { Cell::new(None) };
+}
+
 impl Seen {
     fn new() -> Self {
-        Self { words: Box::new([[0; 2]; SEEN_WORDS]), is_odd: false }
+        let words = SPARE.take().unwrap_or_else(|| Box::new([[0; 2]; SEEN_WORDS]));
+        Self { words, is_odd: false }
+    }
+
+    /// Keeps it for the next text. There must be nothing left in it.
+    fn put_back(self) {
+        debug_assert!(self.words.iter().all(|word| *word == [0; 2]));
+        SPARE.set(Some(self.words));
     }
 
     /// What was this stride is the one before.

@@ -42,6 +42,11 @@ impl JsonStream {
         self.is_refused
     }
 
+    /// Whether something waits for what follows. Between values nothing does, so that a whole document is all there.
+    pub(super) fn waits(&self) -> bool {
+        !matches!(self.state, State::Between)
+    }
+
     pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
         let mut released = String::with_capacity(piece.len());
         // What a string says in this piece.

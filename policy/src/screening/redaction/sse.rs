@@ -65,6 +65,12 @@ impl EventStream {
         self.is_refused || self.texts.values().any(|text| text.stream.is_refused())
     }
 
+    /// Whether something waits for what follows: an event for its end, or a text.
+    pub(super) fn waits(&self) -> bool {
+        let is_in_event = !self.line.is_empty() || !self.lines.is_empty();
+        is_in_event || self.texts.values().any(|text| text.stream.waits())
+    }
+
     pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
         let mut released = String::new();
         for character in piece.chars() {

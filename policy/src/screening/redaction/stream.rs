@@ -135,6 +135,16 @@ impl StreamRedactor {
         released.into_bytes()
     }
 
+    /// Whether something of what has come waits for what follows, and would only be given by [`Self::finish`].
+    pub fn waits(&self) -> bool {
+        let waits = match &self.body {
+            Body::Text(text) => text.waits(),
+            Body::Json(json) => json.waits(),
+            Body::Events(events) => events.waits(),
+        };
+        waits || !self.partial.is_empty()
+    }
+
     /// Whether something was found that is to be refused. It was masked; the rest of the body need not be sent.
     pub fn is_refused(&self) -> bool {
         match &self.body {

@@ -79,6 +79,11 @@ impl TextStream {
         self.is_refused
     }
 
+    /// Whether something waits for what follows.
+    pub(super) fn waits(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Takes a piece, releases what is certain.
     pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
         let mut released = String::new();
