@@ -10,12 +10,14 @@ use portcullis::component::{Function, FunctionConfig, Limits};
 use portcullis::gateway::{Gateway, GatewayLimits, Server, ServerLimits, Upstream};
 use portcullis::proxy_wasm::{Engine, FilterPool, Host, Module, PluginConfig};
 use portcullis::tls;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod common;
+#[path = "gateway/holding.rs"]
+mod holding;
 #[allow(dead_code, reason = "not every test uses everything")]
 #[path = "proxy_wasm/probe.rs"]
 mod probe;

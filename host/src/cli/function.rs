@@ -52,8 +52,9 @@ impl Args {
         };
         let runtime = super::runtime()?;
         let server = runtime
-            .block_on(Server::bind(self.listen, None, ServerLimits::default()))
-            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
+            .block_on(Server::bind(self.listen, None, ServerLimits::of_process()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?
+            .with_log(Arc::new(|line| eprintln!("portcullis: {line}")));
         let function = Function::load(&self.component, config).map_err(Failure::input)?;
 
         runtime.block_on(async {

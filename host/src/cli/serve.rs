@@ -149,11 +149,12 @@ impl Args {
 
         // Before the compilation, which takes seconds: a port that is in use is told at once.
         let runtime = super::runtime()?;
-        let server = runtime
-            .block_on(Server::bind(self.listen, tls, ServerLimits::default()))
-            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
-
         let error_log: AccessLog = Arc::new(|line| eprintln!("portcullis: {line}"));
+        let server = runtime
+            .block_on(Server::bind(self.listen, tls, ServerLimits::of_process()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?
+            .with_log(error_log.clone());
+
         let host = Host::default().with_log(Arc::new(StderrLog(LogLevel::Info)));
         let clusters = self.clusters(&input.clusters, runtime.handle(), &error_log)?;
         let host = Arc::new(host.with_call_outs(Arc::new(clusters)));

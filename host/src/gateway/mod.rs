@@ -1,7 +1,9 @@
 //! The gateway without Envoy: HTTP in, the filters, a function or an upstream, HTTP out.
 
 mod access_log;
+mod activity;
 mod client_certificate;
+mod clients;
 mod connection;
 mod gate;
 pub(crate) mod head;
@@ -9,6 +11,8 @@ mod path;
 mod problem;
 mod response;
 mod server;
+mod serving;
+mod socket;
 mod upstream;
 
 pub use access_log::{AccessLog, stdout};
