@@ -21,6 +21,9 @@ mod holding;
 #[allow(dead_code, reason = "not every test uses everything")]
 #[path = "proxy_wasm/probe.rs"]
 mod probe;
+#[cfg(unix)]
+#[path = "gateway/unread_log.rs"]
+mod unread_log;
 
 struct Running {
     address: SocketAddr,

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
-use super::Failure;
 use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
+use super::{Failure, Logs};
 use crate::component::{Function, FunctionConfig, OutboundHost};
-use crate::gateway::{Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
+use crate::gateway::{AccessLog, Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
 
 /// Serve a function, a WebAssembly component that answers HTTP requests
 ///
@@ -44,23 +44,27 @@ impl Args {
     ///
     /// The component or a variable is bad, or the address cannot be had.
     pub fn run(self) -> Result<(), Failure> {
+        // Dropped last: whatever ends here has said so by then.
+        let logs = Logs::start()?;
+        let log = logs.error.prefixed("portcullis: ");
         let config = FunctionConfig {
             variables: self.variables.load()?,
             databases: self.databases.load()?,
             allowed_outbound_hosts: self.allowed_hosts,
+            log: logs.error.prefixed("function: "),
             ..FunctionConfig::default()
         };
         let runtime = super::runtime()?;
         let server = runtime
             .block_on(Server::bind(self.listen, None, ServerLimits::of_process()))
             .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?
-            .with_log(Arc::new(|line| eprintln!("portcullis: {line}")));
+            .with_log(log.clone());
         let function = Function::load(&self.component, config).map_err(Failure::input)?;
 
         runtime.block_on(async {
             let url = server.url().map_err(Failure::runtime)?;
             println!("listening on {url}");
-            server.run(Arc::new(FunctionHandler { function }), super::interrupted()).await;
+            server.run(Arc::new(FunctionHandler { function, log }), super::interrupted()).await;
             Ok(())
         })
     }
@@ -71,6 +75,7 @@ const CLIENT_ADDRESS: &str = "spin-client-addr";
 
 struct FunctionHandler {
     function: Function,
+    log: AccessLog,
 }
 
 impl Handler for FunctionHandler {
@@ -85,7 +90,7 @@ impl Handler for FunctionHandler {
         }
         let result = self.function.handle(request).await;
         if let Err(error) = &result {
-            eprintln!("portcullis: {error}");
+            (self.log)(&error.to_string());
         }
         function_response(result)
     }

@@ -1,6 +1,5 @@
 //! One line of JSON for each request.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,17 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Where the lines go. Called from any thread; must not block for long.
+/// Where the lines go. Called from any thread; must not block.
 pub type AccessLog = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// An access log on standard output.
-#[must_use]
-pub fn stdout() -> AccessLog {
-    Arc::new(|line| {
-        // Nobody reads it any more: no reason to stop serving.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    })
-}
 
 /// What is noted of a request. It is written when it is dropped: at the end of the response, or
 /// when the client has gone.
