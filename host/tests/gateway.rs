@@ -145,6 +145,24 @@ async fn an_upstream_that_is_down_is_a_problem() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_switches_protocols_unasked_is_a_problem() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await.unwrap();
+        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+        socket.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    });
+    let upstream = Upstream::Http(format!("http://{address}").parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let response = running.get("/").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert!(response.contains("urn:portcullis:problem:upstream-unavailable"), "{response}");
+}
+
+#[tokio::test]
 async fn hostile_requests_are_answered_like_envoy() {
     let running = Running::function().await;
     let long = "x".repeat(64 << 10);
