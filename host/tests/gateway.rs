@@ -193,6 +193,27 @@ async fn hostile_requests_are_answered_like_envoy() {
 }
 
 #[tokio::test]
+async fn refusals_of_the_host_itself_are_logged_and_named() {
+    let upstream = Upstream::Http("http://127.0.0.1:9".parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let long = format!("GET /long HTTP/1.1\r\nhost: a\r\nlong: {}\r\n", "x".repeat(64_000));
+    let many = format!("GET /many HTTP/1.1\r\nhost: a\r\n{}", "a: b\r\n".repeat(120));
+    let double = "GET /double HTTP/1.1\r\nhost: a\r\nhost: a\r\n".to_owned();
+    for (number, (request, path, status)) in
+        [(long, "/long", 431), (many, "/many", 431), (double, "/double", 400)].iter().enumerate()
+    {
+        let response = running.raw(format!("{request}connection: close\r\n\r\n")).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        let log = running.logged(number + 1).await;
+        assert_eq!(log.len(), number + 1);
+        assert_eq!(log[number]["path"], *path);
+        assert_eq!(log[number]["status"], *status);
+        let id = log[number]["request_id"].as_str().unwrap();
+        assert!(response.contains(&format!("x-request-id: {id}\r\n")), "{response}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_says_nothing_is_not_waited_for() {
     let limits = ServerLimits {
         head_timeout: Duration::from_millis(200),

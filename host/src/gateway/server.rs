@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use rustls::ServerConfig as TlsConfig;
@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::access_log::AccessLog;
 use super::clients::Clients;
 use super::connection::Peer;
+use super::problem::Problem;
 use super::serving::Connection;
 
 /// A response's body, whatever it comes from.
@@ -32,6 +33,16 @@ pub trait Handler: Send + Sync + 'static {
         peer: Arc<Peer>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
+
+    /// Answers a request that the server takes no further, with this problem.
+    fn refuse(
+        &self,
+        _peer: &Peer,
+        _head: &request::Parts,
+        problem: Problem,
+    ) -> Response<ResponseBody> {
+        problem.response()
+    }
 }
 
 /// The most connections at a time.

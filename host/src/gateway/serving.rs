@@ -98,12 +98,14 @@ impl<H: Handler> Connection<H> {
         let limits = self.limits.clone();
         service_fn(move |request: Request<Incoming>| {
             let running = activity.begin();
-            let too_large = !limits.admit(&request);
-            let answer = (!too_large).then(|| Arc::clone(&handler).handle(peer.clone(), request));
+            let (handler, peer) = (Arc::clone(&handler), Arc::clone(&peer));
+            let is_admitted = limits.admit(&request);
             async move {
-                let response = match answer {
-                    Some(answer) => answer.await,
-                    None => Problem::HeadersTooLarge.response(),
+                let response = if is_admitted {
+                    handler.handle(peer, request).await
+                } else {
+                    let (head, _) = request.into_parts();
+                    handler.refuse(&peer, &head, Problem::HeadersTooLarge)
                 };
                 Ok(response.map(|body| Tracked::new(body, running).boxed_unsync()))
             }
