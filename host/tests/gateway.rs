@@ -193,6 +193,18 @@ async fn hostile_requests_are_answered_like_envoy() {
 }
 
 #[tokio::test]
+async fn a_request_id_is_the_gates_own() {
+    let upstream = Upstream::Http("http://127.0.0.1:9".parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let head = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    let response = running.raw(format!("{head}x-request-id: theirs\r\n\r\n")).await;
+    let log = running.logged(1).await;
+    let id = log[0]["request_id"].as_str().unwrap();
+    assert_ne!(id, "theirs");
+    assert!(response.contains(&format!("x-request-id: {id}\r\n")), "{response}");
+}
+
+#[tokio::test]
 async fn refusals_of_the_host_itself_are_logged_and_named() {
     let upstream = Upstream::Http("http://127.0.0.1:9".parse().unwrap());
     let running = Running::start(upstream, ServerLimits::default()).await;

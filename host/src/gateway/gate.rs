@@ -59,7 +59,7 @@ impl Handler for Gateway {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let request_id = request_id(&head);
+        let request_id = request_id();
         let record = self.record(&head, &peer, &request_id);
         let fields = match head::request_fields(&head, &peer, &request_id) {
             Ok(fields) => fields,
@@ -79,7 +79,7 @@ impl Handler for Gateway {
         head: &request::Parts,
         problem: Problem,
     ) -> Response<ResponseBody> {
-        refusal(self.record(head, peer, &request_id(head)), problem, problem.reason())
+        refusal(self.record(head, peer, &request_id()), problem, problem.reason())
     }
 }
 
@@ -135,13 +135,9 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// The request's own id, if it is one that may stand in a log: a UUID as Envoy makes them, or
-/// anything as short and plain. Otherwise a new one.
-fn request_id(head: &request::Parts) -> String {
-    let own = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    let own = own.filter(|id| !id.is_empty() && id.len() <= 64 && id.bytes().all(is_plain));
-    own.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+/// Ours alone: what a client says may be another request's (Envoy's `preserve_external_request_id: false`).
+fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 /// A request on its way to the upstream. It is held until it has come out of the filters whole,
