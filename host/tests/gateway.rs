@@ -167,6 +167,7 @@ async fn hostile_requests_are_answered_like_envoy() {
     let running = Running::function().await;
     let long = "x".repeat(64 << 10);
     let many = "a: b\r\n".repeat(200);
+    let framed = |coding| format!("POST / HTTP/1.1\r\nhost: a\r\n{coding}\r\n\r\n0\r\n\r\n");
     for (request, status) in [
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
@@ -181,6 +182,9 @@ async fn hostile_requests_are_answered_like_envoy() {
         ),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(), "400"),
         ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), "400"),
+        (framed("transfer-encoding: gzip, chunked"), "400"),
+        (framed("transfer-encoding: chunked, chunked"), "400"),
+        (framed("transfer-encoding: chunked\r\ntransfer-encoding: chunked"), "400"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\nlong: {long}\r\n\r\n"), "431"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "431"),
     ] {

@@ -1,6 +1,8 @@
 //! Heads of messages between hyper's form and that of the filters.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, request, response};
 
@@ -32,6 +34,7 @@ pub(super) fn request_fields(
     if head.method == Method::CONNECT {
         return Err(Malformed("CONNECT is not offered"));
     }
+    check_framing(&head.headers)?;
     let authority = authority(head)?;
     let path = match head.uri.path_and_query() {
         Some(path) if path == "*" && head.method == Method::OPTIONS => "*".to_owned(),
@@ -72,6 +75,23 @@ pub(super) fn request_fields(
     fields.add("x-forwarded-proto", scheme);
     fields.add(REQUEST_ID.as_str(), request_id);
     Ok(fields)
+}
+
+/// One length for the body, as the policy and Envoy want it: whoever stands in front may have read the other one (RFC 9112
+/// section 6). Of two lengths that are equal, or beside a coding, hyper tells with HTTP/1.1 only one.
+fn check_framing(headers: &HeaderMap) -> Result<(), Malformed> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some() || coding.is_some_and(|coding| !is_chunked(coding)) {
+        return Err(Malformed("a Transfer-Encoding other than chunked"));
+    }
+    match headers.get_all(CONTENT_LENGTH).iter().count() {
+        0 => Ok(()),
+        1 if coding.is_none() => Ok(()),
+        1 => Err(Malformed("both Content-Length and Transfer-Encoding")),
+        _ => Err(Malformed("more than one Content-Length field")),
+    }
 }
 
 /// The one authority of a request: two that differ are an attack (RFC 9112 section 3.2).
@@ -181,6 +201,21 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_lengths_are_refused() {
+        let post = || Request::post("/").header("host", "a");
+        assert!(read(post().header("transfer-encoding", "Chunked")).is_ok());
+        assert!(read(post().header("content-length", "1")).is_ok());
+        for coding in ["gzip, chunked", "chunked, chunked", "gzip", "identity", "", "chunked "] {
+            assert!(read(post().header("transfer-encoding", coding)).is_err(), "{coding}");
+        }
+        let chunked = || post().header("transfer-encoding", "chunked");
+        assert!(read(chunked().header("transfer-encoding", "chunked")).is_err());
+        assert!(read(chunked().header("content-length", "1")).is_err());
+        let length = post().header("content-length", "1").header("content-length", "1");
+        assert!(read(length).is_err());
+    }
 
     fn peer() -> Peer {
         Peer {
