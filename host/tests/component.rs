@@ -140,6 +140,45 @@ async fn a_body_over_the_limit_is_refused() {
     assert!(matches!(error, HandleError::RequestTooLarge(10)), "{error}");
 }
 
+/// `portcullis function` in a process of its own, and what it answers to bytes.
+#[test]
+fn a_function_alone_refuses_what_can_be_read_in_two_ways() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    let probe = common::probe();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("function")
+        .arg(&probe.path)
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let answers: Vec<String> = [
+        "host: a\r\n",
+        "",
+        "host: a\r\nhost: a\r\n",
+        "host: a\r\ntransfer-encoding: gzip, chunked\r\n",
+    ]
+    .map(|fields| {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let request = format!("POST / HTTP/1.1\r\n{fields}connection: close\r\n\r\n0\r\n\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // It may close before it has read everything.
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).chars().take(12).collect()
+    })
+    .into();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(answers, ["HTTP/1.1 200", "HTTP/1.1 400", "HTTP/1.1 400", "HTTP/1.1 400"]);
+}
+
 #[test]
 fn what_is_no_function_is_refused_by_name() {
     fn refused(content: &[u8]) -> String {

@@ -11,7 +11,10 @@ use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
 use super::{Failure, Logs};
 use crate::component::{Function, FunctionConfig, OutboundHost};
-use crate::gateway::{AccessLog, Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
+use crate::gateway::head::end_to_end;
+use crate::gateway::{
+    AccessLog, Handler, Peer, Problem, ResponseBody, Server, ServerLimits, function_response,
+};
 
 /// Serve a function, a WebAssembly component that answers HTTP requests
 ///
@@ -82,13 +85,18 @@ impl Handler for FunctionHandler {
     async fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        let (mut head, body) = request.into_parts();
+        if let Err(malformed) = end_to_end(&mut head) {
+            (self.log)(malformed.0);
+            return Problem::BadRequest.response();
+        }
         // As Spin does: whatever the client has sent in this field is gone.
         if let Ok(address) = HeaderValue::try_from(peer.address.to_string()) {
-            request.headers_mut().insert(CLIENT_ADDRESS, address);
+            head.headers.insert(CLIENT_ADDRESS, address);
         }
-        let result = self.function.handle(request).await;
+        let result = self.function.handle(Request::from_parts(head, body)).await;
         if let Err(error) = &result {
             (self.log)(&error.to_string());
         }

@@ -61,7 +61,7 @@ pub(super) fn request_fields(
         }
         fields.add(name.as_str(), value.as_bytes());
     }
-    if head.headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+    if takes_trailers(&head.headers) {
         fields.add("te", "trailers");
     }
     let mut forwarded: Vec<u8> = Vec::new();
@@ -75,6 +75,31 @@ pub(super) fn request_fields(
     fields.add("x-forwarded-proto", scheme);
     fields.add(REQUEST_ID.as_str(), request_id);
     Ok(fields)
+}
+
+/// Makes of a head what goes to a function that no filter stands in front of: refused as in [`request_fields`], and without
+/// what belongs to the connection.
+pub(crate) fn end_to_end(head: &mut request::Parts) -> Result<(), Malformed> {
+    if head.method == Method::CONNECT {
+        return Err(Malformed("CONNECT is not offered"));
+    }
+    check_framing(&head.headers)?;
+    authority(head)?;
+    let takes_trailers = takes_trailers(&head.headers);
+    for name in nominated(&head.headers).into_iter().filter(|name| name != HOST) {
+        head.headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        head.headers.remove(name);
+    }
+    if takes_trailers {
+        head.headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(())
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// One length for the body, as the policy and Envoy want it: whoever stands in front may have read the other one (RFC 9112
@@ -265,6 +290,30 @@ mod tests {
         assert!(read(Request::get("/").header("host", "user@a")).is_err());
         let differ = Request::get("http://a/").version(http::Version::HTTP_2).header("host", "b");
         assert!(read(differ).is_err());
+    }
+
+    #[test]
+    fn a_function_without_filters_is_told_what_is_its_own() {
+        let get = |request: request::Builder| {
+            let (mut head, ()) = request.body(()).unwrap().into_parts();
+            end_to_end(&mut head).map(|()| head.headers)
+        };
+        let request = Request::get("/")
+            .header("host", "a")
+            .header("connection", "x-hop, host, te")
+            .header("x-hop", "1")
+            .header("keep-alive", "1")
+            .header("te", "trailers")
+            .header("x-thing", "b");
+        let headers = get(request).unwrap();
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["host", "te", "x-thing"]);
+        assert!(get(Request::get("/")).is_err());
+        assert!(get(Request::get("/").header("host", "a").header("host", "a")).is_err());
+        assert!(get(Request::connect("a:1").header("host", "a:1")).is_err());
+        let coded = Request::post("/").header("host", "a").header("transfer-encoding", "gzip");
+        assert!(get(coded).is_err());
     }
 
     #[test]
