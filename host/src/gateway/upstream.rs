@@ -175,6 +175,8 @@ pub fn function_response(
 fn function_problem(error: &HandleError) -> Problem {
     match error {
         HandleError::RequestTooLarge(_) => Problem::TooLarge,
+        HandleError::BodyTimeout => Problem::RequestTimeout,
+        HandleError::BodyFailed(_) => Problem::BadRequest,
         HandleError::Overloaded => Problem::Overloaded,
         HandleError::Timeout => Problem::UpstreamTimeout,
         HandleError::Failed(_) => Problem::UpstreamUnavailable,
