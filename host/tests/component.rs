@@ -144,11 +144,8 @@ fn slow(after: Duration) -> Request<impl Body<Data = Bytes, Error = Infallible> 
 
 #[tokio::test]
 async fn a_body_that_is_on_its_way_takes_no_turn() {
-    let limits = Limits {
-        queue_timeout: Duration::from_millis(100),
-        concurrency: 1,
-        ..Limits::default()
-    };
+    let limits =
+        Limits { queue_timeout: Duration::from_millis(100), concurrency: 1, ..Limits::default() };
     let function = load(FunctionConfig { limits, ..config() });
     let meanwhile = async {
         tokio::time::sleep(Duration::from_millis(100)).await;

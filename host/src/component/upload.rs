@@ -24,8 +24,7 @@ pub(super) struct Uploads {
 
 impl Uploads {
     pub(super) fn new(limits: &Limits) -> Self {
-        let semaphore =
-            |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self { places: semaphore(limits.uploads), memory: semaphore(limits.upload_memory) }
     }
 

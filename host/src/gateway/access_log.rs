@@ -7,6 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::json_text::for_terminals;
+
 /// Where the lines go. Called from any thread; must not block.
 pub type AccessLog = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -52,7 +54,7 @@ impl Drop for Record {
         let micros = u32::try_from(self.begun.elapsed().as_micros()).unwrap_or(u32::MAX);
         self.entry.duration_ms = f64::from(micros) / 1000.0;
         if let Ok(line) = serde_json::to_string(&self.entry) {
-            (self.log)(&line);
+            (self.log)(&for_terminals(line));
         }
     }
 }
