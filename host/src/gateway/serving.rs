@@ -63,7 +63,7 @@ impl<H: Handler> Connection<H> {
         let activity = Activity::new();
         let service = self.service(peer, activity.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        self.attend(connection, |connection| connection.graceful_shutdown(), &activity).await;
+        self.attend(connection, http1::Connection::graceful_shutdown, &activity).await;
     }
 
     async fn serve_http2(self, stream: Stream, peer: Arc<Peer>) {
@@ -81,7 +81,7 @@ impl<H: Handler> Connection<H> {
         let activity = Activity::new();
         let service = self.service(peer, activity.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        self.attend(connection, |connection| connection.graceful_shutdown(), &activity).await;
+        self.attend(connection, http2::Connection::graceful_shutdown, &activity).await;
     }
 
     fn service(
