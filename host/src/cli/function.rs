@@ -66,7 +66,7 @@ impl Args {
 
         runtime.block_on(async {
             let url = server.url().map_err(Failure::runtime)?;
-            println!("listening on {url}");
+            (logs.output.lines())(&format!("listening on {url}"));
             server.run(Arc::new(FunctionHandler { function, log }), super::interrupted()).await;
             Ok(())
         })

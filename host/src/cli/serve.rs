@@ -191,7 +191,7 @@ impl Args {
         });
         runtime.block_on(async {
             let url = server.url().map_err(Failure::runtime)?;
-            eprintln!("listening on {url}");
+            (logs.error.lines())(&format!("listening on {url}"));
             server.run(gateway, super::interrupted()).await;
             Ok(())
         })

@@ -130,28 +130,6 @@ pub struct Server {
     log: AccessLog,
 }
 
-/// How many file descriptors this process may have, after it has asked for as many as it may want; none if there is no bound.
-#[cfg(unix)]
-fn descriptors() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    /// Two for each connection, and some for files. macOS gives no more than 10240.
-    const WANTED: u64 = 2 * CONNECTIONS as u64 + 1024;
-
-    let limit = getrlimit(Resource::Nofile);
-    let reachable = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
-    if limit.current.is_some_and(|current| current < reachable) {
-        // Where it is not given, there are fewer connections.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), ..limit });
-    }
-    getrlimit(Resource::Nofile).current
-}
-
-#[cfg(not(unix))]
-fn descriptors() -> Option<u64> {
-    None
-}
-
 impl Server {
     /// Takes the address.
     ///
@@ -239,6 +217,28 @@ async fn accept(
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// How many file descriptors this process may have, after it has asked for as many as it may want; none if there is no bound.
+#[cfg(unix)]
+fn descriptors() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// Two for each connection, and some for files. macOS gives no more than 10240.
+    const WANTED: u64 = 2 * CONNECTIONS as u64 + 1024;
+
+    let limit = getrlimit(Resource::Nofile);
+    let reachable = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
+    if limit.current.is_some_and(|current| current < reachable) {
+        // Where it is not given, there are fewer connections.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), ..limit });
+    }
+    getrlimit(Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn descriptors() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
