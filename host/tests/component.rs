@@ -1,5 +1,6 @@
 //! The component host: what a function can do, and what it cannot.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,8 @@ use bytes::Bytes;
 use common::Artifact;
 use components::artifact;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use portcullis::compile_cache::CompileCache;
 use portcullis::component::{
     Function, FunctionBody, FunctionConfig, HandleError, Limits, LoadError, Variables,
@@ -133,6 +135,63 @@ async fn requests_at_a_time_are_bounded() {
     assert!(matches!(second, Err(HandleError::Overloaded)), "{second:?}");
 }
 
+/// A request whose body comes after so long, or never.
+fn slow(after: Duration) -> Request<impl Body<Data = Bytes, Error = Infallible> + Send + 'static> {
+    let part = async move {
+        tokio::time::sleep(after).await;
+        Ok(Frame::data(Bytes::from("late")))
+    };
+    let body = StreamBody::new(futures_util::stream::once(part));
+    Request::post("/").header("host", "test").body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_is_on_its_way_takes_no_turn() {
+    let limits =
+        Limits { queue_timeout: Duration::from_millis(100), concurrency: 1, ..Limits::default() };
+    let function = load(FunctionConfig { limits, ..config() });
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        status(&function, "/").await
+    };
+    let late = function.handle(slow(Duration::from_secs(1)));
+    let (late, meanwhile) = tokio::join!(late, meanwhile);
+    assert_eq!(meanwhile, 200);
+    assert_eq!(late.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_are_waited_for_in_bounds() {
+    let limits = Limits {
+        queue_timeout: Duration::from_millis(100),
+        upload_idle: Duration::from_millis(500),
+        uploads: 1,
+        upload_memory: 5,
+        ..Limits::default()
+    };
+    let function = load(FunctionConfig { limits, ..config() });
+    let first = function.handle(slow(Duration::from_secs(60)));
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Without a body there is nothing to wait for.
+        assert_eq!(status(&function, "/").await, 200);
+        function.handle(slow(Duration::ZERO)).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert!(matches!(first.map(drop), Err(HandleError::BodyTimeout)));
+    assert!(matches!(second.map(drop), Err(HandleError::Overloaded)));
+    let large = || Request::post("/").body(Full::new(Bytes::from("123456"))).unwrap();
+    let refused = function.handle(large()).await.map(drop);
+    assert!(matches!(refused, Err(HandleError::Overloaded)), "{refused:?}");
+    // What was counted is given back.
+    for _ in 0..3 {
+        let response = function.handle(slow(Duration::ZERO)).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
     let limits = Limits { request_body: 10, ..Limits::default() };
@@ -141,6 +200,49 @@ async fn a_body_over_the_limit_is_refused() {
     let request = request.body(Full::new(Bytes::from("01234567890"))).unwrap();
     let error = function.handle(request).await.map(drop).unwrap_err();
     assert!(matches!(error, HandleError::RequestTooLarge(10)), "{error}");
+    // Nor is it believed that it is shorter.
+    let request = Request::post("/").body(Full::new(Bytes::from("01234567890"))).unwrap();
+    let error = function.handle(request).await.map(drop).unwrap_err();
+    assert!(matches!(error, HandleError::RequestTooLarge(10)), "{error}");
+}
+
+/// `portcullis function` in a process of its own, and what it answers to bytes.
+#[test]
+fn a_function_alone_refuses_what_can_be_read_in_two_ways() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    let probe = common::probe();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("function")
+        .arg(&probe.path)
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let answers: Vec<String> = [
+        "host: a\r\n",
+        "",
+        "host: a\r\nhost: a\r\n",
+        "host: a\r\ntransfer-encoding: gzip, chunked\r\n",
+    ]
+    .map(|fields| {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let request = format!("POST / HTTP/1.1\r\n{fields}connection: close\r\n\r\n0\r\n\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // It may close before it has read everything.
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).chars().take(12).collect()
+    })
+    .into();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(answers, ["HTTP/1.1 200", "HTTP/1.1 400", "HTTP/1.1 400", "HTTP/1.1 400"]);
 }
 
 #[test]

@@ -10,15 +10,20 @@ use portcullis::component::{Function, FunctionConfig, Limits};
 use portcullis::gateway::{Gateway, GatewayLimits, Server, ServerLimits, Upstream};
 use portcullis::proxy_wasm::{Engine, FilterPool, Host, Module, PluginConfig};
 use portcullis::tls;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod common;
+#[path = "gateway/holding.rs"]
+mod holding;
 #[allow(dead_code, reason = "not every test uses everything")]
 #[path = "proxy_wasm/probe.rs"]
 mod probe;
+#[cfg(unix)]
+#[path = "gateway/unread_log.rs"]
+mod unread_log;
 
 struct Running {
     address: SocketAddr,
@@ -140,10 +145,29 @@ async fn an_upstream_that_is_down_is_a_problem() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_switches_protocols_unasked_is_a_problem() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await.unwrap();
+        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+        socket.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    });
+    let upstream = Upstream::Http(format!("http://{address}").parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let response = running.get("/").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert!(response.contains("urn:portcullis:problem:upstream-unavailable"), "{response}");
+}
+
+#[tokio::test]
 async fn hostile_requests_are_answered_like_envoy() {
     let running = Running::function().await;
     let long = "x".repeat(64 << 10);
     let many = "a: b\r\n".repeat(200);
+    let framed = |coding| format!("POST / HTTP/1.1\r\nhost: a\r\n{coding}\r\n\r\n0\r\n\r\n");
     for (request, status) in [
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
@@ -158,6 +182,9 @@ async fn hostile_requests_are_answered_like_envoy() {
         ),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(), "400"),
         ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), "400"),
+        (framed("transfer-encoding: gzip, chunked"), "400"),
+        (framed("transfer-encoding: chunked, chunked"), "400"),
+        (framed("transfer-encoding: chunked\r\ntransfer-encoding: chunked"), "400"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\nlong: {long}\r\n\r\n"), "431"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "431"),
     ] {
@@ -167,6 +194,39 @@ async fn hostile_requests_are_answered_like_envoy() {
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {response}");
     }
     assert!(running.get("/").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_request_id_is_the_gates_own() {
+    let upstream = Upstream::Http("http://127.0.0.1:9".parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let head = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    let response = running.raw(format!("{head}x-request-id: theirs\r\n\r\n")).await;
+    let log = running.logged(1).await;
+    let id = log[0]["request_id"].as_str().unwrap();
+    assert_ne!(id, "theirs");
+    assert!(response.contains(&format!("x-request-id: {id}\r\n")), "{response}");
+}
+
+#[tokio::test]
+async fn refusals_of_the_host_itself_are_logged_and_named() {
+    let upstream = Upstream::Http("http://127.0.0.1:9".parse().unwrap());
+    let running = Running::start(upstream, ServerLimits::default()).await;
+    let long = format!("GET /long HTTP/1.1\r\nhost: a\r\nlong: {}\r\n", "x".repeat(64_000));
+    let many = format!("GET /many HTTP/1.1\r\nhost: a\r\n{}", "a: b\r\n".repeat(120));
+    let double = "GET /double HTTP/1.1\r\nhost: a\r\nhost: a\r\n".to_owned();
+    for (number, (request, path, status)) in
+        [(long, "/long", 431), (many, "/many", 431), (double, "/double", 400)].iter().enumerate()
+    {
+        let response = running.raw(format!("{request}connection: close\r\n\r\n")).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        let log = running.logged(number + 1).await;
+        assert_eq!(log.len(), number + 1);
+        assert_eq!(log[number]["path"], *path);
+        assert_eq!(log[number]["status"], *status);
+        let id = log[number]["request_id"].as_str().unwrap();
+        assert!(response.contains(&format!("x-request-id: {id}\r\n")), "{response}");
+    }
 }
 
 #[tokio::test]

@@ -19,15 +19,37 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// The databases; the directory is made where there is none.
+    /// The databases; the directory is made, for this user only, where there is none.
     ///
     /// # Errors
     ///
     /// The directory cannot be made, or a name is none.
     pub fn load(self) -> Result<SqliteDatabases, Failure> {
         let Some(directory) = self.sqlite_directory else { return Ok(SqliteDatabases::default()) };
-        std::fs::create_dir_all(&directory)
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&directory)
             .map_err(|error| Failure::input(format_args!("{}: {error}", directory.display())))?;
         SqliteDatabases::new(directory, &self.sqlite_databases).map_err(Failure::input)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_is_for_its_owner_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = temporary.path().join("a/b");
+        let arguments =
+            DatabaseArgs { sqlite_directory: Some(directory.clone()), sqlite_databases: vec![] };
+        arguments.load().unwrap();
+        assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::fetched::FetchedArgs;
 use crate::bundle::Bundle;
+use crate::json_text::for_terminals;
 use crate::native::NativeEnvironment;
 use crate::replay::{Driven, FoundIssue, Request, Verdict, drive};
 use crate::secrets::SecretArgs;
@@ -91,7 +92,7 @@ impl Args {
         };
         super::print(&match self.format {
             Format::Text => explanation.to_text(),
-            Format::Json => format!("{:#}\n", explanation.to_json()),
+            Format::Json => for_terminals(format!("{:#}\n", explanation.to_json())),
         })?;
         match step {
             Step::Continue(_) | Step::Rewrite(..) => Ok(()),

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
-use super::Failure;
 use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
+use super::{Failure, Logs};
 use crate::component::{Function, FunctionConfig, OutboundHost};
-use crate::gateway::{Handler, Peer, ResponseBody, Server, ServerLimits, function_response};
+use crate::gateway::head::end_to_end;
+use crate::gateway::{
+    AccessLog, Handler, Peer, Problem, ResponseBody, Server, ServerLimits, function_response,
+};
 
 /// Serve a function, a WebAssembly component that answers HTTP requests
 ///
@@ -44,22 +47,27 @@ impl Args {
     ///
     /// The component or a variable is bad, or the address cannot be had.
     pub fn run(self) -> Result<(), Failure> {
+        // Dropped last: whatever ends here has said so by then.
+        let logs = Logs::start()?;
+        let log = logs.error.prefixed("portcullis: ");
         let config = FunctionConfig {
             variables: self.variables.load()?,
             databases: self.databases.load()?,
             allowed_outbound_hosts: self.allowed_hosts,
+            log: logs.error.prefixed("function: "),
             ..FunctionConfig::default()
         };
         let runtime = super::runtime()?;
         let server = runtime
-            .block_on(Server::bind(self.listen, None, ServerLimits::default()))
-            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
+            .block_on(Server::bind(self.listen, None, ServerLimits::of_process()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?
+            .with_log(log.clone());
         let function = Function::load(&self.component, config).map_err(Failure::input)?;
 
         runtime.block_on(async {
             let url = server.url().map_err(Failure::runtime)?;
-            println!("listening on {url}");
-            server.run(Arc::new(FunctionHandler { function }), super::interrupted()).await;
+            (logs.output.lines())(&format!("listening on {url}"));
+            server.run(Arc::new(FunctionHandler { function, log }), super::interrupted()).await;
             Ok(())
         })
     }
@@ -70,21 +78,27 @@ const CLIENT_ADDRESS: &str = "spin-client-addr";
 
 struct FunctionHandler {
     function: Function,
+    log: AccessLog,
 }
 
 impl Handler for FunctionHandler {
     async fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        let (mut head, body) = request.into_parts();
+        if let Err(malformed) = end_to_end(&mut head) {
+            (self.log)(malformed.0);
+            return Problem::BadRequest.response();
+        }
         // As Spin does: whatever the client has sent in this field is gone.
         if let Ok(address) = HeaderValue::try_from(peer.address.to_string()) {
-            request.headers_mut().insert(CLIENT_ADDRESS, address);
+            head.headers.insert(CLIENT_ADDRESS, address);
         }
-        let result = self.function.handle(request).await;
+        let result = self.function.handle(Request::from_parts(head, body)).await;
         if let Err(error) = &result {
-            eprintln!("portcullis: {error}");
+            (self.log)(&error.to_string());
         }
         function_response(result)
     }

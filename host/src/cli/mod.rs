@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::gateway::LogWriter;
+
 pub mod check;
 pub mod client;
 pub mod completions;
@@ -164,6 +166,31 @@ pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::input(format_args!("{shown}: larger than {LIMIT} bytes")));
     }
     Ok(content)
+}
+
+/// The logs of the commands that serve. What has been queued is written, for as long as somebody reads it, when this is
+/// dropped.
+pub(crate) struct Logs {
+    pub(crate) output: LogWriter,
+    pub(crate) error: LogWriter,
+}
+
+impl Logs {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let failed = |error| Failure::runtime(format_args!("cannot start: {error}"));
+        Ok(Self {
+            output: LogWriter::stdout().map_err(failed)?,
+            error: LogWriter::stderr().map_err(failed)?,
+        })
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+        self.output.flush(PATIENCE);
+        self.error.flush(PATIENCE);
+    }
 }
 
 /// A runtime for the commands that serve.

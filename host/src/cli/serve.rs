@@ -10,16 +10,16 @@ use zeroize::Zeroizing;
 
 use super::databases::DatabaseArgs;
 use super::variables::VariableArgs;
-use super::{Failure, input_file};
+use super::{Failure, Logs, input_file};
 use crate::bundle::Bundle;
 use crate::clusters::{Cluster, ClusterLimits, Clusters};
 use crate::compile_cache::CompileCache;
 use crate::component::{Function, FunctionConfig, OutboundHost};
 use crate::envoy::Sizes;
 use crate::gateway::{
-    self, AccessLog, Gateway, GatewayLimits, HttpUpstream, Server, ServerLimits, Upstream,
+    AccessLog, Gateway, GatewayLimits, HttpUpstream, Server, ServerLimits, Upstream,
 };
-use crate::proxy_wasm::{Engine, FilterPool, Host, LogLevel, Module, PluginConfig, StderrLog};
+use crate::proxy_wasm::{Engine, FilterPool, Host, LineLog, LogLevel, Module, PluginConfig};
 use crate::secrets::SecretArgs;
 use crate::tls::{self, ClientCertificateMode, ClientCertificates};
 use crate::upstream_at::{UpstreamAt, in_order};
@@ -127,6 +127,8 @@ impl Args {
     /// The policy, the filter, the function, a variable or a certificate is bad, or the address
     /// cannot be had.
     pub fn run(self) -> Result<(), Failure> {
+        // Dropped last: whatever ends here has said so by then.
+        let logs = Logs::start()?;
         let mut input = self.filter_input()?;
         let elsewhere = in_order(self.upstream_at.clone()).map_err(Failure::input)?;
         let clients = self.client_ca.clone().map(|authorities| ClientCertificates {
@@ -149,12 +151,14 @@ impl Args {
 
         // Before the compilation, which takes seconds: a port that is in use is told at once.
         let runtime = super::runtime()?;
+        let error_log = logs.error.prefixed("portcullis: ");
         let server = runtime
-            .block_on(Server::bind(self.listen, tls, ServerLimits::default()))
-            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?;
+            .block_on(Server::bind(self.listen, tls, ServerLimits::of_process()))
+            .map_err(|error| Failure::runtime(format_args!("--listen {}: {error}", self.listen)))?
+            .with_log(error_log.clone());
 
-        let error_log: AccessLog = Arc::new(|line| eprintln!("portcullis: {line}"));
-        let host = Host::default().with_log(Arc::new(StderrLog(LogLevel::Info)));
+        let host = Host::default()
+            .with_log(Arc::new(LineLog { level: LogLevel::Info, write: logs.error.lines() }));
         let clusters = self.clusters(&input.clusters, runtime.handle(), &error_log)?;
         let host = Arc::new(host.with_call_outs(Arc::new(clusters)));
         let filters = self.filters(&host, input)?;
@@ -164,6 +168,7 @@ impl Args {
                     variables,
                     databases: self.databases.load()?,
                     allowed_outbound_hosts: self.allowed_hosts,
+                    log: logs.error.prefixed("function: "),
                     ..FunctionConfig::default()
                 };
                 Upstream::Function(Function::load(path, config).map_err(Failure::input)?)
@@ -181,12 +186,12 @@ impl Args {
             filters,
             upstream,
             limits: GatewayLimits::default(),
-            access_log: gateway::stdout(),
+            access_log: logs.output.lines(),
             error_log,
         });
         runtime.block_on(async {
             let url = server.url().map_err(Failure::runtime)?;
-            eprintln!("listening on {url}");
+            (logs.error.lines())(&format!("listening on {url}"));
             server.run(gateway, super::interrupted()).await;
             Ok(())
         })

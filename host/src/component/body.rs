@@ -1,13 +1,10 @@
-//! Bodies on their way into and out of a function, counted.
+//! Bodies on their way out of a function, counted.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::WasiBody;
 
@@ -80,59 +77,6 @@ impl Body for FunctionBody {
             this.interest.finish();
         }
         Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// Wraps a request's body for the function: over `limit` bytes it breaks off and `exceeded` is
-/// set.
-pub(super) fn limited<B>(body: B, limit: u64, exceeded: Arc<AtomicBool>) -> WasiBody
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: std::fmt::Display,
-{
-    let body = body
-        .map_err(|error| wasmtime_wasi_http::Error::InternalError(Some(error.to_string())))
-        .boxed_unsync();
-    Limited { body, left: limit, exceeded }.boxed_unsync()
-}
-
-struct Limited {
-    body: WasiBody,
-    left: u64,
-    exceeded: Arc<AtomicBool>,
-}
-
-impl Body for Limited {
-    type Data = Bytes;
-    type Error = wasmtime_wasi_http::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            match this.left.checked_sub(data.len() as u64) {
-                Some(left) => this.left = left,
-                None => {
-                    this.left = 0;
-                    this.exceeded.store(true, Ordering::Release);
-                    return Poll::Ready(Some(Err(Self::Error::HttpRequestBodySize(None))));
-                }
-            }
-        }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

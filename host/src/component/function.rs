@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
-use super::body::{FunctionBody, limited};
+use super::body::FunctionBody;
 use super::instance::{Instances, Interest, Ticket, keep_ticking, summary};
 use super::key_value::KeyValueStore;
 use super::limits::Limits;
@@ -22,6 +21,7 @@ use super::outbound::OutboundHost;
 use super::output::LogSink;
 use super::sqlite::SqliteDatabases;
 use super::state::Shared;
+use super::upload::Uploads;
 use super::variables::Variables;
 use crate::compile_cache::CompileCache;
 
@@ -66,6 +66,7 @@ impl FunctionConfig {
 pub struct Function {
     handler: ProxyHandler<Instances>,
     shared: Arc<Shared>,
+    uploads: Uploads,
     turns: Arc<Semaphore>,
 }
 
@@ -74,6 +75,10 @@ pub struct Function {
 pub enum HandleError {
     #[error("the request's body is larger than {0} bytes")]
     RequestTooLarge(u64),
+    #[error("the request's body did not arrive in time")]
+    BodyTimeout,
+    #[error("the request's body broke off: {0}")]
+    BodyFailed(String),
     #[error("too many requests are running already")]
     Overloaded,
     #[error("the function did not answer in time")]
@@ -95,6 +100,7 @@ impl Function {
         let pre = load::component(&engine, path.as_ref())?;
         keep_ticking(&engine).map_err(|error| LoadError::Engine(error.to_string()))?;
 
+        let uploads = Uploads::new(&config.limits);
         let turns = Arc::new(Semaphore::new(config.limits.concurrency));
         let shared = Arc::new(Shared {
             variables: Arc::new(config.variables.clone()),
@@ -102,10 +108,10 @@ impl Function {
             config,
         });
         let instances = Instances { engine, pre, shared: shared.clone() };
-        Ok(Self { handler: ProxyHandler::new(instances), shared, turns })
+        Ok(Self { handler: ProxyHandler::new(instances), shared, uploads, turns })
     }
 
-    /// Answers one request, in an instance of its own.
+    /// Answers one request, in an instance of its own, once its body is there.
     ///
     /// The URI may be in origin form (the authority is then taken from `Host`). Dropping the
     /// future, or the response's body before its end, stops the instance, as a client does that goes away. One that has a database or
@@ -127,6 +133,8 @@ impl Function {
         if declared_length(request.headers()).is_some_and(|length| length > limits.request_body) {
             return Err(HandleError::RequestTooLarge(limits.request_body));
         }
+        let (head, body) = absolute(request)?.into_parts();
+        let body = self.uploads.take(body, limits).await?;
         let turn = self.turns.clone().acquire_owned();
         let Ok(Ok(permit)) = tokio::time::timeout(limits.queue_timeout, turn).await else {
             return Err(HandleError::Overloaded);
@@ -135,18 +143,12 @@ impl Function {
         let (mut interest, interest_receiver) = Interest::new();
         let (failure, failure_receiver) = oneshot::channel();
         let ticket = Ticket { _permit: permit, interest: interest_receiver, failure };
-        let exceeded = Arc::new(AtomicBool::new(false));
-        let request =
-            absolute(request)?.map(|body| limited(body, limits.request_body, exceeded.clone()));
 
         let answer = tokio::time::timeout(
             limits.request_timeout,
-            self.answer(ticket, request, failure_receiver),
+            self.answer(ticket, Request::from_parts(head, body), failure_receiver),
         );
         let answer = answer.await.unwrap_or(Err(HandleError::Timeout));
-        if exceeded.load(Ordering::Acquire) {
-            return Err(HandleError::RequestTooLarge(limits.request_body));
-        }
         let (parts, body) = answer.inspect_err(|_| interest.stop())?.into_parts();
         let body = FunctionBody::new(body, limits.response_body, limits.body_timeout, interest);
         Ok(Response::from_parts(parts, body))

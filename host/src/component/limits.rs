@@ -9,18 +9,26 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// The most that all linear memories of one instance may take together, in bytes.
     pub memory: usize,
-    /// How long a function may take until it has answered with a response head.
+    /// How long a function may take until it has answered with a response head, once it has the request.
     pub request_timeout: Duration,
     /// How long it may take after that to finish the body and its work.
     pub body_timeout: Duration,
     /// The largest request body, in bytes.
     pub request_body: u64,
+    /// How many requests' bodies may be on their way in at a time.
+    pub uploads: usize,
+    /// How much of them, and of those that wait for their turn or are with the function, is held at a time, in bytes.
+    pub upload_memory: usize,
+    /// How long the parts of a request's body may be apart.
+    pub upload_idle: Duration,
+    /// How long all of it may take.
+    pub upload_timeout: Duration,
     /// The largest response body, in bytes.
     pub response_body: u64,
     /// How many requests run at a time. Each has an instance of its own, so this times `memory`
     /// bounds the memory of the function.
     pub concurrency: usize,
-    /// How long a request waits for its turn when that many run already.
+    /// How long a request waits for its turn when that many run already, and before it for a place among the uploads.
     pub queue_timeout: Duration,
 }
 
@@ -31,6 +39,10 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             request_body: 8 << 20,
+            uploads: 256,
+            upload_memory: 256 << 20,
+            upload_idle: Duration::from_secs(15),
+            upload_timeout: Duration::from_secs(60),
             response_body: 16 << 20,
             concurrency: 32,
             queue_timeout: Duration::from_secs(2),

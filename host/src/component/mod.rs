@@ -20,6 +20,7 @@ mod preinitialise;
 mod spin;
 mod sqlite;
 mod state;
+mod upload;
 mod variables;
 
 pub use body::{BodyError, FunctionBody};

@@ -4,7 +4,7 @@
 //! would, and are bounded in size, in what they answer and in time. SQLite waits for disks and for other writers, so each runs on
 //! a thread that may.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,7 +151,8 @@ impl Drop for Interrupt {
     }
 }
 
-fn open(file: &std::path::Path) -> Result<Connection, DatabaseError> {
+fn open(file: &Path) -> Result<Connection, DatabaseError> {
+    create(file).map_err(|error| other(&error))?;
     // Not as a URI, which could ask for something else than this file.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -172,6 +173,21 @@ fn open(file: &std::path::Path) -> Result<Connection, DatabaseError> {
     let mut connection = connection;
     connection.authorizer(Some(authorise))?;
     Ok(connection)
+}
+
+/// Makes the file of a database where there is none, for this user only; SQLite makes the ones beside it alike. Nothing has it
+/// open by the time it has its name: closing it would end the locks that SQLite holds on it.
+fn create(file: &Path) -> std::io::Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let empty = tempfile::NamedTempFile::new_in(directory)?.into_temp_path();
+    match empty.persist_noclobber(file) {
+        // Another request has been faster.
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        done => done.map_err(|error| error.error),
+    }
 }
 
 /// What a function may set of its own database. Others could bring temporary files elsewhere, or raise what bounds it.

@@ -39,6 +39,24 @@ fn only_given_names_are_databases() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    let (one, other) = tokio::join!(folder.open(), folder.open());
+    run(&one, "CREATE TABLE t (a)").await.unwrap();
+    run(&other, "INSERT INTO t VALUES (1)").await.unwrap();
+    let mut count = 0;
+    for file in std::fs::read_dir(folder.folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        count += 1;
+    }
+    assert!(count >= 1);
+}
+
 #[tokio::test]
 async fn values_come_back_as_they_were() {
     let folder = Folder::new();

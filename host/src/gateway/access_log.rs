@@ -1,6 +1,5 @@
 //! One line of JSON for each request.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,17 +7,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Where the lines go. Called from any thread; must not block for long.
-pub type AccessLog = Arc<dyn Fn(&str) + Send + Sync>;
+use crate::json_text::for_terminals;
 
-/// An access log on standard output.
-#[must_use]
-pub fn stdout() -> AccessLog {
-    Arc::new(|line| {
-        // Nobody reads it any more: no reason to stop serving.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    })
-}
+/// Where the lines go. Called from any thread; must not block.
+pub type AccessLog = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What is noted of a request. It is written when it is dropped: at the end of the response, or
 /// when the client has gone.
@@ -62,7 +54,7 @@ impl Drop for Record {
         let micros = u32::try_from(self.begun.elapsed().as_micros()).unwrap_or(u32::MAX);
         self.entry.duration_ms = f64::from(micros) / 1000.0;
         if let Ok(line) = serde_json::to_string(&self.entry) {
-            (self.log)(&line);
+            (self.log)(&for_terminals(line));
         }
     }
 }

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::client_certificate;
+use super::socket::Socket;
 use crate::proxy_wasm::PeerCertificate;
 
 /// What is known of the client before its first request.
@@ -46,32 +46,32 @@ pub(super) enum Protocol {
 
 /// A plain or encrypted stream, some of whose bytes may have been read already.
 pub(super) struct Stream {
-    socket: Socket,
+    socket: Transport,
     read_ahead: Vec<u8>,
     taken: usize,
 }
 
-enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
-/// Readies a connection: the TLS handshake, or the look at what a plain client sends first. The
+/// Readies a connection: the TLS handshake, the look at what a plain client sends first, and the preface of HTTP/2. The
 /// caller bounds the time it takes.
 pub(super) async fn ready(
-    socket: TcpStream,
+    socket: Socket,
     address: SocketAddr,
     tls: Option<&Arc<ServerConfig>>,
 ) -> io::Result<(Stream, Protocol, Peer)> {
-    let mut peer = Peer { address, local_address: socket.local_addr()?, tls: None };
+    let mut peer = Peer { address, local_address: socket.local_address()?, tls: None };
     let Some(config) = tls else {
         let mut socket = socket;
         let (read_ahead, protocol) = recognise(&mut socket).await?;
-        let stream = Stream { socket: Socket::Plain(socket), read_ahead, taken: 0 };
+        let stream = Stream { socket: Transport::Plain(socket), read_ahead, taken: 0 };
         return Ok((stream, protocol, peer));
     };
 
-    let stream = TlsAcceptor::from(config.clone()).accept(socket).await?;
+    let mut stream = TlsAcceptor::from(config.clone()).accept(socket).await?;
     let (_, session) = stream.get_ref();
     let protocol = match session.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
@@ -84,13 +84,18 @@ pub(super) async fn ready(
     let client = session.peer_certificates().and_then(<[_]>::first);
     let client = client.map(|certificate| client_certificate::read(certificate)).transpose()?;
     peer.tls = Some(Tls { version, server_name: session.server_name().map(str::to_owned), client });
-    let socket = Socket::Tls(Box::new(stream));
-    Ok((Stream { socket, read_ahead: Vec::new(), taken: 0 }, protocol, peer))
+    // hyper waits for the preface as long as the client likes; the caller does not.
+    let read_ahead = match protocol {
+        Protocol::Http1 => Vec::new(),
+        Protocol::Http2 => recognise(&mut stream).await?.0,
+    };
+    let socket = Transport::Tls(Box::new(stream));
+    Ok((Stream { socket, read_ahead, taken: 0 }, protocol, peer))
 }
 
 /// HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4), which no HTTP/1
 /// request begins with.
-async fn recognise(socket: &mut TcpStream) -> io::Result<(Vec<u8>, Protocol)> {
+async fn recognise(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Protocol)> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
     let mut read = Vec::with_capacity(PREFACE.len());
@@ -121,8 +126,8 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         match &mut this.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Socket::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
         }
     }
 }
@@ -134,22 +139,22 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Socket::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Socket::Tls(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::Tls(socket) => Pin::new(socket).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Socket::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
         }
     }
 }

@@ -59,30 +59,46 @@ impl Handler for Gateway {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let request_id = uuid::Uuid::new_v4().to_string();
-        let request_id = valid_request_id(&head).unwrap_or(request_id);
-        let mut record = self.record(&head, &peer, &request_id);
+        let request_id = request_id();
+        let record = self.record(&head, &peer, &request_id);
         let fields = match head::request_fields(&head, &peer, &request_id) {
             Ok(fields) => fields,
-            Err(malformed) => {
-                let problem = Problem::BadRequest;
-                record.entry.details = Some(malformed.0.to_owned());
-                record.entry.status = problem.status().as_u16();
-                record.entry.complete = true;
-                return problem.response();
-            }
+            Err(malformed) => return refusal(record, Problem::BadRequest, malformed.0),
         };
 
         let exchange = self.filters.begin(self.stream_info(&head, &peer));
         let is_head = head.method == http::Method::HEAD;
         let back = Return { exchange, host: self.host.clone(), record, is_head };
         let forward = Forward { gateway: &self, back, upstream: None, taken: 0 };
-        let mut response = forward.run(fields, body).await;
-        if let Ok(value) = request_id.parse() {
-            response.headers_mut().entry(REQUEST_ID).or_insert(value);
-        }
-        response
+        with_request_id(forward.run(fields, body).await, &request_id)
     }
+
+    fn refuse(
+        &self,
+        peer: &Peer,
+        head: &request::Parts,
+        problem: Problem,
+    ) -> Response<ResponseBody> {
+        refusal(self.record(head, peer, &request_id()), problem, problem.reason())
+    }
+}
+
+/// What answers a request that does not come to the filters.
+fn refusal(mut record: Record, problem: Problem, details: &str) -> Response<ResponseBody> {
+    record.entry.details = Some(details.to_owned());
+    record.entry.status = problem.status().as_u16();
+    record.entry.complete = true;
+    with_request_id(problem.response(), &record.entry.request_id)
+}
+
+fn with_request_id(
+    mut response: Response<ResponseBody>,
+    request_id: &str,
+) -> Response<ResponseBody> {
+    if let Ok(value) = request_id.parse() {
+        response.headers_mut().entry(REQUEST_ID).or_insert(value);
+    }
+    response
 }
 
 impl Gateway {
@@ -119,12 +135,9 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// The request's own id, if it is one that may stand in a log: a UUID as Envoy makes them, or
-/// anything as short and plain.
-fn valid_request_id(head: &request::Parts) -> Option<String> {
-    let id = head.headers.get(REQUEST_ID)?.to_str().ok()?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    (!id.is_empty() && id.len() <= 64 && id.bytes().all(is_plain)).then(|| id.to_owned())
+/// Ours alone: what a client says may be another request's (Envoy's `preserve_external_request_id: false`).
+fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 /// A request on its way to the upstream. It is held until it has come out of the filters whole,

@@ -1,6 +1,5 @@
 //! The HTTP server: accepts connections, bounds them, and stops in good order.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -8,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig as TlsConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::connection::{self, Peer, Protocol, Stream};
+use super::access_log::AccessLog;
+use super::clients::Clients;
+use super::connection::Peer;
 use super::problem::Problem;
+use super::serving::Connection;
 
 /// A response's body, whatever it comes from.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
@@ -34,13 +33,28 @@ pub trait Handler: Send + Sync + 'static {
         peer: Arc<Peer>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
+
+    /// Answers a request that the server takes no further, with this problem.
+    fn refuse(
+        &self,
+        _peer: &Peer,
+        _head: &request::Parts,
+        problem: Problem,
+    ) -> Response<ResponseBody> {
+        problem.response()
+    }
 }
+
+/// The most connections at a time.
+const CONNECTIONS: usize = 4096;
 
 /// The bounds of a server; the defaults are Envoy's where Envoy has one.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
+    /// Connections at a time of one client (one IPv4 address, or one IPv6 network of 64 bits); more are refused.
+    pub connections_per_client: usize,
     /// How long a TLS handshake, and after it each request's head, may take.
     pub head_timeout: Duration,
     /// The largest head of a request, in bytes (Envoy: 60 KiB).
@@ -49,6 +63,15 @@ pub struct ServerLimits {
     pub head_fields: usize,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
+    /// How long a client may take nothing of what there is for it: by then the connection, or with HTTP/2 the stream whose
+    /// window is shut, is ended (Envoy's bootstrap: `stream_idle_timeout`).
+    pub write_timeout: Duration,
+    /// How long a connection may be without a running request (`idle_timeout`).
+    pub idle_timeout: Duration,
+    /// How old a connection may become (`max_connection_duration`).
+    pub age: Duration,
+    /// How long what is running on a connection may take to end once it is idle or old.
+    pub grace: Duration,
     /// How long running requests may take to end once the server is told to stop.
     pub drain: Duration,
 }
@@ -56,24 +79,40 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            connections: 4096,
+            connections: CONNECTIONS,
+            connections_per_client: CONNECTIONS / 4,
             head_timeout: Duration::from_secs(10),
             head_size: 60 << 10,
             head_fields: 100,
             streams: 100,
+            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(300),
+            age: Duration::from_secs(3600),
+            grace: Duration::from_secs(60),
             drain: Duration::from_secs(15),
         }
     }
 }
 
 impl ServerLimits {
+    /// The defaults, with no more connections than this process has file descriptors for: each may need a second one, to the
+    /// upstream. As many descriptors as are wanted are asked for first.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let connections = descriptors().map_or(CONNECTIONS, |most| {
+            usize::try_from(most / 2).unwrap_or(CONNECTIONS).clamp(1, CONNECTIONS)
+        });
+        let connections_per_client = connections.div_ceil(4);
+        Self { connections, connections_per_client, ..Self::default() }
+    }
+
     /// The largest head that is read at all. Where reading ends at [`Self::head_size`], hyper closes the connection with a bare
     /// status, or does not, depending on how the bytes arrive; a head of up to twice that gets a problem document.
-    fn refusable_head_size(&self) -> usize {
+    pub(super) fn refusable_head_size(&self) -> usize {
         self.head_size.saturating_mul(2)
     }
 
-    fn admit<B>(&self, request: &Request<B>) -> bool {
+    pub(super) fn admit<B>(&self, request: &Request<B>) -> bool {
         let (headers, uri) = (request.headers(), request.uri());
         let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
         let size = headers.iter().fold(target, |size, (name, value)| {
@@ -88,6 +127,7 @@ pub struct Server {
     listener: TcpListener,
     tls: Option<Arc<TlsConfig>>,
     limits: ServerLimits,
+    log: AccessLog,
 }
 
 impl Server {
@@ -102,7 +142,14 @@ impl Server {
         limits: ServerLimits,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, tls, limits })
+        Ok(Self { listener, tls, limits, log: Arc::new(|_| {}) })
+    }
+
+    /// Says in this log which connections were refused.
+    #[must_use]
+    pub fn with_log(mut self, log: AccessLog) -> Self {
+        self.log = log;
+        self
     }
 
     /// The address that was taken, with the port if port 0 was asked for.
@@ -126,8 +173,9 @@ impl Server {
 
     /// Serves until `stop` is ready, then lets running requests end.
     pub async fn run<H: Handler>(self, handler: Arc<H>, stop: impl Future<Output = ()>) {
-        let Self { listener, tls, limits } = self;
+        let Self { listener, tls, limits, log } = self;
         let places = Arc::new(Semaphore::new(limits.connections));
+        let clients = Clients::new(limits.connections_per_client, log);
         let (stopping, stopped) = watch::channel(false);
         let mut stop = pin!(stop);
 
@@ -136,6 +184,7 @@ impl Server {
                 () = &mut stop => break,
                 accepted = accept(&listener, &places) => accepted,
             };
+            let Some(client) = clients.enter(address.ip()) else { continue };
             let connection = Connection {
                 handler: handler.clone(),
                 limits: limits.clone(),
@@ -144,7 +193,7 @@ impl Server {
             };
             tokio::spawn(async move {
                 connection.serve(socket, address).await;
-                drop(place);
+                drop((place, client));
             });
         }
 
@@ -170,97 +219,39 @@ async fn accept(
     }
 }
 
-struct Connection<H> {
-    handler: Arc<H>,
-    limits: ServerLimits,
-    stopped: watch::Receiver<bool>,
-    tls: Option<Arc<TlsConfig>>,
+/// How many file descriptors this process may have, after it has asked for as many as it may want; none if there is no bound.
+#[cfg(unix)]
+fn descriptors() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// Two for each connection, and some for files. macOS gives no more than 10240.
+    const WANTED: u64 = 2 * CONNECTIONS as u64 + 1024;
+
+    let limit = getrlimit(Resource::Nofile);
+    let reachable = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
+    if limit.current.is_some_and(|current| current < reachable) {
+        // Where it is not given, there are fewer connections.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), ..limit });
+    }
+    getrlimit(Resource::Nofile).current
 }
 
-impl<H: Handler> Connection<H> {
-    async fn serve(self, socket: TcpStream, address: SocketAddr) {
-        // Only a matter of latency.
-        let _ = socket.set_nodelay(true);
-        let mut stopped = self.stopped.clone();
-        let ready = tokio::time::timeout(
-            self.limits.head_timeout,
-            connection::ready(socket, address, self.tls.as_ref()),
-        );
-        let (stream, protocol, peer) = tokio::select! {
-            ready = ready => match ready {
-                Ok(Ok(ready)) => ready,
-                // Nobody to answer: no handshake, no bytes, or gone again.
-                Ok(Err(_)) | Err(_) => return,
-            },
-            _ = stopped.changed() => return,
-        };
-        match protocol {
-            Protocol::Http1 => self.serve_http1(stream, Arc::new(peer)).await,
-            Protocol::Http2 => self.serve_http2(stream, Arc::new(peer)).await,
-        }
-    }
+#[cfg(not(unix))]
+fn descriptors() -> Option<u64> {
+    None
+}
 
-    fn service(
-        &self,
-        peer: Arc<Peer>,
-    ) -> impl Service<
-        Request<Incoming>,
-        Response = Response<ResponseBody>,
-        Error = Infallible,
-        Future: Send,
-    > + use<H> {
-        let handler = Arc::clone(&self.handler);
-        let limits = self.limits.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let too_large = !limits.admit(&request);
-            let answer = (!too_large).then(|| Arc::clone(&handler).handle(peer.clone(), request));
-            async move {
-                Ok(match answer {
-                    Some(answer) => answer.await,
-                    None => Problem::HeadersTooLarge.response(),
-                })
-            }
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    async fn serve_http1(self, stream: Stream, peer: Arc<Peer>) {
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head_timeout)
-            .max_buf_size(self.limits.refusable_head_size())
-            .max_headers(self.limits.head_fields.saturating_mul(2));
-        let service = self.service(peer);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let mut stopped = self.stopped;
-        tokio::select! {
-            // How a connection broke is of no interest to the operator: the access log has its
-            // requests.
-            _ = connection.as_mut() => return,
-            _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-        }
-        let _ = connection.await;
-    }
-
-    async fn serve_http2(self, stream: Stream, peer: Arc<Peer>) {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_header_list_size(
-                u32::try_from(self.limits.refusable_head_size()).unwrap_or(u32::MAX),
-            )
-            .max_concurrent_streams(self.limits.streams)
-            .max_send_buf_size(256 << 10)
-            // A client that has gone silently is found out.
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(20));
-        let service = self.service(peer);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let mut stopped = self.stopped;
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-        }
-        let _ = connection.await;
+    #[cfg(unix)]
+    #[test]
+    fn every_connection_has_two_descriptors() {
+        let limits = ServerLimits::of_process();
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        assert!(limits.connections >= 1);
+        assert!(most.is_none_or(|most| 2 * limits.connections as u64 <= most.max(2)));
+        assert!(limits.connections_per_client * 4 >= limits.connections);
     }
 }

@@ -147,6 +147,10 @@ impl HttpUpstream {
 
         let request = self.client.request(Request::from_parts(head, body));
         match tokio::time::timeout(HEAD_TIMEOUT, request).await {
+            // Nobody has asked it to: no response follows (RFC 9110 section 15.2).
+            Ok(Ok(response)) if response.status().is_informational() => Err(unavailable(
+                &format_args!("{} in place of a response", response.status().as_u16()),
+            )),
             Ok(Ok(response)) => Ok(erased(response)),
             Ok(Err(error)) => Err(unavailable(&innermost(&error))),
             Err(_) => Err((
@@ -171,6 +175,8 @@ pub fn function_response(
 fn function_problem(error: &HandleError) -> Problem {
     match error {
         HandleError::RequestTooLarge(_) => Problem::TooLarge,
+        HandleError::BodyTimeout => Problem::RequestTimeout,
+        HandleError::BodyFailed(_) => Problem::BadRequest,
         HandleError::Overloaded => Problem::Overloaded,
         HandleError::Timeout => Problem::UpstreamTimeout,
         HandleError::Failed(_) => Problem::UpstreamUnavailable,

@@ -1,8 +1,9 @@
 //! Where the log lines of filters go.
 
 use std::collections::VecDeque;
-use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest message kept, in bytes; the rest is cut off.
 const MAX_MESSAGE: usize = 16 * 1024;
@@ -71,6 +72,12 @@ impl LogRecord {
     }
 }
 
+impl fmt::Display for LogRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}: {}", self.level.name(), self.plugin, self.message)
+    }
+}
+
 /// Takes the log lines of all filters of a [`Host`](super::Host). Called on the threads that run
 /// the filters: it must not block for long.
 pub trait LogSink: Send + Sync {
@@ -81,7 +88,26 @@ pub trait LogSink: Send + Sync {
     fn log(&self, record: &LogRecord);
 }
 
-/// Writes lines of a level and above to standard error.
+/// Gives lines of a level and above to whatever writes them.
+pub struct LineLog {
+    pub level: LogLevel,
+    /// Must not block.
+    pub write: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl LogSink for LineLog {
+    fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    fn log(&self, record: &LogRecord) {
+        if record.level >= self.level {
+            (self.write)(&record.to_string());
+        }
+    }
+}
+
+/// Writes lines of a level and above to standard error. It waits for whoever reads them.
 #[derive(Debug, Clone, Copy)]
 pub struct StderrLog(pub LogLevel);
 
@@ -93,13 +119,7 @@ impl LogSink for StderrLog {
     fn log(&self, record: &LogRecord) {
         if record.level >= self.0 {
             // Nobody is left to be told when standard error is gone.
-            let _ = writeln!(
-                std::io::stderr().lock(),
-                "[{}] {}: {}",
-                record.level.name(),
-                record.plugin,
-                record.message
-            );
+            let _ = writeln!(std::io::stderr().lock(), "{record}");
         }
     }
 }

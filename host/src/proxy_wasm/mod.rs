@@ -66,7 +66,7 @@ pub use exchange::Exchange;
 pub(crate) use foreign::verifies;
 pub use headers::HeaderMap;
 pub use host::Host;
-pub use log::{LogLevel, LogRecord, LogSink, MemoryLog, StderrLog};
+pub use log::{LineLog, LogLevel, LogRecord, LogSink, MemoryLog, StderrLog};
 pub use message::{Event, Message, RequestOutcome, ResponseOutcome};
 pub use metrics::{MetricKind, MetricReading, Metrics};
 pub use plugin::{FailurePolicy, Limits, Plugin, PluginConfig, StartError};

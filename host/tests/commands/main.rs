@@ -173,6 +173,12 @@ fn tokens_are_minted_inspected_and_verified() {
     let ended = desk.run(&["token", "inspect"], &good);
     assert!(ended.stderr.contains("NOT VERIFIED") && ended.stdout.contains(r#""sub": "alice""#));
     assert_eq!(desk.run(&["token", "inspect"], "a.b").code, 2);
+    let hostile = fresh(&["--claim", "note=\"\u{9b}2J\u{7f}\""]);
+    for ended in [desk.run(&["token", "inspect"], &hostile), verify(&hostile, &[])] {
+        let is_command = |character: char| character != '\n' && character.is_control();
+        assert!(!ended.stdout.contains(is_command), "{:?}", ended.stdout);
+    }
+    assert!(desk.run(&["token", "inspect"], &hostile).stdout.contains(r"\u009b2J\u007f"));
     let ended = desk.run(
         &[
             "token",

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::file;
 use super::time::{now, read};
 use crate::cli::Failure;
+use crate::json_text::for_terminals;
 
 /// Say which API keys a file has, whose they are, and which are good now
 #[derive(Debug, clap::Args)]
@@ -72,7 +73,7 @@ impl Args {
             Format::Table => table(&file.keys, now),
             Format::Json => {
                 let keys: Vec<Value> = file.keys.iter().map(|entry| object(entry, now)).collect();
-                format!("{:#}\n", json!({ "keys": keys }))
+                for_terminals(format!("{:#}\n", json!({ "keys": keys })))
             }
         };
         crate::cli::print(&text)

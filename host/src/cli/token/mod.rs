@@ -6,6 +6,7 @@ use portcullis_policy::identity::{MAXIMUM_TOKEN_BYTES, Token};
 use serde_json::json;
 
 use super::Failure;
+use crate::json_text::for_terminals;
 
 mod mint;
 mod private_key;
@@ -63,7 +64,7 @@ impl InspectArgs {
         })?;
         eprintln!("NOT VERIFIED: anybody could have written this. See `portcullis token verify`.");
         let shown = json!({ "verified": false, "header": token.header, "claims": token.claims });
-        super::print(&format!("{shown:#}\n"))
+        super::print(&for_terminals(format!("{shown:#}\n")))
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, token_text};
 use crate::cli::input_file;
+use crate::json_text::for_terminals;
 use crate::native::{NativeEnvironment, clock};
 
 /// Verify a token as the gate does
@@ -64,7 +65,7 @@ impl Args {
         let audience = self.audience.as_deref().or_else(|| own("aud")).unwrap_or("any");
         let verdict =
             Gate::new(key_set, issuer, audience, self.leeway)?.verdict(text.as_bytes())?;
-        super::super::print(&format!("{verdict}\n"))?;
+        super::super::print(&for_terminals(format!("{verdict}\n")))?;
         match verdict["valid"] == true {
             true => Ok(()),
             false => Err(Failure::negative()),
@@ -190,7 +191,7 @@ fn verify_lines(mut judge: impl Judge) -> Result<(), Failure> {
         }
         let token = line.strip_suffix(b"\n").unwrap_or(&line);
         let verdict = judge.line(token.strip_suffix(b"\r").unwrap_or(token))?;
-        let mut result = writeln!(output, "{verdict}");
+        let mut result = writeln!(output, "{}", for_terminals(verdict));
         // Who sends token by token waits for the answer.
         if input.buffer().is_empty() {
             result = result.and_then(|()| output.flush());
