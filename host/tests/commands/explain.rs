@@ -116,10 +116,11 @@ fn a_refused_request_is_told_what_would_have_to_change() {
             "the path is that of `predict`, which is for other methods",
         ),
         (
+            // What no route is for is judged by the document's own `access`.
             request("DELETE", "/v1/predict", &good),
-            "route-unknown",
-            (18, "routes"),
-            "the path is that of `predict`, which is for other methods",
+            "method-not-allowed",
+            (3, "access.methods"),
+            "Use one of these methods: GET, POST.",
         ),
         (
             request("POST", "/v1/predict", &token(&["--claim", r#"aud="other""#])),
