@@ -48,6 +48,11 @@ pub fn is_reserved(name: &str) -> bool {
         || RESERVED.iter().any(|reserved| is_same_folded(name.as_bytes(), reserved.as_bytes()))
 }
 
+/// Whether some upstream takes another method or path from a field of this name than those that were judged.
+pub(crate) fn is_override(name: &str) -> bool {
+    OVERRIDES.iter().any(|field| is_same_folded(name.as_bytes(), field.as_bytes()))
+}
+
 /// Whether a name is `folded`, which is folded already, to the most lenient upstream.
 fn is_same_folded(name: &[u8], folded: &[u8]) -> bool {
     name.len() == folded.len()
@@ -124,7 +129,7 @@ impl HeaderRules {
     pub(crate) fn is_reserved(&self, name: &str) -> bool {
         is_reserved(name)
             || self.is_claim_field(name)
-            || OVERRIDES.iter().any(|field| is_same_folded(name.as_bytes(), field.as_bytes()))
+            || is_override(name)
             || self.is_disguised(name)
     }
 

@@ -17,7 +17,7 @@ mod tests;
 
 use serde_json::Value;
 
-use crate::access::{Header, Target};
+use crate::access::{Header, Target, is_override};
 use crate::form::Form;
 use crate::input::schema::{Violation, refused};
 use crate::policy::CompileError;
@@ -39,15 +39,6 @@ const MAXIMUM_OPERATIONS: usize = 2000;
 const MAXIMUM_TOLD: usize = 16;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-
-/// Fields by which some frameworks take another method or path than the request's own.
-const OVERRIDES: [&str; 5] = [
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
 
 /// By which field of a form some take another method.
 const METHOD_FIELD: &str = "_method";
@@ -272,15 +263,6 @@ impl Item {
                 .header("allow", names)
         })
     }
-}
-
-/// Some servers take underscores for hyphens.
-fn is_override(name: &str) -> bool {
-    let alike = |known: &str| {
-        let bytes = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-        bytes.eq(known.bytes())
-    };
-    OVERRIDES.into_iter().any(alike)
 }
 
 fn parameter_names(path: &str) -> impl Iterator<Item = &str> {
