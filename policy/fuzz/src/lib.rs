@@ -1,5 +1,6 @@
 //! A gate to throw things at: the whole engine, with a policy that has every check of input and output on.
 
+#[allow(dead_code, reason = "a clock that tests put forward")]
 #[path = "../../tests/common/runtime.rs"]
 mod runtime;
 
