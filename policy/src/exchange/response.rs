@@ -122,15 +122,12 @@ impl Exchange {
         let policy = Arc::clone(&self.policy);
         let input = self.route(&policy).and_then(|route| route.input.as_deref());
         self.rewriter = input.and_then(|input| input.response(headers, &self.principal));
-        if self.rewriter.is_none() {
-            return;
-        }
+        let Some(rewriter) = &self.rewriter else { return };
         let removed =
             ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "etag"];
         edits.extend(removed.map(|name| HeaderEdit::Remove(name.to_owned())));
-        let is_encoded = single(headers, "content-encoding")
-            .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-        if is_encoded {
+        // It is withheld from the beginning: encoded, so that nobody can read it.
+        if rewriter.is_cut() {
             let reply = unreadable_response().into_reply(None);
             edits.push(HeaderEdit::Set(":status".to_owned(), reply.status.to_string()));
             edits.push(HeaderEdit::Remove("content-encoding".to_owned()));
