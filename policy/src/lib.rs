@@ -67,7 +67,7 @@ pub use secret::{MINIMUM_SECRET_BYTES, Secret, SecretError, Secrets};
 
 #[cfg(feature = "engine")]
 pub use self::{
-    access::{Header, is_reserved},
+    access::{Header, TOLD_BY_PROXIES, is_reserved},
     document::{Document, DocumentError},
     environment::{
         Environment, MemoryStore, NativeSignature, Swap, Timestamp, Unavailable, Version,

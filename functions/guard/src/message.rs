@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portcullis_function::{Body, Limit};
-use portcullis_policy::HeaderEdit;
+use portcullis_policy::{HeaderEdit, TOLD_BY_PROXIES};
 
 /// Fields in order, names in lower case.
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
@@ -116,7 +116,8 @@ impl Incoming {
         let theirs = self.fields.iter().filter(|(name, _)| {
             // What a length says of the body is judged, though it is written anew.
             let is_judged = name == "content-length" || !OWN_TO_EACH_HOP.contains(&&**name);
-            is_judged && !OURS_TO_SAY.contains(&&**name) && !name.starts_with("spin-")
+            let is_made_up = OURS_TO_SAY.contains(&&**name) || TOLD_BY_PROXIES.contains(&&**name);
+            is_judged && !is_made_up && !name.starts_with("spin-")
         });
         Some(ours.chain(theirs.cloned()).collect())
     }
@@ -222,6 +223,7 @@ mod tests {
                 ("host", "a.example"),
                 ("spin-client-addr", "203.0.113.9:1"),
                 ("x-forwarded-for", "203.0.113.9"),
+                ("x-forwarded-host", "admin.internal"),
                 ("x-request-id", "theirs"),
                 ("connection", "x-a"),
                 ("x-a", "kept"),

@@ -1,7 +1,9 @@
 //! Who may have tokens: the registry of clients.
 
+use std::collections::BTreeSet;
+
 use argon2::password_hash::PasswordVerifier as _;
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{self, PasswordHash};
 use argon2::{Argon2, Params};
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -23,11 +25,14 @@ const MAXIMUM_TEXT_BYTES: usize = 256;
 const MEMORY_KIB: std::ops::RangeInclusive<u32> = Params::DEFAULT_M_COST..=64 * 1024;
 const PASSES: std::ops::RangeInclusive<u32> = Params::DEFAULT_T_COST..=4;
 
+/// The most different costs in one registry: each is paid for each request.
+const MAXIMUM_COSTS: usize = 3;
+
 /// All clients.
 pub(crate) struct Registry {
     clients: Vec<Client>,
-    /// What the secrets of unknown clients are checked against, at the cost of the dearest known one.
-    decoy: PasswordHash,
+    /// For each cost that a client's hash has, one that is nobody's: what is checked where a client's own is not.
+    decoys: Vec<PasswordHash>,
 }
 
 /// Who may have tokens, and for what.
@@ -77,25 +82,40 @@ impl Registry {
             }
             clients.push(client);
         }
-        let costs = clients.iter().map(|client| cost(&client.secret_hash));
-        let (memory, passes) =
-            costs.max_by_key(|(memory, passes)| memory.saturating_mul(*passes)).unwrap_or_default();
-        let decoy = PasswordHash::new(&format!("$argon2id$v=19$m={memory},t={passes},p=1${DECOY}"))
-            .map_err(|_| whole("expected hashes of a known cost".to_owned()))?;
-        Ok(Self { clients, decoy })
+        let costs: BTreeSet<_> = clients.iter().map(|client| cost(&client.secret_hash)).collect();
+        if costs.len() > MAXIMUM_COSTS {
+            return Err(whole(format!(
+                "expected secret hashes of at most {MAXIMUM_COSTS} different costs (m and t), as each is paid for each \
+                 request: give clients of the others new secrets"
+            )));
+        }
+        let decoys = costs.into_iter().map(decoy).collect::<Result<_, _>>();
+        let decoys = decoys.map_err(|_| whole("expected hashes of a known cost".to_owned()))?;
+        Ok(Self { clients, decoys })
     }
 
-    /// The client that these credentials belong to, unless it is disabled. Takes as long where there is none.
+    /// The client that these credentials belong to, unless it is disabled. Takes as long whoever it is, and where there is none:
+    /// one hash of each cost is made.
     pub(crate) fn authenticate(&self, credentials: &Credentials) -> Option<&Client> {
         let client = self.clients.iter().find(|client| client.id == credentials.id);
-        let hash = client.map_or(&self.decoy, |client| &client.secret_hash);
-        let verified =
-            Argon2::default().verify_password(credentials.secret.as_bytes(), hash).is_ok();
+        let mut verified = false;
+        for decoy in &self.decoys {
+            let own = client.map(|client| &client.secret_hash);
+            let own = own.filter(|own| cost(own) == cost(decoy));
+            let secret = credentials.secret.as_bytes();
+            let matches = Argon2::default().verify_password(secret, own.unwrap_or(decoy)).is_ok();
+            verified |= matches && own.is_some();
+        }
         client.filter(|client| verified && client.enabled)
     }
 }
 
-/// A salt and a digest of the usual lengths. No client has this hash, so it does not matter what it is of.
+/// A hash of this cost. No client has it, so it does not matter what it is of.
+fn decoy((memory, passes): (u32, u32)) -> Result<PasswordHash, phc::Error> {
+    PasswordHash::new(&format!("$argon2id$v=19$m={memory},t={passes},p=1${DECOY}"))
+}
+
+/// A salt and a digest of the usual lengths.
 const DECOY: &str = "cG9ydGN1bGxpcy1kZWNveQ$cG9ydGN1bGxpcy1kZWNveXBvcnRjdWxsaXMtZGVjb3k";
 
 #[derive(Deserialize)]
@@ -230,7 +250,7 @@ pub(crate) fn is_scope_token(text: &str) -> bool {
 }
 
 fn is_list(words: &[String], is_word: fn(&str) -> bool) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     words.len() <= MAXIMUM_WORDS && words.iter().all(|word| is_word(word) && seen.insert(word))
 }
 
@@ -298,14 +318,15 @@ mod tests {
 
     /// Which ids exist is not to be had by a stopwatch.
     #[test]
-    fn unknown_clients_cost_what_the_dearest_known_one_costs() {
+    fn whoever_asks_pays_for_one_hash_of_each_cost() {
         let mut registry = clients();
-        registry[1]["secret_hash"] = hash("x", 20_000, 3).into();
+        registry[1]["secret_hash"] = hash(CLIENT_SECRET, 40_000, 4).into();
         let registry = Registry::parse(&registry.to_string()).unwrap();
-        assert_eq!(cost(&registry.decoy), (20_000, 3));
-        assert!(is_affordable(&registry.decoy));
+        let costs: Vec<_> = registry.decoys.iter().map(cost).collect();
+        assert_eq!(costs, [(19_456, 2), (40_000, 4)]);
+        assert!(registry.decoys.iter().all(is_affordable));
+        assert!(authenticate(&registry, CLIENT_ID, CLIENT_SECRET).is_some());
 
-        let registry = Registry::parse(&clients().to_string()).unwrap();
         let fastest = |id: &str, secret: &str| -> Duration {
             let once = || {
                 let begun = Instant::now();
@@ -321,6 +342,23 @@ mod tests {
             let other = fastest(id, secret);
             assert!(other > known / 2 && other < known * 2, "{id}: {other:?}, known {known:?}");
         }
+    }
+
+    #[test]
+    fn so_many_costs_that_each_request_would_be_dear_are_refused() {
+        let mut registry = clients();
+        let entry = |cost: u32| {
+            let mut entry = registry[2].clone();
+            entry["id"] = format!("client-{cost}").into();
+            entry["secret_hash"] = hash("x", cost, 2).into();
+            entry
+        };
+        let more: Vec<_> = [20_000, 21_000, 22_000].map(entry).into();
+        registry.as_array_mut().unwrap().extend(more);
+        let problem = "expected secret hashes of at most 3 different costs";
+        assert!(error(&registry).starts_with(problem), "{}", error(&registry));
+        registry.as_array_mut().unwrap().pop();
+        assert!(Registry::parse(&registry.to_string()).is_ok());
     }
 
     #[test]

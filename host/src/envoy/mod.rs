@@ -15,6 +15,7 @@ pub(crate) mod wire;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use portcullis_policy::TOLD_BY_PROXIES;
 use serde_json::json;
 
 pub use self::process::{Envoy, EnvoyError};
@@ -116,6 +117,7 @@ impl Bootstrap {
             .value("heap_bytes", HEAP_BYTES)
             .value("connections", CONNECTIONS)
             .value("trusted_hops", self.trusted_hops)
+            .value("not_vouched_for", self.not_vouched_for())
             .value("answer_bytes", ANSWER_BYTES)
             .value("vm_id", "portcullis")
             .value("filter", self.filter.display().to_string())
@@ -125,6 +127,14 @@ impl Bootstrap {
         address(&mut template, "listen_address", "listen_port", self.listen);
         self.place(&mut template);
         template.fill(include_str!("template/bootstrap.yaml"))
+    }
+
+    /// The fields that only a trusted proxy could have set, and none is.
+    fn not_vouched_for(&self) -> Vec<&'static str> {
+        match self.trusted_hops {
+            0 => TOLD_BY_PROXIES.to_vec(),
+            _ => Vec::new(),
+        }
     }
 
     /// What is there or not, as the place wants it.

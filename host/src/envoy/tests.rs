@@ -78,6 +78,12 @@ fn an_edge_proxy_is_hardened() {
     ] {
         assert_eq!(manager[field], value, "{field}");
     }
+    let removed = |trusted_hops| {
+        let config = parse(&Bootstrap { trusted_hops, ..bootstrap() }.to_yaml());
+        self::manager(&config)["route_config"]["request_headers_to_remove"].clone()
+    };
+    assert_eq!(removed(0), json!(portcullis_policy::TOLD_BY_PROXIES));
+    assert_eq!(removed(1), json!([]), "a proxy that is trusted has set them");
     let listener = &config["static_resources"]["listeners"][0];
     assert_eq!(listener["per_connection_buffer_limit_bytes"], json!(65_536 + 131_072));
     let tls =

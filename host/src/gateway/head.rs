@@ -5,6 +5,7 @@ use http::header::{
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, request, response};
+use portcullis_policy::TOLD_BY_PROXIES;
 
 use super::connection::Peer;
 use super::path;
@@ -55,6 +56,7 @@ pub(super) fn request_fields(
         let own = *name == HOST
             || *name == REQUEST_ID
             || OURS_TO_SAY.contains(&name.as_str())
+            || TOLD_BY_PROXIES.contains(&name.as_str())
             || name.as_str().starts_with("x-envoy-");
         if own || is_hop_by_hop(name, &nominated) {
             continue;

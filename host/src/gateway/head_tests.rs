@@ -19,6 +19,9 @@ fn what_an_edge_proxy_sets_cannot_be_set_by_the_client() {
         .header("host", "api.example.com")
         .header("x-forwarded-for", "10.0.0.1")
         .header("x-forwarded-proto", "https")
+        .header("forwarded", "for=10.0.0.1;host=admin.internal")
+        .header("x-forwarded-host", "admin.internal")
+        .header("x-real-ip", "10.0.0.1")
         .header("x-envoy-internal", "true")
         .header("x-forwarded-client-cert", "Hash=00;Subject=\"CN=admin\"")
         .header("connection", "keep-alive, x-hop")
@@ -34,7 +37,8 @@ fn what_an_edge_proxy_sets_cannot_be_set_by_the_client() {
     assert_eq!(fields.all(b"x-forwarded-proto").collect::<Vec<_>>(), [b"http"]);
     assert_eq!(fields.all(b"x-thing").count(), 2);
     let gone = ["host", "connection", "x-hop", "te", "x-envoy-internal"];
-    for gone in gone.into_iter().chain(["x-forwarded-client-cert"]) {
+    let told = ["x-forwarded-client-cert", "forwarded", "x-forwarded-host", "x-real-ip"];
+    for gone in gone.into_iter().chain(told) {
         assert_eq!(fields.first(gone), None, "{gone}");
     }
 }

@@ -1,7 +1,7 @@
-//! Responses in pieces: how they are cut changes nothing of what is taken out.
+//! Responses in pieces: how they are cut, and by what they end, changes nothing of what is taken out.
 #![no_main]
 
-use portcullis_fuzz::request;
+use portcullis_fuzz::{End, request};
 
 libfuzzer_sys::fuzz_target!(|input: (Vec<u8>, Vec<u8>, u8)| {
     let (body, pieces, kind) = input;
@@ -10,11 +10,18 @@ libfuzzer_sys::fuzz_target!(|input: (Vec<u8>, Vec<u8>, u8)| {
         1 => "text/event-stream",
         _ => "text/plain; charset=utf-8",
     };
-    let respond = |pieces: &[u8]| {
+    let end = match kind / 3 % 4 {
+        0 => End::LastPart,
+        1 => End::Length,
+        2 => End::Chunks,
+        _ => End::Trailers,
+    };
+    let respond = |end: End, pieces: &[u8]| {
         let mut judged = request("application/json", br#"{"text":"hello"}"#);
-        let sent = judged.respond(content_type, &body, pieces);
+        let sent = judged.respond(content_type, end, &body, pieces);
         judged.finish();
         sent
     };
-    assert_eq!(respond(&[]), respond(&pieces), "another way to cut it gives another response");
+    let whole = respond(End::LastPart, &[]);
+    assert_eq!(whole, respond(end, &pieces), "another way to cut or end it gives another response");
 });

@@ -26,6 +26,19 @@ static GATE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     Arc::new(Policy::compile(&located.document, &secrets, stages).expect("the fuzzer's own policy"))
 });
 
+/// By what a response's body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The last part says so.
+    LastPart,
+    /// A length was announced.
+    Length,
+    /// The last part says so, and no trailers were announced.
+    Chunks,
+    /// Trailers follow, so no part is the last one.
+    Trailers,
+}
+
 /// What became of a request.
 pub struct Judged {
     runtime: Runtime,
@@ -71,9 +84,16 @@ pub fn head(fields: &[Header<'_>], body: &[u8]) -> Judged {
 
 impl Judged {
     /// The upstream answers, in pieces of these sizes; what the client gets.
-    pub fn respond(&mut self, content_type: &str, body: &[u8], pieces: &[u8]) -> Vec<u8> {
+    pub fn respond(&mut self, content_type: &str, end: End, body: &[u8], pieces: &[u8]) -> Vec<u8> {
+        let length = body.len().to_string();
+        let framing: Option<Header<'_>> = match end {
+            End::Length => Some(("content-length", length.as_bytes())),
+            End::Chunks => Some(("transfer-encoding", b"chunked")),
+            End::LastPart | End::Trailers => None,
+        };
         let fields: [Header<'_>; 2] =
             [(":status", b"200"), ("content-type", content_type.as_bytes())];
+        let fields: Vec<_> = fields.into_iter().chain(framing).collect();
         self.exchange.response_head(&fields);
         let (mut rest, mut sent) = (body, Vec::new());
         let mut sizes = pieces.iter().map(|&size| usize::from(size) + 1).cycle();
@@ -82,11 +102,17 @@ impl Judged {
             let (piece, left) = rest.split_at(size);
             rest = left;
             let is_last = rest.is_empty();
-            let replaced = match self.exchange.wants_response_body() {
-                true => self.exchange.response_body(piece, is_last),
-                false => None,
+            let mut part = |piece: &[u8], is_last| {
+                let replaced = match self.exchange.wants_response_body() {
+                    true => self.exchange.response_body(piece, is_last),
+                    false => None,
+                };
+                sent.extend_from_slice(replaced.as_deref().unwrap_or(piece));
             };
-            sent.extend_from_slice(replaced.as_deref().unwrap_or(piece));
+            part(piece, is_last && end != End::Trailers);
+            if is_last && end == End::Trailers {
+                part(&[], true);
+            }
             if is_last {
                 break;
             }

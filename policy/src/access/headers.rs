@@ -40,6 +40,24 @@ const OVERRIDES: [&str; 5] = [
     "x-rewrite-url",
 ];
 
+/// Fields by which proxies tell whence a request came, beside `x-forwarded-for` and `x-forwarded-proto`, which every host of
+/// the policy writes itself. Where no proxy in front is trusted a client has made them up, and frameworks make links of them,
+/// choose tenants and let in by them: they go no further.
+pub const TOLD_BY_PROXIES: [&str; 12] = [
+    "forwarded",
+    "x-forwarded",
+    "x-forwarded-by",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+];
+
 /// Whether a field is one that only Portcullis may set. Some upstreams read `portcullis_principal` as
 /// `portcullis-principal`, so an underscore counts as a hyphen.
 pub fn is_reserved(name: &str) -> bool {

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-pub use headers::{Header, is_reserved};
+pub use headers::{Header, TOLD_BY_PROXIES, is_reserved};
 pub(crate) use headers::{HeaderRules, has_meaning, is_override, is_token, single};
 pub(crate) use host::normal_host;
 pub(crate) use path::{Target, split_at_first};
