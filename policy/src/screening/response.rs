@@ -118,9 +118,6 @@ impl ResponseScreening {
 
 impl RewriteBody for StreamRedactor {
     fn rewrite(&mut self, part: &[u8], is_last: bool) -> Vec<u8> {
-        if self.is_refused() {
-            return Vec::new();
-        }
         let mut rewritten = self.push(part);
         if is_last {
             rewritten.extend(self.finish());

@@ -52,11 +52,15 @@ impl JsonStream {
         // What a string says in this piece.
         let mut said = String::new();
         for character in piece.chars() {
+            if self.is_refused {
+                return released;
+            }
             self.take(character, &mut said, &mut released, means);
         }
         match &mut self.state {
             State::String { text, .. } => {
                 push_escaped(&mut released, &text.push(&said, means));
+                self.is_refused |= text.is_refused();
                 remember(&mut self.string, &said);
             }
             State::Other(text) => {
@@ -111,8 +115,12 @@ impl JsonStream {
                 }
                 push_escaped(out, &text.push(said, means));
                 push_escaped(out, &text.finish(means));
+                if text.is_refused() {
+                    // Not even the quotation mark: whether it has come in this piece or comes in the next one is the same.
+                    self.is_refused = true;
+                    return;
+                }
                 out.push('"');
-                self.is_refused |= text.is_refused();
                 remember(&mut self.string, said);
                 said.clear();
                 self.state = State::Between;
@@ -128,7 +136,9 @@ impl JsonStream {
                 let number = std::mem::take(number);
                 self.state = State::Between;
                 self.end_number(&number, out, means);
-                self.take(character, said, out, means);
+                if !self.is_refused {
+                    self.take(character, said, out, means);
+                }
             }
             State::Other(_) => said.push(character),
             State::Word(word) => match character {

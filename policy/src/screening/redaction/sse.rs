@@ -79,10 +79,13 @@ impl EventStream {
                 '\n' if is_same_end => {}
                 '\n' | '\r' => {
                     let line = std::mem::take(&mut self.line);
-                    if line.is_empty() {
-                        self.end_event(&mut released, means);
-                    } else {
+                    if !line.is_empty() {
                         self.lines.push(line);
+                        continue;
+                    }
+                    self.end_event(&mut released, means);
+                    if self.is_refused() {
+                        break;
                     }
                 }
                 _ => {
@@ -93,6 +96,9 @@ impl EventStream {
             if self.size > MAXIMUM_EVENT_BYTES {
                 self.lines.push(std::mem::take(&mut self.line));
                 self.end_event(&mut released, means);
+                if self.is_refused() {
+                    break;
+                }
             }
         }
         released
@@ -106,7 +112,9 @@ impl EventStream {
         if !self.lines.is_empty() {
             self.end_event(&mut released, means);
         }
-        self.flush(&mut released, means);
+        if !self.is_refused() {
+            self.flush(&mut released, means);
+        }
         released
     }
 

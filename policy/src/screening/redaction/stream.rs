@@ -108,8 +108,11 @@ impl StreamRedactor {
         self
     }
 
-    /// Takes a chunk, gives what may be sent on. What is not UTF-8 becomes U+FFFD.
+    /// Takes a chunk, gives what may be sent on: nothing after what is to be refused. What is not UTF-8 becomes U+FFFD.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+        if self.is_refused() {
+            return Vec::new();
+        }
         self.partial.extend_from_slice(chunk);
         let mut bytes = std::mem::take(&mut self.partial);
         let incomplete = incomplete(&bytes);
@@ -119,6 +122,9 @@ impl StreamRedactor {
 
     /// The body is at its end.
     pub fn finish(&mut self) -> Vec<u8> {
+        if self.is_refused() {
+            return Vec::new();
+        }
         let bytes = std::mem::take(&mut self.partial);
         let mut released = self.take(&String::from_utf8_lossy(&bytes));
         let means = Means {
@@ -145,7 +151,7 @@ impl StreamRedactor {
         waits || !self.partial.is_empty()
     }
 
-    /// Whether something was found that is to be refused. It was masked; the rest of the body need not be sent.
+    /// Whether something was found that is to be refused. It was masked, and nothing of the body follows it.
     pub fn is_refused(&self) -> bool {
         match &self.body {
             Body::Text(text) => text.is_refused(),

@@ -384,6 +384,27 @@ proptest! {
         prop_assert_eq!(read(&out), whole);
     }
 
+    /// What is to be refused ends the body at the same place however it comes, and nothing follows it.
+    #[test]
+    fn chunks_change_nothing_of_where_a_body_is_cut(
+        text in any_text(),
+        cuts in proptest::collection::vec(any::<usize>(), 0..40),
+    ) {
+        let after = "and nothing of this";
+        let json = json!([{ "text": text, "number": 4_111_111_111_111_111_u64 }, after]).to_string();
+        let events = format!("{}data: {after}\n\n", chat(&[&text]));
+        let bodies = [
+            (StreamKind::Text, format!("{text}{after}")),
+            (StreamKind::Json, json),
+            (StreamKind::Events, events.replace('\n', "\r")),
+        ];
+        for (kind, body) in bodies {
+            let whole = streamed(kind, Action::Refuse, body.as_bytes(), &[]);
+            prop_assert!(whole.1 && !whole.0.contains(after), "{kind:?}: {}", whole.0);
+            prop_assert_eq!(streamed(kind, Action::Refuse, body.as_bytes(), &cuts), whole);
+        }
+    }
+
     /// Whatever bytes come, in whatever pieces, something comes out and nothing breaks.
     #[test]
     fn any_bytes_are_taken(
