@@ -91,7 +91,21 @@ impl Bundle {
     ///
     /// What the document says cannot be, or a secret is missing or unusable. Names the line.
     pub fn compile(&self, secrets: &dyn Secrets, stages: Stages) -> Result<Policy, DocumentError> {
-        Policy::compile(&self.located.document, secrets, stages)
+        self.compile_as(self.document(), secrets, stages)
+    }
+
+    /// Compiles `document`, which is this one but for some fields. Errors name the places that they have in this one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile`](Self::compile).
+    pub fn compile_as(
+        &self,
+        document: &Document,
+        secrets: &dyn Secrets,
+        stages: Stages,
+    ) -> Result<Policy, DocumentError> {
+        Policy::compile(document, secrets, stages)
             .map_err(|error| self.located.error(&error.field, error.message))
     }
 

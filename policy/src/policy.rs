@@ -220,6 +220,16 @@ impl Policy {
         plain.is_some_and(|plain| plain != route)
     }
 
+    /// The names of the routes.
+    pub fn route_names(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.name.as_str())
+    }
+
+    /// The place of a route among all.
+    pub(crate) fn route_named(&self, name: &str) -> Option<usize> {
+        self.routes.iter().position(|route| route.name == name)
+    }
+
     /// The first route for a request.
     pub(crate) fn route(&self, target: &Target) -> Option<usize> {
         self.routes.iter().position(|route| route.matcher.matches(target))

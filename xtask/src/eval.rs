@@ -35,7 +35,11 @@ pub(crate) fn evaluate(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
             figures: measure(&answers.scored, answers.threshold),
             refused: answers.refused,
         };
-        println!("{}", serde_json::to_string(&line)?);
+        match writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?) {
+            // Who read it has read enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            written => written.context("standard output")?,
+        }
     }
     Ok(())
 }
@@ -60,8 +64,14 @@ impl Labelled {
     /// Reads `label<TAB>text` by the line. More columns are not read: the training data name a source there.
     fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let content =
-            fs::read_to_string(path).map_err(|error| BadInput(format!("{shown}: {error}")))?;
+        let content = fs::read(path).map_err(|error| BadInput(format!("{shown}: {error}")))?;
+        let content = std::str::from_utf8(&content).map_err(|error| {
+            let before = content.iter().take(error.valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            BadInput(format!("{shown}:{line}: expected UTF-8 text"))
+        })?;
+        // Some editors begin a file with a byte order mark.
+        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         let (mut texts, mut scams) = (Vec::new(), Vec::new());
         for (index, line) in content.split('\n').enumerate() {
             let line = line.strip_suffix('\r').unwrap_or(line);
@@ -162,7 +172,7 @@ struct Answer {
 mod tests {
     use super::*;
 
-    fn read(content: &str) -> Result<Labelled> {
+    fn read(content: impl AsRef<[u8]>) -> Result<Labelled> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("texts.tsv");
         fs::write(&file, content).unwrap();
@@ -174,6 +184,9 @@ mod tests {
         let labelled = read("scam\tpay now\r\nham\thello\tsource\npromo\tsale\n\nham\t\n").unwrap();
         assert_eq!(labelled.texts, ["pay now", "hello", "sale", ""]);
         assert_eq!(labelled.scams, [true, false, false, false]);
+        assert_eq!(read("\u{feff}scam\tpay now").unwrap().scams, [true]);
+        let error = read(b"ham\ta\nham\t\xff\n").err().unwrap().to_string();
+        assert!(error.ends_with("texts.tsv:2: expected UTF-8 text"), "{error}");
     }
 
     #[test]

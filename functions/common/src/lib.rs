@@ -11,6 +11,8 @@
 )]
 
 mod caller;
+#[cfg(any(test, feature = "testing"))]
+pub mod described;
 #[cfg(feature = "jwe")]
 pub mod jwe;
 #[cfg(feature = "keys")]

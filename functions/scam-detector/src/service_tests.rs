@@ -1,5 +1,7 @@
 use std::rc::Rc;
+use std::sync::LazyLock;
 
+use portcullis_function::described::Description;
 use portcullis_function::keys::testing::{MemoryStore, run};
 use portcullis_policy::assertion::Signer;
 use portcullis_policy::{CredentialKind, Principal, Secret};
@@ -92,6 +94,9 @@ impl Case {
             now: self.now,
         };
         let reply = run(Service::new().answer(&request, settings, &*self.store));
+        // Whatever is asked is answered as it is described.
+        static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| Description::read(OPENAPI));
+        DESCRIPTION.holds(self.method, self.path, &reply);
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 

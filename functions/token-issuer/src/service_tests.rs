@@ -1,5 +1,8 @@
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use portcullis_function::described::Description;
 use portcullis_policy::assertion::Signer;
 use portcullis_policy::{CredentialKind, Principal, Secret};
 use serde_json::{Value, json};
@@ -100,6 +103,9 @@ impl Case {
             now: self.now,
         };
         let reply = run(Service { settings, store }.answer(&request));
+        // Whatever is asked is answered as it is described.
+        static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| Description::read(OPENAPI));
+        DESCRIPTION.holds(self.method, self.path, &reply);
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default(), reply)
     }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::fetched::FetchedArgs;
 use crate::bundle::Bundle;
-use crate::json_text::for_terminals;
 use crate::native::NativeEnvironment;
 use crate::replay::{Driven, FoundIssue, Request, Verdict, drive};
 use crate::secrets::SecretArgs;
+use crate::terminal::{for_terminals, printable};
 
 /// The longest request that is read, in bytes.
 const MAXIMUM_REQUEST_BYTES: usize = 8 * 1024 * 1024;
@@ -267,27 +267,5 @@ impl Explanation<'_> {
             "steps": self.steps.iter().map(Explained::to_json).collect::<Value>(),
             "notes": self.warnings,
         })
-    }
-}
-
-/// What a client wrote, fit for a terminal.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_alphanumeric() || character.is_ascii_graphic() || character == ' ' {
-            true => shown.push(character),
-            false => shown.extend(character.escape_unicode()),
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn terminals_get_no_commands() {
-        assert_eq!(printable("a \u{1b}[2J\u{202e}é\n"), r"a \u{1b}[2J\u{202e}é\u{a}");
     }
 }

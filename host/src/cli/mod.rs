@@ -152,7 +152,8 @@ pub(crate) fn random<const N: usize>() -> Result<zeroize::Zeroizing<[u8; N]>, Fa
     Ok(bytes)
 }
 
-/// Reads a file that the user named. It is bounded: no input of ours is larger.
+/// Reads a file that the user named, without the byte order mark that some editors put before UTF-8. It is bounded: no input of ours
+/// is larger.
 pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     const LIMIT: u64 = 16 << 20;
     use std::io::Read as _;
@@ -164,6 +165,10 @@ pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     file.take(LIMIT + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > LIMIT {
         return Err(Failure::input(format_args!("{shown}: larger than {LIMIT} bytes")));
+    }
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if content.starts_with(MARK) {
+        content.drain(..MARK.len());
     }
     Ok(content)
 }

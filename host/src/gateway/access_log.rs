@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::json_text::for_terminals;
+use crate::terminal::for_terminals;
 
 /// Where the lines go. Called from any thread; must not block.
 pub type AccessLog = Arc<dyn Fn(&str) + Send + Sync>;

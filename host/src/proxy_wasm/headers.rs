@@ -109,12 +109,22 @@ impl HeaderMap {
         self.0.push((name, value.to_vec()));
     }
 
-    /// Gives the first entry of `name` this value, or adds one.
+    /// Gives `name` this value alone, where it stood first, or adds it.
     pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = name.as_ref().to_ascii_lowercase();
-        match self.0.iter_mut().find(|(key, _)| *key == name) {
-            Some((_, present)) => *present = value.as_ref().to_vec(),
-            None => self.0.push((name, value.as_ref().to_vec())),
+        let value = value.as_ref();
+        let mut is_there = false;
+        self.0.retain_mut(|(key, present)| {
+            if *key != name {
+                return true;
+            }
+            if !is_there {
+                *present = value.to_vec();
+            }
+            !std::mem::replace(&mut is_there, true)
+        });
+        if !is_there {
+            self.0.push((name, value.to_vec()));
         }
     }
 
@@ -254,10 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn replace_changes_the_first_entry() {
+    fn replace_leaves_one_entry() {
         let mut map: HeaderMap = [("x", "1"), ("y", "2"), ("x", "3")].into_iter().collect();
         map.replace("X", "9");
-        assert_eq!(map.all(b"x").collect::<Vec<_>>(), [b"9", b"3"]);
+        // As Envoy does: a second cookie field would bring the token in it to the upstream.
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(&b"x"[..], &b"9"[..]), (b"y", b"2")]);
+        map.replace("z", "1");
+        assert_eq!(map.len(), 3);
+        map.remove("z");
         map.remove("x");
         assert_eq!(map.len(), 1);
     }

@@ -93,6 +93,11 @@ pub struct Issuer {
     /// none counts as `JWT`. For access tokens alone (RFC 9068 §4): `[at+jwt]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_types: Option<Vec<String>>,
+    /// Whether tokens must name an audience. The access tokens of some issuers have none (Amazon Cognito's say by `client_id` for
+    /// whom they are): require what they have in `required_claims`. One that names another audience is refused all the same.
+    /// Default: true.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub requires_audience: bool,
     /// What the `sub` claim may be. Default: anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects: Option<TextMatch>,
@@ -115,6 +120,10 @@ pub struct Issuer {
     /// The claim that holds the tenant, a string. Default `tenant`.
     #[serde(default = "default_tenant_claim")]
     pub tenant_claim: String,
+    /// The claim that holds the caller's plan, a string: what `plans` of limits is about. Its name, or a JSON pointer. Default: no
+    /// caller with a token has a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_claim: Option<String>,
     /// The tenants that this issuer may speak for; a token that names another is refused. Default: any. With
     /// several issuers, list them: else each can name the others' tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +137,15 @@ pub struct Issuer {
     /// A header field in which the upstream receives all claims: the token's payload, base64url (RFC 4648 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_header: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 fn default_leeway() -> u32 {

@@ -95,7 +95,7 @@ impl Exchange {
             });
         }
         let mut target = Target::read(head.headers)?;
-        self.route = policy.route(&target);
+        self.route = self.assumed_route.or_else(|| policy.route(&target));
         let route = self.route(&policy);
         environment.note(|trace| trace.follow(self.route));
         let judged = self.judge_caller(&policy, route, head, &mut target, environment);

@@ -71,6 +71,7 @@ pub struct Exchange {
     principal: Arc<RenderedPrincipal>,
     claims: Option<Arc<Claims>>,
     route: Option<usize>,
+    assumed_route: Option<usize>,
     announced: Announced,
     awaits_body: bool,
     is_grpc: bool,
@@ -96,6 +97,7 @@ impl Exchange {
             policy,
             claims: None,
             route: None,
+            assumed_route: None,
             announced: Announced::default(),
             awaits_body: false,
             is_grpc: false,
@@ -135,6 +137,17 @@ impl Exchange {
     /// no bodies.
     pub fn assume_cost(&mut self, cost: u64) {
         self.admission.assumed_cost = Some(cost);
+    }
+
+    /// Whether a route is for the request, as far as it has been judged.
+    pub fn has_route(&self) -> bool {
+        self.route.is_some()
+    }
+
+    /// Has the route be the one of this name, whatever the path is, and tells whether there is one: for simulations.
+    pub fn assume_route(&mut self, name: &str) -> bool {
+        self.assumed_route = self.policy.route_named(name);
+        self.assumed_route.is_some()
     }
 
     /// Has all limits counted by whoever drives this exchange, in a store that many machines share. Keys are digests under `secret`,

@@ -54,7 +54,9 @@ impl Exchange {
             let policy = Arc::clone(&self.policy);
             let limits = self.limits(&policy);
             self.admission.fields(limits, self.begun, &mut edits);
-            self.admission.response_head(limits, headers);
+            let target = self.record.target.as_ref();
+            let is_head = target.is_some_and(|target| target.method == "HEAD");
+            self.admission.response_head(limits, headers, is_head);
             self.rewrite_response(headers, &mut edits);
             let input = self.route(&policy).and_then(|route| route.input.as_deref());
             self.check = input.and_then(|input| input.response_check(&self.announced, headers));

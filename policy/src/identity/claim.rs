@@ -94,12 +94,15 @@ impl ClaimCondition {
             [("any_of", &rule.any_of), ("all_of", &rule.all_of), ("none_of", &rule.none_of)]
         {
             let Some(values) = list else { continue };
-            if values.is_empty()
-                || values
-                    .iter()
-                    .any(|value| value.is_array() || value.is_object() || value.is_null())
-            {
-                let message = "expected at least one string, number or boolean, and nothing else";
+            let is_exact = |value: &Value| match value {
+                Value::String(_) | Value::Bool(_) => true,
+                // A larger one would be compared with what is left of it.
+                Value::Number(number) => !number.is_f64(),
+                Value::Null | Value::Array(_) | Value::Object(_) => false,
+            };
+            if values.is_empty() || !values.iter().all(is_exact) {
+                let message =
+                    "expected at least one string, boolean or integer of 64 bits, and nothing else";
                 return Err(CompileError::new(format!("{field}.{name}"), message));
             }
         }

@@ -23,6 +23,7 @@ pub(super) struct ClaimRules {
     pub(super) issuer: String,
     pub(super) leeway_seconds: u64,
     audiences: Vec<String>,
+    requires_audience: bool,
     subjects: Option<TextMatch>,
     max_lifetime_seconds: Option<u64>,
     required: Vec<ClaimCondition>,
@@ -30,6 +31,7 @@ pub(super) struct ClaimRules {
     scopes: ClaimPath,
     tenant: ClaimPath,
     tenants: Option<Vec<String>>,
+    plan: Option<ClaimPath>,
     headers: Vec<(ClaimPath, String)>,
 }
 
@@ -80,6 +82,14 @@ impl ClaimRules {
                 "expected at least one audience: else tokens for other services are accepted";
             return error("audiences", message.to_owned());
         }
+        if let Some(index) = issuer.audiences.iter().position(String::is_empty) {
+            let message = "expected a text that is not empty".to_owned();
+            return error(&format!("audiences[{index}]"), message);
+        }
+        if !issuer.requires_audience && issuer.required_claims.is_empty() {
+            let message = "expected required_claims that say for whom tokens without an audience are, such as client_id";
+            return error("requires_audience", message.to_owned());
+        }
         if issuer.leeway_seconds > MAXIMUM_LEEWAY_SECONDS {
             return error("leeway_seconds", format!("expected at most {MAXIMUM_LEEWAY_SECONDS}"));
         }
@@ -94,6 +104,7 @@ impl ClaimRules {
             issuer: issuer.issuer.clone(),
             leeway_seconds: u64::from(issuer.leeway_seconds),
             audiences: issuer.audiences.clone(),
+            requires_audience: issuer.requires_audience,
             subjects: issuer.subjects.clone(),
             max_lifetime_seconds: issuer.max_lifetime_seconds.map(u64::from),
             required: ClaimCondition::compile_all(
@@ -104,6 +115,7 @@ impl ClaimRules {
             scopes: path(&issuer.scopes_claim, "scopes_claim")?,
             tenant: path(&issuer.tenant_claim, "tenant_claim")?,
             tenants: issuer.tenants.clone(),
+            plan: issuer.plan_claim.as_ref().map(|claim| path(claim, "plan_claim")).transpose()?,
             headers: compile_headers(&issuer.claim_headers, field)?,
         })
     }
@@ -150,7 +162,7 @@ impl ClaimRules {
             .map(|(path, name, value)| match field_value(value) {
                 Some(text) => Ok(HeaderEdit::Set(name.clone(), text)),
                 None => Err(malformed(&format!(
-                    "a string, number, boolean or array of them, of at most {MAXIMUM_FIELD_BYTES} bytes, as claim {}",
+                    "a string, integer of 64 bits, boolean or array of them, of at most {MAXIMUM_FIELD_BYTES} bytes, as claim {}",
                     path.as_str()
                 ))),
             })
@@ -172,7 +184,7 @@ impl ClaimRules {
                 }
                 audiences.iter().filter_map(Json::as_str).any(accepted)
             }
-            None => false,
+            None => !self.requires_audience,
             Some(_) => return Err(malformed("a string or strings as claim aud")),
         };
         if matches {
@@ -218,11 +230,15 @@ impl ClaimRules {
             let detail = "Get a token from the issuer of your tenant.";
             return Err(Refusal::new(Reason::TokenTenantDenied, detail));
         }
+        let plan = match &self.plan {
+            Some(path) => text(path.find_in(claims), path.as_str())?,
+            None => None,
+        };
         Ok(Principal {
             issuer: Some(self.issuer.clone()),
             subject,
             tenant,
-            plan: None,
+            plan,
             roles: words(claims, &self.roles)?,
             scopes: words(claims, &self.scopes)?,
             via: CredentialKind::Jwt,
@@ -270,6 +286,8 @@ const ESCAPED_IN_ARRAYS: &AsciiSet = &ESCAPED.add(b',');
 fn field_value(value: &Json<'_>) -> Option<String> {
     let scalar = |value: &Json<'_>, escaped: &'static AsciiSet| match value {
         Json::Text(text) => Some(with_blanks_kept(utf8_percent_encode(text, escaped).to_string())),
+        // What was read as a floating-point number is not what the token says.
+        Json::Number(number) if number.is_f64() => None,
         Json::Number(number) => Some(number.to_string()),
         Json::Bool(flag) => Some(flag.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,

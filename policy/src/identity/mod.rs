@@ -223,6 +223,14 @@ impl IdentityRules {
         Ok(Some((dpop, proved)))
     }
 
+    /// What was presented was verified, and is of another issuer or kind than what is asked for.
+    fn missing_beside_others(&self) -> Refusal {
+        let Refusal { detail, .. } = self.missing();
+        let detail =
+            format!("What was presented is not enough here, or not of the right issuer. {detail}");
+        challenge(self.jwt.as_ref(), false, Refusal::new(Reason::CredentialMissing, detail))
+    }
+
     fn identify_all(
         &self,
         question: &Question<'_>,
@@ -243,7 +251,10 @@ impl IdentityRules {
         for presented in presented.iter() {
             callers.push(self.identify_one(presented, question, environment, &mut proofs)?);
         }
-        let caller = question.required.choose(callers, || self.missing())?;
+        let caller = question.required.choose(callers, |is_presented| match is_presented {
+            true => self.missing_beside_others(),
+            false => self.missing(),
+        })?;
         // Last: a request that has to wait comes again with the same proof, and who may not come in anyway uses no room.
         for (dpop, proved) in &proofs {
             dpop.record(proved, environment)?;

@@ -76,17 +76,18 @@ impl Required {
         }
     }
 
-    /// Who is calling, of those that the presented credentials name.
+    /// Who is calling, of those that the presented credentials name. Where it is nobody that may, `missing` is told whether any
+    /// credential was presented.
     pub(super) fn choose(
         &self,
         mut callers: Few<(Provider, Caller)>,
-        missing: impl Fn() -> Refusal,
+        missing: impl Fn(bool) -> Refusal,
     ) -> Result<Option<Caller>, Refusal> {
         match self {
             Self::AnyOrNone => Ok(callers.pop().map(|(_, caller)| caller)),
             Self::OneOf(wanted) => match callers.pop() {
                 Some((provider, caller)) if wanted.contains(&provider) => Ok(Some(caller)),
-                _ => Err(missing()),
+                other => Err(missing(other.is_some())),
             },
             Self::All(wanted) => Self::choose_all(wanted, callers, missing).map(Some),
         }
@@ -95,7 +96,7 @@ impl Required {
     fn choose_all(
         wanted: &[Provider],
         callers: Few<(Provider, Caller)>,
-        missing: impl Fn() -> Refusal,
+        missing: impl Fn(bool) -> Refusal,
     ) -> Result<Caller, Refusal> {
         // Not with the first one's alone: it may name none, and the others two.
         let mut tenants = callers.iter().filter_map(|(_, caller)| caller.principal.tenant.as_ref());
@@ -107,7 +108,7 @@ impl Required {
         let mut chosen: Option<Caller> = None;
         for provider in wanted {
             let held = callers.iter().find(|(held, _)| held == provider);
-            let (_, caller) = held.ok_or_else(&missing)?;
+            let (_, caller) = held.ok_or_else(|| missing(callers.iter().next().is_some()))?;
             match &mut chosen {
                 None => chosen = Some(caller.clone()),
                 Some(chosen) => {
@@ -116,6 +117,6 @@ impl Required {
                 }
             }
         }
-        chosen.ok_or_else(missing)
+        chosen.ok_or_else(|| missing(false))
     }
 }

@@ -4,7 +4,7 @@
 //! cryptography for it (RS256, RS384, RS512, ES256, ES384), it is asked; else, and for everything else, it is verified here.
 
 use super::jwk::{Algorithm, Key, KeySet, Material};
-use super::token::Token;
+use super::token::{Buffer, Envelope, Token};
 use crate::Environment;
 use crate::environment::NativeSignature;
 use crate::problem::{Reason, Refusal};
@@ -57,6 +57,22 @@ impl KeySet {
             signature: &token.signature,
         };
         self.verify_jws(&signature, environment).map(|_| ())
+    }
+
+    /// Verifies the signature of a JWS in compact serialisation (RFC 7515 §3.1), whatever it is of: no claims are looked for. What the
+    /// header may say is as in [`Token`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`verify`](Self::verify), and where it is no such JWS.
+    pub fn verify_compact(
+        &self,
+        text: &str,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        let mut buffer = Buffer::default();
+        let envelope = Envelope::parse(text, &mut buffer)?;
+        self.verify_jws(&envelope.signature(), environment).map(|_| ())
     }
 
     /// The key that has made a signature, or what the client is told.

@@ -81,36 +81,15 @@ impl<'a> Jws<'a> {
     }
 
     fn read(text: &'a str, takes_key: bool, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
-        if text.len() > MAXIMUM_TOKEN_BYTES {
-            return Err(malformed("a token of at most 16384 bytes"));
-        }
-        let (signed, signature) = text.rsplit_once('.').ok_or_else(not_compact)?;
-        let (header, claims) = signed.split_once('.').ok_or_else(not_compact)?;
-        if claims.contains('.') {
-            return Err(not_compact());
-        }
-        // Decoded, a text is shorter.
-        buffer.0.resize(text.len(), 0);
-        let (header, rest) = decoded(header, &mut buffer.0, "header")?;
-        let header = object(header, "header")?;
-        check_header(&header, takes_key)?;
-        let (signature, rest) =
-            decode(signature, rest).ok_or_else(|| malformed("a signature in base64url"))?;
-        if signature.is_empty() {
-            return Err(malformed("a signature that is not empty"));
-        }
-        let (claims, _) = decoded(claims, rest, "claims")?;
+        let (envelope, rest) = Envelope::read(text, takes_key, buffer)?;
+        let Envelope { signed, header, payload, signature } = envelope;
+        let (claims, _) = decoded(payload, rest, "claims")?;
         Ok(Self { signed, header, claims: object(claims, "claims")?, signature })
     }
 
     /// The signature, and what it says of itself.
     pub(super) fn signature(&self) -> JwsSignature<'_> {
-        JwsSignature {
-            key_id: self.key_id(),
-            algorithm: self.header.text("alg").unwrap_or_default(),
-            signing_input: self.signed.as_bytes(),
-            signature: self.signature,
-        }
+        signature(self.signed, &self.header, self.signature)
     }
 
     /// What kind of token it says it is, `jwt` where it does not say; to be compared by [`is_media_type`].
@@ -126,6 +105,70 @@ impl<'a> Jws<'a> {
     /// The `kid` header parameter.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.header.text("kid")
+    }
+}
+
+/// A JWS in compact serialisation, whatever is signed.
+#[derive(Debug)]
+pub(super) struct Envelope<'a> {
+    signed: &'a str,
+    header: Members<'a>,
+    /// What is signed, base64url.
+    payload: &'a str,
+    signature: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Takes one apart whose payload may be anything.
+    pub(super) fn parse(text: &'a str, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
+        let (envelope, rest) = Self::read(text, false, buffer)?;
+        decoded(envelope.payload, rest, "payload")?;
+        Ok(envelope)
+    }
+
+    /// The signature, and what it says of itself.
+    pub(super) fn signature(&self) -> JwsSignature<'_> {
+        signature(self.signed, &self.header, self.signature)
+    }
+
+    /// And the rest of the room.
+    fn read(
+        text: &'a str,
+        takes_key: bool,
+        buffer: &'a mut Buffer,
+    ) -> Result<(Self, &'a mut [u8]), Refusal> {
+        if text.len() > MAXIMUM_TOKEN_BYTES {
+            return Err(malformed("a token of at most 16384 bytes"));
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or_else(not_compact)?;
+        let (header, payload) = signed.split_once('.').ok_or_else(not_compact)?;
+        if payload.contains('.') {
+            return Err(not_compact());
+        }
+        // Decoded, a text is shorter.
+        buffer.0.resize(text.len(), 0);
+        let (header, rest) = decoded(header, &mut buffer.0, "header")?;
+        let header = object(header, "header")?;
+        check_header(&header, takes_key)?;
+        let (signature, rest) =
+            decode(signature, rest).ok_or_else(|| malformed("a signature in base64url"))?;
+        if signature.is_empty() {
+            return Err(malformed("a signature that is not empty"));
+        }
+        Ok((Self { signed, header, payload, signature }, rest))
+    }
+}
+
+fn signature<'a>(
+    signed: &'a str,
+    header: &'a Members<'_>,
+    signature: &'a [u8],
+) -> JwsSignature<'a> {
+    JwsSignature {
+        key_id: header.text("kid"),
+        algorithm: header.text("alg").unwrap_or_default(),
+        signing_input: signed.as_bytes(),
+        signature,
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Admission {
     shadowed: Vec<String>,
     usages: Vec<(usize, Usage)>,
     is_successful: Option<bool>,
+    is_without_body: bool,
     /// Whether a response that had begun well broke off, and another one was answered.
     pub(super) has_broken_off: bool,
     /// What was taken of what a rate limit service has granted.
@@ -337,10 +338,16 @@ impl Admission {
             })
     }
 
-    /// The header section of the upstream's response.
-    pub(crate) fn response_head(&mut self, limits: &[Limit], headers: &[Header<'_>]) {
+    /// The header section of the upstream's response, to HEAD or to another method.
+    pub(crate) fn response_head(
+        &mut self,
+        limits: &[Limit],
+        headers: &[Header<'_>],
+        is_head: bool,
+    ) {
         let status = single(headers, ":status").unwrap_or_default();
         self.is_successful = Some(status.starts_with(b"2"));
+        self.is_without_body = is_head || matches!(status, b"204" | b"304");
         if !self.wants_usage(limits) {
             return;
         }
@@ -431,8 +438,9 @@ impl Admission {
         let found = usage.map_or(Found::Nothing, |(_, usage)| usage.end());
         match (found, self.is_successful) {
             (Found::Number(used), _) => used.min(cap),
-            // What failed says nothing of what it took: the estimate stands.
+            // What failed, or has no body (RFC 9110 §6.4.1), says nothing of what it took: the estimate stands.
             (_, Some(false)) => share.cost,
+            (Found::Nothing, _) if self.is_without_body => share.cost,
             // Else who goes away before the end would have it for less.
             (Found::Nothing | Found::Unusable, _) => cap,
         }

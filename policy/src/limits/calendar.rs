@@ -67,7 +67,8 @@ impl Calendar {
         // Where the clocks are put forward at midnight, the day begins when they have been.
         let begins = |date: jiff::civil::Date| {
             let instant = date.to_zoned(self.zone.clone()).ok()?.timestamp().as_nanosecond();
-            u64::try_from(instant).ok().map(Timestamp)
+            // The first one may have begun before 1970, where the zone is not UTC.
+            u64::try_from(instant.max(0)).ok().map(Timestamp)
         };
         let span = Span { start: begins(first)?, end: begins(next)? };
         (span.start..span.end).contains(&now).then_some(span)
@@ -120,6 +121,11 @@ mod tests {
         assert_eq!(
             span(Day, "Europe/Zurich", "2026-10-25T12:00:00Z"),
             is("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z")
+        );
+        // The first one.
+        assert_eq!(
+            span(Day, "Europe/Zurich", "1970-01-01T00:00:00Z"),
+            is("1970-01-01T00:00:00Z", "1970-01-01T23:00:00Z")
         );
         // At midnight itself.
         assert_eq!(

@@ -46,8 +46,18 @@ struct Known {
     place: Place,
     /// What the entry said when it was asked last.
     said: Decision,
-    /// Until when it has less than so much.
-    empty: Option<(Timestamp, u64)>,
+    /// Where it had not enough.
+    empty: Option<Empty>,
+}
+
+/// What an entry said that had less than was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Empty {
+    cost: u64,
+    /// Until when that is believed without asking.
+    until: Timestamp,
+    /// When there is enough.
+    ends: Timestamp,
 }
 
 /// A lease that a worker has not used up.
@@ -93,11 +103,12 @@ impl Leases {
             let remaining = known.said.remaining.saturating_add(left);
             return Answer::Known(Decision { remaining, ..known.said });
         }
-        if let Some((until, least)) = known.empty
-            && now < until
-            && cost >= least
+        // Of another cost it is not known how long it has to wait.
+        if let Some(empty) = known.empty
+            && now < empty.until
+            && cost == empty.cost
         {
-            let wait = Some(until.since(now));
+            let wait = Some(empty.ends.since(now));
             return Answer::Known(Decision { admitted: false, wait, ..known.said });
         }
         known.next = match now.since(known.since) {
@@ -121,7 +132,11 @@ impl Leases {
             return;
         }
         let empty = said.wait.filter(|wait| !said.admitted && *wait > 0);
-        let empty = empty.map(|wait| (now.plus(wait.min(EMPTY)), cost));
+        let empty = empty.map(|wait| Empty {
+            cost,
+            until: now.plus(wait.min(EMPTY)),
+            ends: now.plus(wait),
+        });
         let until = now.plus(LEASE);
         let fresh =
             Known { units: 0, size: 0, since: now, until, next: 0, owner, place, said, empty };

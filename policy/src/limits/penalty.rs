@@ -6,6 +6,7 @@ use super::elsewhere::LimitCount;
 use super::fingerprint::Key;
 use super::table::State;
 use super::{Caller, NANOSECONDS};
+use crate::access::check_networks;
 use crate::document::{KeyPart, PenaltySection};
 use crate::environment::Timestamp;
 use crate::policy::CompileError;
@@ -67,6 +68,7 @@ impl Penalty {
         if max_seconds < first_seconds {
             return Err(error("max_seconds", "expected not less than first_seconds"));
         }
+        check_networks(&section.exempt, "penalty.exempt")?;
         Ok(Self {
             key: Key::compile(parts, "penalty.key")?,
             enforced: section.enforced,

@@ -97,6 +97,50 @@ fn a_bucket_empties_and_refills() {
     assert!(!gate.admits(by(&alice), &mut environment));
 }
 
+/// A worker that believes for a second that there is nothing must not say that there is something then.
+#[test]
+fn who_asks_again_is_told_the_same_end() {
+    let quota =
+        Gate::new(json!([{"name": "test", "key": "principal", "requests": 3, "per": "day"}]));
+    let bucket = Gate::new(
+        json!([{"name": "test", "key": "principal", "requests": 100, "per_seconds": 3600, "burst": 2, "cost": "body_bytes"}]),
+    );
+    let alice = principal("alice", "acme");
+    let mut environment = TestEnvironment::new();
+    let day = 86_400 - environment.now().0 / NANOSECONDS % 86_400;
+    for _ in 0..3 {
+        assert!(quota.admits(by(&alice), &mut environment));
+    }
+    for seconds in 0..3 {
+        for _ in 0..3 {
+            let refusal = quota.admit(by(&alice), &mut environment).unwrap_err();
+            assert_eq!(header(&refusal, "retry-after"), (day - seconds).to_string());
+            let reset = format!("\"test\";r=0;t={}", day - seconds);
+            assert_eq!(header(&refusal, "ratelimit"), reset);
+        }
+        environment.advance_seconds(1);
+    }
+
+    let mut take = |cost: u64| {
+        let mut admission = Admission::default();
+        admission.assumed_cost = Some(cost);
+        let admitted =
+            admission.head(&bucket.limiter, &bucket.limits, &by(&alice), false, &mut environment);
+        match admitted {
+            Ok(()) => None,
+            Err(Interruption::Refused(refusal)) => Some(header(&refusal, "retry-after").to_owned()),
+            Err(Interruption::Wait) => panic!("nobody is asked here"),
+        }
+    };
+    assert_eq!(take(2), None);
+    // Each cost has its own end, and what is never to be had has none.
+    for _ in 0..2 {
+        assert_eq!(take(1).as_deref(), Some("36"));
+        assert_eq!(take(2).as_deref(), Some("72"));
+        assert_eq!(take(3).as_deref(), Some(""));
+    }
+}
+
 #[test]
 fn keys_count_for_themselves() {
     let alice = principal("alice", "acme");

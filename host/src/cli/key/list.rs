@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::file;
 use super::time::{now, read};
 use crate::cli::Failure;
-use crate::json_text::for_terminals;
+use crate::terminal::for_terminals;
 
 /// Say which API keys a file has, whose they are, and which are good now
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use crate::cli::Failure;
 /// Take API keys back
 ///
 /// They stay in the file, marked, so that their ids are not given out again. A gate that fetches the file refuses them within
-/// its refresh interval.
+/// its refresh interval; one that reads it as `identity.api_keys.file`, when it is started next.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The id of the key; several are taken back together or not at all
@@ -33,6 +33,7 @@ impl Args {
         for report in reports {
             eprintln!("{}: {report}", self.file.display());
         }
+        eprintln!("Gates that fetch this file refuse from their next refresh on, others from their next start.");
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ mod simulation;
 use std::fs;
 use std::path::PathBuf;
 
-use portcullis_policy::{Stage, Stages};
+use portcullis_policy::{Document, Stage, Stages};
 
 use super::{Failure, print};
 use crate::bundle::Bundle;
@@ -18,6 +18,18 @@ use line::Lines;
 use report::Report;
 use simulation::Simulation;
 
+/// The document with all limits counted by this gate, and whether some of them are shared: no service is asked in a simulation.
+fn counted_here(document: &Document) -> (Document, bool) {
+    let mut document = document.clone();
+    document.rate_limit_service = None;
+    let mut are_shared = false;
+    let routes = document.routes.iter_mut().filter_map(|route| route.limits.as_mut());
+    for limit in routes.chain([&mut document.limits]).flatten() {
+        are_shared |= std::mem::take(&mut limit.shared);
+    }
+    (document, are_shared)
+}
+
 /// Try a trace of requests against a policy's limits
 ///
 /// Replays it through the limits and the penalty box in the trace's own time, and prints who would be refused, when and why, and a summary for each
@@ -26,10 +38,10 @@ use simulation::Simulation;
 /// Each line of the trace is a JSON object, in order of time:
 ///
 ///   time          RFC 3339, or seconds since any moment         required
-///   route         a route's name
+///   route         a route's name: its limits hold, whatever the path
 ///   path          in place of `route`: the path                 one of the two is required
-///   method                                                      the route's, or GET
-///   host                                                        the route's, or localhost
+///   method                                                      GET
+///   host                                                        localhost
 ///   principal     the subject                                   anonymous, without `api_key`
 ///   issuer        whose subject it is
 ///   api_key       the id of the API key
@@ -67,11 +79,15 @@ impl Args {
     ///
     /// The policy or a line of the trace is bad, or the drawing cannot be written.
     pub fn run(self) -> Result<(), Failure> {
+        if self.svg.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+            return Err(Failure::input("--svg -: expected a file: the summary is printed"));
+        }
         let bundle = Bundle::read(&self.policy).map_err(Failure::input)?;
         let stages = Stages::of(&[Stage::Limits]);
         let secrets = EnvironmentSecrets::default();
-        let policy = bundle.compile(&secrets, stages).map_err(Failure::input)?;
-        let mut simulation = Simulation::new(policy, bundle.document());
+        let (document, are_shared) = counted_here(bundle.document());
+        let policy = bundle.compile_as(&document, &secrets, stages).map_err(Failure::input)?;
+        let mut simulation = Simulation::new(policy);
         let mut report = Report::default();
         let mut lines = Lines::open(&self.simulate)?;
         while let Some(line) = lines.next()? {
@@ -84,6 +100,9 @@ impl Args {
             report.add(&line, &verdict);
         }
         print(&report.summary())?;
+        if are_shared {
+            print("Limits that are shared were counted as if this gate were the only one.\n")?;
+        }
         match &self.svg {
             Some(path) => fs::write(path, plot::svg(report.outcomes()))
                 .map_err(|error| Failure::runtime(format_args!("{}: {error}", path.display()))),

@@ -4,20 +4,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use portcullis_policy::document::RouteMatch;
 use portcullis_policy::{
-    CredentialKind, Document, Exchange, Header, Policy, Principal, Reason, RequestHead, Step,
-    Timestamp,
+    CredentialKind, Exchange, Header, Policy, Principal, Reason, RequestHead, Step, Timestamp,
 };
 
 use super::line::Line;
 use crate::native::NativeEnvironment;
+use crate::terminal::printable;
 
 /// What would become of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// Why it would be refused, by which limit, and after how many seconds it may come again.
-    pub(super) refused: Option<(Reason, String, Option<u64>)>,
+    /// Why it would be refused, by which limit if it is one, and after how many seconds it may come again.
+    pub(super) refused: Option<(Reason, Option<String>, Option<u64>)>,
     /// The limits that would refuse it if they were enforced.
     pub(super) shadowed: Vec<String>,
 }
@@ -25,7 +24,6 @@ pub(super) struct Verdict {
 /// One worker, whose clock is set.
 pub(super) struct Simulation {
     policy: Arc<Policy>,
-    routes: Vec<(String, RouteMatch)>,
     environment: NativeEnvironment,
     /// Requests that are under way, by when they end.
     under_way: BinaryHeap<Reverse<(Timestamp, usize)>>,
@@ -36,11 +34,9 @@ pub(super) struct Simulation {
 const SECOND: u64 = 1_000_000_000;
 
 impl Simulation {
-    pub(super) fn new(policy: Policy, document: &Document) -> Self {
-        let routes = document.routes.iter();
+    pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy: Arc::new(policy),
-            routes: routes.map(|route| (route.name.clone(), route.matches.clone())).collect(),
             environment: NativeEnvironment::default(),
             under_way: BinaryHeap::new(),
             exchanges: std::collections::HashMap::new(),
@@ -57,20 +53,38 @@ impl Simulation {
         let now = line.time.0;
         self.pass_until(now);
         self.environment.now = Some(now);
-        let headers = self.head(line)?;
+        let headers = head(line);
         self.environment.source = line.address;
         let headers: Vec<Header<'_>> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let head = RequestHead { headers: &headers, has_body: false };
         let mut exchange = self.policy.begin(now);
+        if let Some(name) = &line.route
+            && !exchange.assume_route(name)
+        {
+            let names: Vec<&str> = self.policy.route_names().collect();
+            let names = names.join(", ");
+            return Err(format!("route: unknown route `{name}`, expected one of {names}"));
+        }
         exchange.assume_principal(principal(line));
         exchange.assume_claims(line.claims.clone().unwrap_or_default());
         exchange.assume_cost(line.cost);
         let step = exchange.request_head(&head, &mut self.environment);
         let refused = exchange.refused().map(|(reason, findings)| {
-            let limit = findings.first().map_or("penalty", |finding| finding.at.as_str());
-            (reason, limit.to_owned(), retry_after(&step))
+            let limit = match reason {
+                Reason::ShutOut => Some("penalty"),
+                _ => findings.first().map(|finding| finding.at.as_str()),
+            };
+            (reason, limit.map(str::to_owned), retry_after(&step))
         });
+        let refused = match exchange.has_route() {
+            true => refused,
+            false => refused.or(Some((Reason::RouteUnknown, None, None))),
+        };
+        // Whatever else there is to say is said by a refusal.
+        if refused.is_none() && !matches!(step, Step::Continue(_)) {
+            return Err(format!("expected a verdict without a body or a service, got {step:?}"));
+        }
         let verdict = Verdict { refused, shadowed: exchange.shadowed().to_vec() };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
         let lasts = (line.seconds * 1e9) as u64;
@@ -109,38 +123,6 @@ impl Simulation {
         self.policy.upkeep(&mut self.environment);
         self.ticked = now;
     }
-
-    fn head(&self, line: &Line) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let (method, path, host) = match &line.route {
-            None => (line.method.clone(), line.path.clone(), line.host.clone()),
-            Some(name) => {
-                let known = self.routes.iter().find(|(other, _)| other == name);
-                let Some((_, matches)) = known else {
-                    let names: Vec<&str> =
-                        self.routes.iter().map(|(name, _)| name.as_str()).collect();
-                    let names = names.join(", ");
-                    return Err(format!("route: unknown route `{name}`, expected one of {names}"));
-                };
-                let path = matches.path.as_ref().or(matches.prefix.as_ref());
-                let tenant = line.tenant.as_deref().unwrap_or("tenant");
-                (
-                    line.method.clone().or_else(|| matches.methods.first().cloned()),
-                    path.map(|path| path.replace("{tenant}", tenant)),
-                    line.host.clone().or_else(|| matches.hosts.first().cloned()),
-                )
-            }
-        };
-        let fields = [
-            (":method", method.unwrap_or_else(|| "GET".to_owned())),
-            (":path", path.unwrap_or_else(|| "/".to_owned())),
-            (":authority", host.unwrap_or_else(|| "localhost".to_owned())),
-        ];
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
-        let further = line.headers.iter();
-        let further =
-            further.map(|(name, value)| (name.to_ascii_lowercase(), value.clone().into_bytes()));
-        Ok(fields.chain(further).collect())
-    }
 }
 
 impl Verdict {
@@ -156,7 +138,8 @@ impl Verdict {
             Some((reason, limit, wait)) => {
                 let wait = wait.map_or_else(String::new, |wait| format!(", again in {wait} s"));
                 let shadowed = if shadowed.is_empty() { shadowed } else { format!("; {shadowed}") };
-                Some(format!("{time} {who}: {} by {limit}{wait}{shadowed}", reason.as_str()))
+                let limit = limit.as_ref().map_or_else(String::new, |limit| format!(" by {limit}"));
+                Some(format!("{time} {who}: {}{limit}{wait}{shadowed}", reason.as_str()))
             }
             None if shadowed.is_empty() => None,
             None => Some(format!("{time} {who}: {shadowed}")),
@@ -175,7 +158,24 @@ pub(super) fn who(line: &Line) -> String {
     parts.extend(line.tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
     parts.extend(line.plan.as_ref().map(|plan| format!("plan {plan}")));
     parts.extend(line.address.map(|address| address.to_string()));
-    parts.join(", ")
+    printable(&parts.join(", "))
+}
+
+/// The header section. Where the route is named, the path does not matter.
+fn head(line: &Line) -> Vec<(String, Vec<u8>)> {
+    let text = |value: &Option<String>, default: &str| {
+        value.as_deref().unwrap_or(default).as_bytes().to_vec()
+    };
+    let fields = [
+        (":method", text(&line.method, "GET")),
+        (":path", text(&line.path, "/")),
+        (":authority", text(&line.host, "localhost")),
+    ];
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let further = line.headers.iter();
+    let further =
+        further.map(|(name, value)| (name.to_ascii_lowercase(), value.clone().into_bytes()));
+    fields.chain(further).collect()
 }
 
 fn principal(line: &Line) -> Principal {
@@ -205,7 +205,7 @@ fn retry_after(step: &Step) -> Option<u64> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use portcullis_policy::{Stage, Stages};
+    use portcullis_policy::{Document, Stage, Stages};
     use serde_json::{Value, json};
 
     use super::*;
@@ -222,7 +222,7 @@ mod tests {
         .unwrap();
         let secrets = BTreeMap::<String, String>::new();
         let policy = Policy::compile(&document, &secrets, Stages::of(&[Stage::Limits])).unwrap();
-        Simulation::new(policy, &document)
+        Simulation::new(policy)
     }
 
     /// Whether each line is admitted.

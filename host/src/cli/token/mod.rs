@@ -6,7 +6,7 @@ use portcullis_policy::identity::{MAXIMUM_TOKEN_BYTES, Token};
 use serde_json::json;
 
 use super::Failure;
-use crate::json_text::for_terminals;
+use crate::terminal::for_terminals;
 
 mod mint;
 mod private_key;
@@ -47,7 +47,7 @@ impl Args {
 /// Show what a token says, without verifying it
 #[derive(Debug, clap::Args)]
 struct InspectArgs {
-    /// The token; by default it is read from standard input, where other users cannot see it
+    /// The token; by default, or if it is -, it is read from standard input, where other users cannot see it
     token: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl InspectArgs {
 
 /// The token of an argument, or all of standard input without the line's end.
 fn token_text(argument: Option<String>) -> Result<String, Failure> {
-    if let Some(token) = argument {
+    if let Some(token) = argument.filter(|token| token != "-") {
         return Ok(token);
     }
     let mut text = String::new();

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Failure, token_text};
 use crate::cli::input_file;
-use crate::json_text::for_terminals;
 use crate::native::{NativeEnvironment, clock};
+use crate::terminal::for_terminals;
 
 /// Verify a token as the gate does
 ///
@@ -23,12 +23,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     jwks: PathBuf,
 
-    /// What the iss claim must be; by default it is not compared
-    #[arg(long)]
+    /// What the iss claim must be; by default whatever it is, but it must be there
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     issuer: Option<String>,
 
-    /// What the aud claim must name; by default it is not compared
-    #[arg(long)]
+    /// What the aud claim must name; by default whatever it names, but it must name something
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     audience: Option<String>,
 
     /// How far clocks may differ, in seconds
@@ -40,11 +40,11 @@ pub(super) struct Args {
     #[arg(long, requires_all = ["issuer", "audience"], conflicts_with = "token")]
     lines: bool,
 
-    /// Verify signatures and nothing else, of many tokens as with --lines
+    /// Verify signatures and nothing else, of many tokens (or other signed texts, JWS) as with --lines
     #[arg(long, conflicts_with_all = ["issuer", "audience", "leeway", "lines", "token"])]
     signature_only: bool,
 
-    /// The token; by default it is read from standard input, where other users cannot see it
+    /// The token; by default, or if it is -, it is read from standard input, where other users cannot see it
     token: Option<String>,
 }
 
@@ -158,11 +158,9 @@ struct Signatures {
 
 impl Judge for Signatures {
     fn line(&mut self, token: &[u8]) -> Result<String, Failure> {
-        let verified = std::str::from_utf8(token)
-            .map_err(|_| Reason::TokenMalformed)
-            .and_then(|text| Token::parse(text).map_err(|refusal| refusal.reason))
-            .and_then(|token| {
-                let verified = self.keys.verify(&token, &mut self.environment);
+        let verified =
+            std::str::from_utf8(token).map_err(|_| Reason::TokenMalformed).and_then(|text| {
+                let verified = self.keys.verify_compact(text, &mut self.environment);
                 verified.map_err(|refusal| refusal.reason)
             });
         Ok(match verified {

@@ -1,10 +1,13 @@
 //! The model under suspicion, somebody else's HTTP endpoint.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Failure;
+use crate::cli::input_file;
 
 /// How the suspect is asked, and where in its answer the score is.
 #[derive(Debug, clap::Args)]
@@ -17,12 +20,16 @@ pub(super) struct SuspectArgs {
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_member: String,
 
+    /// A certificate authority to trust in place of the public ones, PEM
+    #[arg(long, value_name = "FILE")]
+    trusted_ca: Option<PathBuf>,
+
     /// Where in the answer the probability of a scam is (JSON pointer, RFC 6901)
-    #[arg(long, value_name = "POINTER", default_value = "/probability")]
+    #[arg(long, value_name = "POINTER", default_value = "/probability", value_parser = pointer)]
     probability: String,
 
     /// Where the label is, for a model that gives no probability
-    #[arg(long, value_name = "POINTER", default_value = "/label")]
+    #[arg(long, value_name = "POINTER", default_value = "/label", value_parser = pointer)]
     label: String,
 
     /// The label of a scam
@@ -34,6 +41,31 @@ impl SuspectArgs {
     pub(super) fn endpoint(&self) -> &str {
         &self.endpoint
     }
+}
+
+fn pointer(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("expected a JSON pointer such as /probability (RFC 6901)".to_owned()),
+    }
+}
+
+fn tls(trusted_ca: Option<&Path>) -> Result<TlsConfig, Failure> {
+    let Some(path) = trusted_ca else { return Ok(TlsConfig::default()) };
+    let shown = path.display();
+    let pem = input_file(path)?;
+    let certificates: Result<Vec<_>, _> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect();
+    let certificates = certificates.ok().filter(|certificates| !certificates.is_empty());
+    let certificates = certificates
+        .ok_or_else(|| Failure::input(format_args!("{shown}: expected certificates in PEM")))?;
+    let roots = RootCerts::new_with_certs(&certificates);
+    Ok(TlsConfig::builder().root_certs(roots).build())
 }
 
 /// The header field for the suspect, NAME: VALUE. From the environment, where other users of the machine do not see it.
@@ -71,6 +103,7 @@ impl<'a> Suspect<'a> {
             // Credentials go where the user said and nowhere else.
             .max_redirects(0)
             .proxy(None)
+            .tls_config(tls(arguments.trusted_ca.as_deref())?)
             .build()
             .into();
         Ok(Self { arguments, agent, header })
@@ -87,7 +120,7 @@ impl<'a> Suspect<'a> {
             let question = json!({ self.arguments.text_member.as_str(): text }).to_string();
             let mut response = request
                 .send(question)
-                .map_err(|error| Failure::runtime(format_args!("{endpoint}: {error}")))?;
+                .map_err(|error| Failure::input(format_args!("{endpoint}: {error}")))?;
             let status = response.status();
             if matches!(status.as_u16(), 429 | 503) {
                 let after = response.headers().get("retry-after");
@@ -100,26 +133,26 @@ impl<'a> Suspect<'a> {
                 .with_config()
                 .limit(ANSWER_BYTES)
                 .read_to_vec()
-                .map_err(|error| Failure::runtime(format_args!("{endpoint}: {error}")))?;
+                .map_err(|error| Failure::input(format_args!("{endpoint}: {error}")))?;
             if !status.is_success() {
-                return Err(Failure::runtime(format_args!("{endpoint}: it answers {status}")));
+                return Err(Failure::input(format_args!("{endpoint}: it answers {status}")));
             }
             return self.read(&body);
         }
-        Err(Failure::runtime(format_args!("{endpoint}: it keeps asking to come back later")))
+        Err(Failure::input(format_args!("{endpoint}: it keeps asking to come back later")))
     }
 
     fn read(&self, body: &[u8]) -> Result<f64, Failure> {
         let SuspectArgs { endpoint, probability, label, scam_label, .. } = self.arguments;
         let answer: Value = serde_json::from_slice(body)
-            .map_err(|error| Failure::runtime(format_args!("{endpoint}: not JSON: {error}")))?;
+            .map_err(|error| Failure::input(format_args!("{endpoint}: not JSON: {error}")))?;
         if let Some(score) = answer.pointer(probability).and_then(Value::as_f64) {
             return Ok(score);
         }
         match answer.pointer(label) {
             Some(Value::String(text)) => Ok(if text == scam_label { 1.0 } else { 0.0 }),
             Some(Value::Bool(scam)) => Ok(if *scam { 1.0 } else { 0.0 }),
-            _ => Err(Failure::runtime(format_args!(
+            _ => Err(Failure::input(format_args!(
                 "{endpoint}: expected a number at {probability} of its answer, or a label at {label}"
             ))),
         }

@@ -14,8 +14,8 @@ use crate::cli::{input_file, print};
 ///
 /// Sends the key's trigger texts one by one and prints one line of JSON: how many were asked, how many were answered as
 /// planted, the p-value and the verdict: derived (p < 1e-9), independent (p > .01), or unclear. The p-value says how
-/// likely such answers are of a model made without this one's; it holds for any model. The exit code is 0 for derived and
-/// 1 for the others.
+/// likely such answers are of a model made without this one's; it holds for any model. The exit code is 0 for derived,
+/// 1 for the others, and 2 where the model could not be asked.
 ///
 /// A header field with credentials is taken from the environment variable PORTCULLIS_SUSPECT_HEADER, such as
 /// `authorization: Bearer …`.
@@ -56,6 +56,14 @@ impl Args {
             answers.push((trigger.half, answer));
         }
         eprintln!();
+        // Half of the triggers are scams to any model that can tell.
+        if answers.iter().all(|(_, answer)| answers.first().is_some_and(|(_, first)| first == answer)) {
+            return Err(Failure::input(format_args!(
+                "{}: it answers the same to all {} texts: expected --probability, --label and --scam-label to be about its answers",
+                self.suspect.endpoint(),
+                answers.len()
+            )));
+        }
         let finding = judge(&answers);
         print(&format!(
             "{}\n",

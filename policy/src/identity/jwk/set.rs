@@ -124,15 +124,14 @@ impl KeySet {
         self.keys.iter().filter_map(|key| key.id.as_deref())
     }
 
-    /// The key for a token: that of its `kid`, or the only one where it names none.
+    /// The key for a token: that of its `kid`, or the only one where the token names none, or the key has none (RFC 7517 §4.5
+    /// leaves it to the issuer). Whether it has signed the token is yet to be seen.
     pub(in crate::identity) fn find(&self, id: Option<&str>) -> Option<&Key> {
-        match id {
-            Some(id) => self.keys.iter().find(|key| key.id.as_deref() == Some(id)),
-            None => match self.keys.as_slice() {
-                [only] => Some(only),
-                _ => None,
-            },
-        }
+        let named = id.and_then(|id| self.keys.iter().find(|key| key.id.as_deref() == Some(id)));
+        named.or(match self.keys.as_slice() {
+            [only] if id.is_none() || only.id.is_none() => Some(only),
+            _ => None,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! JSON that may be shown on a terminal.
+//! What may be shown on a terminal.
 
 /// Escapes what a terminal takes for a command and JSON does not mind: U+007F to U+009F. In JSON these occur in strings only,
 /// where the escape says the same.
@@ -17,9 +17,27 @@ pub(crate) fn for_terminals(json: String) -> String {
     escaped
 }
 
+/// What others wrote, without what a terminal takes for a command or a reader does not see.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_gives_no_commands_and_keeps_its_punctuation() {
+        let text = "a \u{1b}[2J\u{202e}é\n§ „x“ 'y' \u{200b}\\";
+        assert_eq!(printable(text), r"a \u{1b}[2J\u{202e}é\n§ „x“ 'y' \u{200b}\");
+    }
 
     #[test]
     fn no_terminal_is_told_anything_and_the_meaning_stays() {
