@@ -20,6 +20,10 @@ pub struct Card {
     /// Size of the feature space that the model was trained on.
     pub buckets: usize,
     pub licence: String,
+    pub intended_use: String,
+    pub out_of_scope: String,
+    pub languages: String,
+    pub limits: Vec<String>,
     /// What it was trained on: rows by source.
     pub training: serde_json::Value,
     /// How the score was made a probability.

@@ -1,8 +1,14 @@
 """Writes MODEL_CARD.md from the facts of a training run."""
 
+import json
 from pathlib import Path
 
 COLUMNS = ["n", "scam", "ham", "accuracy", "precision", "recall", "f1", "auc", "fpr", "ece"]
+
+
+def statement():
+    """What the model is for and what it cannot do: in the card, and served with it."""
+    return json.loads((Path(__file__).parent / "statement.json").read_text("utf-8"))
 
 
 def write(facts, size, measured, left_out):
@@ -15,6 +21,10 @@ def write(facts, size, measured, left_out):
         .replace("@SHA256@", facts["sha256"])
         .replace("@THRESHOLD@", f"{facts['threshold']:.2f}")
         .replace("@MARGINS@", margins)
+        .replace("@INTENDED_USE@", facts["intended_use"])
+        .replace("@OUT_OF_SCOPE@", facts["out_of_scope"])
+        .replace("@SPOKEN@", facts["languages"])
+        .replace("@LIMITS@", "\n".join(f"- {limit}" for limit in facts["limits"]))
         .replace("@BUCKETS@", f"{facts['buckets']:,}")
         .replace("@SIZE@", f"{size:,}")
         .replace("@TRAINING@", rows_by_source(facts["training"]))

@@ -179,6 +179,7 @@ def main():
         "disagreement": DISAGREEMENT,
         "buckets": data.BUCKETS,
         "licence": LICENCE,
+        **card.statement(),
         "training": {source: int((train.sources == source).sum()) for source in sorted(set(train.sources))},
         "calibration": {
             "method": "Platt scaling of the most suspicious view on the validation rows",

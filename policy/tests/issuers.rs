@@ -277,6 +277,110 @@ fn a_list_of_algorithms_leaves_the_others_out() {
     }
 }
 
+#[test]
+fn tokens_without_an_audience_only_where_the_policy_says_so() {
+    let rules = json!({"requires_audience": false, "required_claims": [{"claim": "client_id", "any_of": ["web"]}]});
+    let mut world = World::new(&rules, &none(), &none());
+    for (claims, expected) in [
+        (json!({"client_id": "web", "aud": 7}), Err(Reason::TokenMalformed)),
+        (json!({"client_id": "web", "aud": "elsewhere"}), Err(Reason::TokenAudienceMismatch)),
+        (json!({"client_id": "web", "aud": []}), Err(Reason::TokenAudienceMismatch)),
+        (json!({"client_id": "web"}), alice()),
+    ] {
+        let token = world.by_one(&claims);
+        assert_eq!(world.verdict(&token), expected, "{claims}");
+    }
+    let without = |world: &World, claims: &Value| {
+        let mut all = world.gate.claims(ONE, claims);
+        all.as_object_mut().unwrap().remove("aud");
+        world.one.signed(world.one.header(&none()), all.to_string())
+    };
+    let token = without(&world, &json!({"client_id": "web"}));
+    assert_eq!(world.verdict(&token), alice());
+    let token = without(&world, &json!({"client_id": "batch"}));
+    assert_eq!(world.verdict(&token), Err(Reason::TokenClaimMissing));
+    let mut strict = World::new(&none(), &none(), &none());
+    let token = without(&strict, &none());
+    assert_eq!(strict.verdict(&token), Err(Reason::TokenAudienceMismatch));
+
+    let document = World::document(
+        &world.one,
+        &world.other,
+        &json!({"requires_audience": false}),
+        &none(),
+        &none(),
+    );
+    assert!(error(&document).contains("issuers[0].requires_audience"), "{}", error(&document));
+}
+
+#[test]
+fn a_plan_is_what_the_claim_says() {
+    let limits = json!({"limits": [{"name": "l", "key": "principal", "requests": 1, "per_seconds": 3600, "plans": {"gold": {"requests": 3}}}]});
+    let mut world = World::new(&json!({"plan_claim": "/custom/plan"}), &none(), &limits);
+    for (subject, plan, admitted) in
+        [("alice", json!("gold"), 3), ("bob", json!("silver"), 1), ("carol", json!(null), 1)]
+    {
+        let token = world.by_one(&json!({"sub": subject, "custom": {"plan": plan}}));
+        for _ in 0..admitted {
+            assert_eq!(world.verdict(&token), Ok(subject.to_owned()));
+        }
+        assert_eq!(world.verdict(&token), Err(Reason::RateExceeded), "{subject}");
+    }
+    let token = world.by_one(&json!({"sub": "dave", "custom": {"plan": ["gold"]}}));
+    assert_eq!(world.verdict(&token), Err(Reason::TokenMalformed));
+    // The other issuer names none.
+    let token = world.by_other(&json!({"sub": "erin", "custom": {"plan": "gold"}}));
+    assert_eq!(world.verdict(&token), Ok("erin".to_owned()));
+    assert_eq!(world.verdict(&token), Err(Reason::RateExceeded));
+}
+
+/// What does not fit into 64 bits is compared with nothing and written nowhere: rounded, two of them are one.
+#[test]
+fn numbers_are_compared_as_they_are_or_not_at_all() {
+    let rules = json!({"required_claims": [{"claim": "level", "any_of": [3, u64::MAX]}], "claim_headers": [{"claim": "level", "header": "x-level"}]});
+    let mut world = World::new(&rules, &none(), &none());
+    for (level, expected) in [
+        ("3", alice()),
+        ("18446744073709551615", alice()),
+        ("18446744073709551616", Err(Reason::TokenClaimMissing)),
+        ("3.0", Err(Reason::TokenClaimMissing)),
+        ("\"3\"", Err(Reason::TokenClaimMissing)),
+    ] {
+        let claims = world.gate.claims(ONE, &json!({"level": "LEVEL"}));
+        let payload = claims.to_string().replace("\"LEVEL\"", level);
+        let token = world.one.signed(world.one.header(&none()), payload);
+        assert_eq!(world.verdict(&token), expected, "{level}");
+    }
+    for value in [json!(1.5), json!(1e30), json!(null), json!([1])] {
+        let rules = json!({"required_claims": [{"claim": "level", "any_of": [value]}]});
+        let document = World::document(&world.one, &world.other, &rules, &none(), &none());
+        assert!(error(&document).contains("required_claims[0].any_of"), "{value}");
+    }
+}
+
+#[test]
+fn a_key_without_a_name_is_for_all_tokens_where_it_is_alone() {
+    let world = World::new(&none(), &none(), &none());
+    let mut keys = world.one.keys();
+    keys["keys"][0].as_object_mut().unwrap().remove("kid");
+    let document = World::document(
+        &world.one,
+        &world.other,
+        &json!({"jwks": {"inline": keys}}),
+        &none(),
+        &none(),
+    );
+    let secrets = [("PEPPER", URL_SAFE_NO_PAD.encode(PEPPER))];
+    let mut gate = Gate::with_secrets(&document, &secrets);
+    let mut verdict =
+        |token: &str| gate.send(&Head::get("/").bearer(token)).map(|upstream| upstream.subject);
+    assert_eq!(verdict(&world.by_one(&none())), alice(), "its tokens name `k`");
+    let nameless = world.token(&world.one, ONE, &json!({"kid": null}), &none());
+    assert_eq!(verdict(&nameless), Err(Reason::TokenMalformed));
+    let forged = world.token(&world.other, ONE, &json!({"alg": "EdDSA"}), &none());
+    assert_eq!(verdict(&forged), Err(Reason::TokenSignatureInvalid));
+}
+
 // === Which credentials a route wants ===
 
 fn requiring(requirement: &Value) -> World {

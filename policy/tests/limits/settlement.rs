@@ -48,7 +48,7 @@ fn what_was_reserved_and_not_used_is_given_back() {
 #[test]
 fn what_was_used_and_not_reserved_is_owed() {
     let gate = tokens(json!(1));
-    let ends: [(Fields, &[&[u8]], u64); 8] = [
+    let ends: [(Fields, &[&[u8]], u64); 9] = [
         (&OK, &[br#"{"usage": {"total_tokens": 250}}"#], 250),
         (&OK, &[br#"{"usage": {"total_tokens": 99999999999}}"#], 800),
         (&OK, &[br#"{"usage": {"total_tokens": -5}}"#], 800),
@@ -64,6 +64,7 @@ fn what_was_used_and_not_reserved_is_owed() {
             800,
         ),
         (&[(":status", "500"), ("content-type", "text/plain")], &[b"failed"], 1),
+        (&[(":status", "204")], &[], 1),
         (
             &[(":status", "200"), ("content-type", "text/event-stream")],
             &[

@@ -33,7 +33,9 @@ impl Args {
         for report in reports {
             eprintln!("{}: {report}", self.file.display());
         }
-        eprintln!("Gates that fetch this file refuse from their next refresh on, others from their next start.");
+        eprintln!(
+            "Gates that fetch this file refuse from their next refresh on, others from their next start."
+        );
         Ok(())
     }
 }

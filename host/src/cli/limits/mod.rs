@@ -18,18 +18,6 @@ use line::Lines;
 use report::Report;
 use simulation::Simulation;
 
-/// The document with all limits counted by this gate, and whether some of them are shared: no service is asked in a simulation.
-fn counted_here(document: &Document) -> (Document, bool) {
-    let mut document = document.clone();
-    document.rate_limit_service = None;
-    let mut are_shared = false;
-    let routes = document.routes.iter_mut().filter_map(|route| route.limits.as_mut());
-    for limit in routes.chain([&mut document.limits]).flatten() {
-        are_shared |= std::mem::take(&mut limit.shared);
-    }
-    (document, are_shared)
-}
-
 /// Try a trace of requests against a policy's limits
 ///
 /// Replays it through the limits and the penalty box in the trace's own time, and prints who would be refused, when and why, and a summary for each
@@ -108,5 +96,37 @@ impl Args {
                 .map_err(|error| Failure::runtime(format_args!("{}: {error}", path.display()))),
             None => Ok(()),
         }
+    }
+}
+
+/// The document with all limits counted by this gate, and whether some of them are shared: no service is asked in a simulation.
+fn counted_here(document: &Document) -> (Document, bool) {
+    let mut document = document.clone();
+    document.rate_limit_service = None;
+    let mut are_shared = false;
+    let routes = document.routes.iter_mut().filter_map(|route| route.limits.as_mut());
+    for limit in routes.chain([&mut document.limits]).flatten() {
+        are_shared |= std::mem::take(&mut limit.shared);
+    }
+    (document, are_shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_service_counts_what_is_replayed() {
+        let limit = json!({"name": "l", "key": "principal", "requests": 1, "per_seconds": 1, "shared": true});
+        let document = json!({"version": 1, "limits": [limit], "routes": [{"name": "r", "match": {"prefix": "/"}, "limits": [limit]}],
+            "rate_limit_service": {"cluster": "rls", "domain": "d"}});
+        let document: Document = serde_json::from_value(document).unwrap();
+        let (here, are_shared) = counted_here(&document);
+        assert!(are_shared && here.rate_limit_service.is_none());
+        let routes = here.routes.iter().filter_map(|route| route.limits.as_ref());
+        assert!(routes.chain([&here.limits]).flatten().all(|limit| !limit.shared));
+        assert!(!counted_here(&here).1);
     }
 }

@@ -33,8 +33,9 @@ impl Report {
     pub(super) fn add(&mut self, line: &Line, verdict: &Verdict) {
         let time = line.time.0.0 as f64 / 1e9;
         self.outcomes.push(Outcome { time, is_admitted: verdict.refused.is_none() });
-        if let Some((_, limit, wait)) = &verdict.refused {
-            let tally = self.limits.entry(limit.clone()).or_default();
+        if let Some((reason, limit, wait)) = &verdict.refused {
+            let by = limit.clone().unwrap_or_else(|| reason.as_str().to_owned());
+            let tally = self.limits.entry(by).or_default();
             tally.refused += 1;
             tally.callers.insert(who(line));
             tally.longest_wait = tally.longest_wait.max(wait.unwrap_or_default());

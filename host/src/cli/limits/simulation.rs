@@ -267,6 +267,49 @@ mod tests {
     }
 
     #[test]
+    fn a_named_route_is_that_route() {
+        let document: Document = serde_json::from_value(json!({
+            "version": 1,
+            "limits": [],
+            "routes": [
+                {"name": "root", "match": {"path": "/"}, "limits": [{"name": "strict", "key": "route", "requests": 1, "per_seconds": 3600}]},
+                {"name": "rest", "match": {"prefix": "/"}},
+                {"name": "tenant", "match": {"prefix": "/t/{tenant}/"}},
+            ],
+        }))
+        .unwrap();
+        let secrets = BTreeMap::<String, String>::new();
+        let policy = Policy::compile(&document, &secrets, Stages::of(&[Stage::Limits])).unwrap();
+        let mut simulation = Simulation::new(policy);
+        let at = |route: &str| json!({"time": 0, "route": route, "tenant": "Acme Corp/.."});
+        let lines = [at("rest"), at("rest"), at("tenant"), at("root"), at("root")];
+        assert_eq!(run(&mut simulation, &lines), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn what_no_route_is_for_is_no_admitted_request() {
+        let mut simulation = simulation(json!([]));
+        let line: Line = serde_json::from_value(
+            json!({"time": 0, "path": "/nope", "principal": "x\u{1b}[31m\n"}),
+        )
+        .unwrap();
+        let verdict = simulation.request(&line).unwrap();
+        let said = verdict.describe(&line).unwrap();
+        assert_eq!(said, r"1970-01-01T00:00:00Z x\u{1b}[31m\n: route-unknown");
+    }
+
+    #[test]
+    fn time_may_begin_at_nothing_in_every_zone() {
+        for zone in ["UTC", "Europe/Zurich", "America/New_York", "Asia/Kolkata"] {
+            let mut simulation = simulation(
+                json!([{"name": "l", "key": "principal", "requests": 1, "per": "month", "time_zone": zone}]),
+            );
+            let at = |time: u64| json!({"time": time, "route": "chat", "principal": "alice"});
+            assert_eq!(run(&mut simulation, &[at(0), at(1)]), [true, false], "{zone}");
+        }
+    }
+
+    #[test]
     fn unknown_routes_are_errors() {
         let line: Line = serde_json::from_value(json!({"time": 0, "route": "chatt"})).unwrap();
         let error = simulation(json!([])).request(&line).unwrap_err();

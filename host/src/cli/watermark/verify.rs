@@ -57,7 +57,10 @@ impl Args {
         }
         eprintln!();
         // Half of the triggers are scams to any model that can tell.
-        if answers.iter().all(|(_, answer)| answers.first().is_some_and(|(_, first)| first == answer)) {
+        if answers
+            .iter()
+            .all(|(_, answer)| answers.first().is_some_and(|(_, first)| first == answer))
+        {
             return Err(Failure::input(format_args!(
                 "{}: it answers the same to all {} texts: expected --probability, --label and --scam-label to be about its answers",
                 self.suspect.endpoint(),
