@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, Span};
 use serde_json::{Map, Value};
 
 use super::{Document, DocumentError};
-use crate::input::{JsonLimits, Misread, parse_json_placed, pointer};
+use crate::input::{JsonLimits, parse_json_placed};
 
 /// The longest document that is read.
 pub const MAXIMUM_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -78,8 +78,8 @@ pub fn read_value(name: &str, text: &str) -> Result<Value, DocumentError> {
 pub fn read_json(name: &str, text: &str) -> Result<Value, DocumentError> {
     let limits = JsonLimits { max_depth: MAXIMUM_JSON_DEPTH, max_values: MAXIMUM_JSON_VALUES };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    parse_json_placed(text.as_bytes(), limits).map_err(|Misread { error, path }| {
-        DocumentError::new(name, pointer(&path), format!("expected {error}"))
+    parse_json_placed(text.as_bytes(), limits).map_err(|misread| {
+        DocumentError::new(name, misread.at(), format!("expected {}", misread.error))
     })
 }
 

@@ -25,9 +25,9 @@ pub(crate) use coding::Coding;
 pub(crate) use openapi::slim as slim_openapi;
 pub(crate) use schema::Violation;
 
-pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 #[cfg(feature = "yaml")]
-pub(crate) use json::{Misread, parse_placed as parse_json_placed};
+pub(crate) use json::parse_placed as parse_json_placed;
+pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::Principal;
 use crate::access::{Header, Target, single};
@@ -354,17 +354,13 @@ fn note(found: &[Found], at: impl Fn() -> String, notes: &mut Notes) -> Result<(
 const MAXIMUM_FINDINGS: usize = 8;
 
 fn refused_json(misread: json::Misread) -> Refusal {
-    let json::Misread { error, path } = misread;
+    let error = &misread.error;
     let reason = match error {
         JsonError::TooDeep | JsonError::TooManyValues => Reason::JsonTooComplex,
         JsonError::Syntax { .. } | JsonError::DuplicateMember => Reason::JsonInvalid,
     };
-    let at = short(&pointer(&path), MAXIMUM_POINTER);
-    Refusal::new(reason, format!("Expected {error}.")).finding(at, error.to_string())
+    Refusal::new(reason, format!("Expected {error}.")).finding(misread.at(), error.to_string())
 }
-
-/// How long the place of what is wrong may be, in characters.
-const MAXIMUM_POINTER: usize = 256;
 
 /// A text of at most so many characters, and an ellipsis in place of the rest.
 pub(crate) fn short(text: &str, most: usize) -> String {

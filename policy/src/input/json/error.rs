@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Step;
+use crate::input::{pointer, short};
 
 /// Why bytes are not JSON with one reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub(crate) struct Misread {
     pub(crate) error: JsonError,
     pub(crate) path: Vec<Step<'static>>,
 }
+
+/// How long the place may be, in characters.
+const MAXIMUM_POINTER: usize = 256;
 
 /// What serde_json says, which has no kinds for it, and what was expected.
 const EXPECTED: [(&str, &str); 15] = [
@@ -64,6 +68,13 @@ impl JsonError {
         let at = before.saturating_add(error.column()).saturating_sub(1);
         let at = if error.is_eof() { bytes.len() } else { at.min(bytes.len()) };
         Self::Syntax { expected, at }
+    }
+}
+
+impl Misread {
+    /// The place, as a JSON pointer.
+    pub(crate) fn at(&self) -> String {
+        short(&pointer(&self.path), MAXIMUM_POINTER)
     }
 }
 

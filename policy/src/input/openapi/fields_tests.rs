@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -104,4 +105,24 @@ fn styles_that_are_none_of_forms_are_errors() {
     });
     let error = fields(&media_type).unwrap_err().to_string();
     assert!(error.contains("/encoding/a/style: expected form"), "{error}");
+}
+
+proptest! {
+    /// Whatever is sent, each field is in the object once, or told of.
+    #[test]
+    fn any_fields_have_an_answer(sent in prop::collection::vec(("[a-d]", "[0-9{}\\[\\],:\"a-z]{0,12}", any::<bool>()), 0..8)) {
+        let media_type = json!({"schema": {"properties": {
+            "a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "object"}},
+            "c": {"type": ["object", "array"]},
+        }}});
+        let fields = fields(&media_type).unwrap();
+        let sent: Vec<(&str, Sent<'_>)> = sent.iter().map(|(name, text, is_file)| {
+            let file = Sent::File { file_type: FileType::Png, length: text.len() };
+            (name.as_str(), if *is_file { file } else { Sent::Text(text) })
+        }).collect();
+        match fields.object(&sent) {
+            Ok(object) => prop_assert!(sent.iter().all(|(name, _)| object.get(name).is_some())),
+            Err(violations) => prop_assert!(!violations.is_empty()),
+        }
+    }
 }
