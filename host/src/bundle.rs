@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use portcullis_policy::document::{
     ApiKeyFile, DenyList, Document, JwksSource, LocatedDocument, OpenApiSource,
-    RateLimitServiceSection, Remote, ResponseSchema, SchemaSource, read_value,
+    RateLimitServiceSection, Remote, ResponseSchema, SchemaSource, read_json, read_value,
 };
 use portcullis_policy::identity::KeySet;
-use portcullis_policy::{DocumentError, Policy, Secrets, Stages};
+use portcullis_policy::{CompileError, DocumentError, Policy, Secrets, Stages};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -20,11 +20,22 @@ const MAXIMUM_BYTES: usize = portcullis_policy::document::MAXIMUM_DOCUMENT_BYTES
 /// The longest file that a document names.
 const MAXIMUM_FILE_BYTES: usize = 1024 * 1024;
 
+/// The longest OpenAPI document: most of large ones is prose, which does not go into the document.
+const MAXIMUM_OPENAPI_BYTES: usize = MAXIMUM_BYTES;
+
 /// A policy document that needs no other file.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     located: LocatedDocument,
     json: String,
+    files: Vec<Inlined>,
+}
+
+/// A file that is in its place: where it was named, without `.file`, and what it is called.
+#[derive(Debug, Clone)]
+struct Inlined {
+    field: String,
+    path: String,
 }
 
 /// Why there is no bundle. Names the file, and the line and field as far as there are any.
@@ -58,16 +69,17 @@ impl Bundle {
         inline_key_sets(&mut located, folder)?;
         inline_api_keys(&mut located, folder)?;
         inline_deny_list(&mut located, folder)?;
-        inline_schemas(&mut located, folder)?;
-        inline_response_schema(&mut located, folder)?;
-        inline_openapi(&mut located, folder)?;
+        let mut files = Vec::new();
+        inline_schemas(&mut located, folder, &mut files)?;
+        inline_response_schema(&mut located, folder, &mut files)?;
+        inline_openapi(&mut located, folder, &mut files)?;
         let json = serde_json::to_string(&located.document)
             .map_err(|error| located.error("", error.to_string()))?;
         if json.len() > MAXIMUM_BYTES {
             let message = format!("expected at most {MAXIMUM_BYTES} bytes with all files in it");
             return Err(located.error("", message).into());
         }
-        Ok(Self { located, json })
+        Ok(Self { located, json, files })
     }
 
     /// The document.
@@ -105,8 +117,18 @@ impl Bundle {
         secrets: &dyn Secrets,
         stages: Stages,
     ) -> Result<Policy, DocumentError> {
-        Policy::compile(document, secrets, stages)
-            .map_err(|error| self.located.error(&error.field, error.message))
+        Policy::compile(document, secrets, stages).map_err(|error| self.told(&error))
+    }
+
+    /// An error with its line. What is wrong in a file is told as a place in that file.
+    fn told(&self, error: &CompileError) -> DocumentError {
+        let found = self.files.iter().find_map(|file| Some((file, file.within(&error.field)?)));
+        let Some((file, within)) = found else {
+            return self.located.error(&error.field, error.message.as_str());
+        };
+        let within = if within.is_empty() { String::new() } else { format!("{within}: ") };
+        let message = format!("{}: {within}{}", file.path, error.message);
+        self.located.error(&format!("{}.file", file.field), message)
     }
 
     /// Compiles the document to see whether it is right: secrets that are not set are taken to be well-formed.
@@ -156,6 +178,23 @@ impl Bundle {
             JwksSource::Env(name) => Some(name.as_str()),
             _ => None,
         })
+    }
+}
+
+impl Inlined {
+    fn new(field: &str, path: &Path) -> Self {
+        Self { field: field.to_owned(), path: path.display().to_string() }
+    }
+
+    /// Which field of the file a field of the document is; routes have what the document's own section says where they say nothing.
+    fn within<'f>(&self, field: &'f str) -> Option<&'f str> {
+        let own = field.strip_prefix(&self.field);
+        let shared = || {
+            let (route, rest) = field.split_once("].")?;
+            route.strip_prefix("routes[").and_then(|_| rest.strip_prefix(&self.field))
+        };
+        let rest = own.or_else(shared)?.strip_prefix(".inline")?;
+        if rest.is_empty() { Some("") } else { rest.strip_prefix('.') }
     }
 }
 
@@ -253,10 +292,16 @@ fn inline_deny_list(located: &mut LocatedDocument, folder: &Path) -> Result<(), 
     Ok(())
 }
 
-fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
-    let read = |source: &Option<SchemaSource>, field: String| {
+fn inline_schemas(
+    located: &mut LocatedDocument,
+    folder: &Path,
+    files: &mut Vec<Inlined>,
+) -> Result<(), DocumentError> {
+    let mut read = |source: &Option<SchemaSource>, field: String| {
         let Some(SchemaSource::File(file)) = source else { return Ok(None) };
-        let schema = read_schema(&*located, &folder.join(file), &format!("{field}.schema.file"))?;
+        let (path, field) = (folder.join(file), format!("{field}.schema"));
+        let schema = read_schema(&*located, &path, &format!("{field}.file"))?;
+        files.push(Inlined::new(&field, &path));
         Ok(Some(SchemaSource::Inline(schema)))
     };
     let base = read(&located.document.input.schema, "input".to_owned())?;
@@ -276,9 +321,12 @@ fn inline_schemas(located: &mut LocatedDocument, folder: &Path) -> Result<(), Do
 fn inline_response_schema(
     located: &mut LocatedDocument,
     folder: &Path,
+    files: &mut Vec<Inlined>,
 ) -> Result<(), DocumentError> {
     let Some(ResponseSchema::File(file)) = &located.document.output.schema else { return Ok(()) };
-    let schema = read_schema(&*located, &folder.join(file), "output.schema.file")?;
+    let path = folder.join(file);
+    let schema = read_schema(&*located, &path, "output.schema.file")?;
+    files.push(Inlined::new("output.schema", &path));
     located.document.output.schema = Some(ResponseSchema::Inline(schema));
     Ok(())
 }
@@ -288,23 +336,29 @@ fn read_schema(
     path: &Path,
     field: &str,
 ) -> Result<Value, DocumentError> {
-    let error = |message: String| located.error(field, format!("{}: {message}", path.display()));
+    let shown = path.display().to_string();
+    let error = |message: String| located.error(field, format!("{shown}: {message}"));
     let text = read_text(path, MAXIMUM_FILE_BYTES).map_err(|why| error(why.to_string()))?;
-    let schema: Value = serde_json::from_str(&text)
-        .map_err(|why| error(format!("expected a JSON Schema: {why}")))?;
+    let schema = read_json(&shown, &text)
+        .map_err(|why| located.error(field, format!("expected a JSON Schema, in JSON: {why}")))?;
     if !schema.is_object() && !schema.is_boolean() {
         return Err(error("expected a JSON Schema: an object or a boolean".to_owned()));
     }
     Ok(schema)
 }
 
-fn inline_openapi(located: &mut LocatedDocument, folder: &Path) -> Result<(), DocumentError> {
-    let read = |source: &Option<OpenApiSource>, field: String| {
+fn inline_openapi(
+    located: &mut LocatedDocument,
+    folder: &Path,
+    files: &mut Vec<Inlined>,
+) -> Result<(), DocumentError> {
+    let mut read = |source: &Option<OpenApiSource>, field: String| {
         let Some(OpenApiSource::File(file)) = source else { return Ok(None) };
-        let field = format!("{field}.openapi.file");
         let path = folder.join(file);
+        files.push(Inlined::new(&format!("{field}.openapi"), &path));
+        let field = format!("{field}.openapi.file");
         let shown = path.display().to_string();
-        let text = read_text(&path, MAXIMUM_FILE_BYTES)
+        let text = read_text(&path, MAXIMUM_OPENAPI_BYTES)
             .map_err(|why| located.error(&field, format!("{shown}: {why}")))?;
         let document =
             read_value(&shown, &text).map_err(|why| located.error(&field, why.to_string()))?;
@@ -511,7 +565,54 @@ routes:
         let files = Files::new(POLICY).with("keys.json", KEYS);
         let bundle = files.with("schema.json", r#"{"type":"no such type"}"#).read().unwrap();
         let error = bundle.check(&BTreeMap::new()).unwrap_err();
-        assert_eq!(error.place(), Some((11, 3)), "{error}");
+        assert_eq!(error.place(), Some((11, 13)), "{error}");
+        let error = error.to_string();
+        assert!(error.contains(": input.schema.file: "), "{error}");
+        assert!(
+            error.contains("schema.json: type: not a usable schema: expected one of \"array\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn schemas_in_files_are_read_strictly() {
+        let files = Files::new(POLICY).with("keys.json", KEYS);
+        let files = files.with("schema.json", r#"{"type":"object","type":"array"}"#);
+        assert_eq!(
+            files.error(),
+            "policy.yaml:11:13: input.schema.file: expected a JSON Schema, in JSON: \
+             schema.json: /type: expected each member name once"
+        );
+        // Some editors write a byte order mark.
+        files.with("schema.json", "\u{feff}{}").read().unwrap();
+    }
+
+    #[test]
+    fn openapi_documents_may_be_long_where_it_is_for_what_they_say_to_readers() {
+        let policy = POLICY.replace("schema: { file: schema.json }", "openapi: { file: api.yaml }");
+        let prose = "long ".repeat(500_000);
+        let api = |of: &str| {
+            format!(
+                "openapi: 3.1.0\ninfo: {{ title: A, description: {prose:?} }}\npaths:\n  /a:\n    get:\n      \
+                 description: {prose:?}\n      parameters: [{{ name: a, in: query, schema: {{ type: {of} }} }}]\n"
+            )
+        };
+        let files = Files::new(&policy).with("keys.json", KEYS).with("api.yaml", &api("string"));
+        let error = files.error();
+        assert!(error.contains("api.yaml: larger than 4194304 bytes"), "{error}");
+        let prose = "long ".repeat(250_000);
+        let api = |of: &str| api(of).replacen(&"long ".repeat(500_000), &prose, 2);
+        let files = files.with("api.yaml", &api("string"));
+        let bundle = files.read().unwrap();
+        assert!(!bundle.json().contains("long"));
+        bundle.check(&BTreeMap::new()).unwrap();
+        let files = files.with("api.yaml", &api("object"));
+        let error = files.read().unwrap().check(&BTreeMap::new()).unwrap_err().to_string();
+        assert!(
+            error.contains("input.openapi.file: ")
+                && error.contains("api.yaml: /paths/~1a/get/parameters/0/schema: expected a type"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-/// The parameters of a form, in order, each name once. Values may be secrets and are wiped when dropped.
+/// The parameters of a form, in order, each name once but those that may be there again. Values may be secrets and are wiped when
+/// dropped.
 pub struct Form(Vec<(String, Zeroizing<String>)>);
 
 /// What is wrong with a form.
@@ -12,7 +13,9 @@ pub struct Form(Vec<(String, Zeroizing<String>)>);
 #[non_exhaustive]
 pub enum FormError {
     /// Not NAME=VALUE with ampersands between, or an encoding that is broken or not of UTF-8.
-    #[error("names and values in the form NAME=VALUE&NAME=VALUE, percent-encoded, in UTF-8")]
+    #[error(
+        "names and values in the form NAME=VALUE&NAME=VALUE, percent-encoded (a semicolon is %3B), in UTF-8"
+    )]
     Malformed,
     /// A name is there twice.
     #[error("each name once")]
@@ -25,10 +28,23 @@ pub enum FormError {
 impl Form {
     /// Reads a form of at most `max_parameters`. An empty body is a form without any.
     pub fn parse(body: &[u8], max_parameters: usize) -> Result<Self, FormError> {
+        Self::parse_lists(body, max_parameters, |_| false)
+    }
+
+    /// The same, where those names may be there several times that `is_list` says are lists: once decoded, in one spelling.
+    pub fn parse_lists(
+        body: &[u8],
+        max_parameters: usize,
+        is_list: impl Fn(&str) -> bool,
+    ) -> Result<Self, FormError> {
         let mut parameters = Vec::new();
         let mut names = BTreeSet::new();
         if body.is_empty() {
             return Ok(Self(parameters));
+        }
+        // A separator for some: Rack 2, and Go and Python of before 2021. Whoever means one in a value escapes it.
+        if body.contains(&b';') {
+            return Err(FormError::Malformed);
         }
         for pair in body.split(|byte| *byte == b'&') {
             let equals = pair.iter().position(|byte| *byte == b'=').ok_or(FormError::Malformed)?;
@@ -37,10 +53,10 @@ impl Form {
             let name = decode(name).filter(|name| !name.is_empty()).ok_or(FormError::Malformed)?;
             let value = decode(value).ok_or(FormError::Malformed)?;
             // By the decoded name: `sc%6Fpe` is `scope`.
-            if !names.insert(name.as_str().to_owned()) {
+            if !names.insert(name.as_str().to_owned()) && !is_list(&name) {
                 return Err(FormError::Repeated);
             }
-            if names.len() > max_parameters {
+            if parameters.len() >= max_parameters {
                 return Err(FormError::TooMany);
             }
             parameters.push((name.as_str().to_owned(), value));
@@ -48,7 +64,7 @@ impl Form {
         Ok(Self(parameters))
     }
 
-    /// A parameter's value, which may be empty.
+    /// A parameter's value, which may be empty; of several, the first.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -128,11 +144,14 @@ mod tests {
             b"a=\x00",
             b"a=1 2",
             b"a=1\r\n",
+            b"a=1;a=2",
+            b"a=1;b=2",
+            b"a=;",
+            b"a;b=1",
         ] {
             assert_eq!(error(body), FormError::Malformed, "{body:?}");
         }
-        // Never a separator.
-        assert_eq!(Form::parse(b"a=1;b=2", 32).unwrap().value("a"), Some("1;b=2"));
+        assert_eq!(Form::parse(b"a=1%3Bb=2", 32).unwrap().value("a"), Some("1;b=2"));
     }
 
     #[test]
@@ -143,6 +162,17 @@ mod tests {
         assert!(Form::parse(b"scope=a&Scope=b", 32).is_ok());
         let many: Vec<String> = (0..33).map(|n| format!("p{n}=1")).collect();
         assert_eq!(error(many.join("&").as_bytes()), FormError::TooMany);
+    }
+
+    #[test]
+    fn lists_may_be_there_again_and_count() {
+        let is_list = |name: &str| name == "b";
+        let form = Form::parse_lists(b"b=1&a=2&%62=3", 3, is_list).unwrap();
+        let all: Vec<_> = form.iter().collect();
+        assert_eq!(all, [("b", "1"), ("a", "2"), ("b", "3")]);
+        let error = |body: &[u8]| Form::parse_lists(body, 3, is_list).map(drop).unwrap_err();
+        assert_eq!(error(b"b=1&a=1&a=2"), FormError::Repeated);
+        assert_eq!(error(b"b=1&b=1&b=1&b=1"), FormError::TooMany);
     }
 
     proptest! {

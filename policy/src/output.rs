@@ -1,7 +1,7 @@
 //! The output stage: what may leave.
 
 use crate::access::{Header, is_reserved};
-use crate::document::OutputSection;
+use crate::document::{Document, InputSection, OpenApiSource, ResponseSchema};
 use crate::exchange::HeaderEdit;
 use crate::policy::CompileError;
 
@@ -30,6 +30,19 @@ pub(crate) fn signals(headers: &[Header<'_>]) -> Vec<String> {
     signals
 }
 
+/// Fields that say how a message comes, which whoever sends it knows.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A compiled `output` section.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputRules {
@@ -38,7 +51,16 @@ pub(crate) struct OutputRules {
 }
 
 impl OutputRules {
-    pub(crate) fn compile(section: &OutputSection) -> Result<Self, CompileError> {
+    pub(crate) fn compile(document: &Document) -> Result<Self, CompileError> {
+        let section = &document.output;
+        let describes =
+            |input: &InputSection| !matches!(input.openapi, None | Some(OpenApiSource::None));
+        let mut inputs = document.routes.iter().map(|route| &route.input).chain([&document.input]);
+        if section.schema == Some(ResponseSchema::Openapi) && !inputs.any(describes) {
+            let message = "expected a document under `input.openapi`: there is none that would say \
+                           what responses are";
+            return Err(CompileError::new("output.schema", message));
+        }
         let is_name = |name: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
             !name.is_empty() && name.bytes().all(plain)
@@ -53,6 +75,11 @@ impl OutputRules {
             let field = format!("output.set_headers.{name}");
             if !is_name(name) {
                 return Err(CompileError::new(field, expected));
+            }
+            if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+                let message = "expected no field that says how long a response is, how it is \
+                               encoded or what becomes of the connection";
+                return Err(CompileError::new(field, message));
             }
             if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
                 return Err(CompileError::new(
@@ -94,6 +121,37 @@ impl OutputRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn error(output: serde_json::Value, input: serde_json::Value) -> Option<String> {
+        let document =
+            serde_json::json!({"version": 1, "output": output, "input": input, "routes": []});
+        let document = Document::from_json("p", &document.to_string()).unwrap();
+        OutputRules::compile(&document).err().map(|error| error.field)
+    }
+
+    #[test]
+    fn what_says_how_a_message_comes_is_not_set() {
+        let set = |name: &str| {
+            error(serde_json::json!({"set_headers": {name: "1"}}), serde_json::json!({}))
+        };
+        for name in ["content-length", "Transfer-Encoding", "connection", "upgrade"] {
+            assert_eq!(set(name), Some(format!("output.set_headers.{name}")));
+        }
+        assert_eq!(set("x-content-type-options"), None);
+    }
+
+    #[test]
+    fn responses_are_described_where_they_are_to_be_compared() {
+        use serde_json::json;
+
+        let schema = json!({"schema": "openapi"});
+        assert_eq!(error(schema.clone(), json!({})), Some("output.schema".to_owned()));
+        assert_eq!(
+            error(schema.clone(), json!({"openapi": "none"})),
+            Some("output.schema".to_owned())
+        );
+        assert_eq!(error(schema, json!({"openapi": {"file": "a.yaml"}})), None);
+    }
 
     #[test]
     fn signals_are_tokens_and_few() {

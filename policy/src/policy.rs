@@ -106,7 +106,7 @@ impl Policy {
             identity,
             remotes,
             signer,
-            output: OutputRules::compile(&document.output)?,
+            output: OutputRules::compile(document)?,
             audit: document.audit,
             anonymous: Arc::new(Principal::anonymous().into()),
             digest: digest(document),

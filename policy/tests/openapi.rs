@@ -27,8 +27,11 @@ impl Gate {
     /// In front of the scam detector, as its own document describes it.
     fn new(input: Value, output: Value) -> Self {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions/scam-detector/openapi.yaml");
-        let text = std::fs::read_to_string(path).unwrap();
-        let openapi = OpenApiSource::inline(read_value("openapi.yaml", &text).unwrap());
+        Self::described_by(&std::fs::read_to_string(path).unwrap(), input, output)
+    }
+
+    fn described_by(text: &str, input: Value, output: Value) -> Self {
+        let openapi = OpenApiSource::inline(read_value("openapi.yaml", text).unwrap());
         let mut all = json!({"openapi": openapi, "max_body_bytes": 4096});
         all.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
         let document = json!({
@@ -179,6 +182,142 @@ fn everything_else_is_refused() {
     assert!(problem["headers"].to_string().contains("allow: GET, HEAD"), "{problem}");
     let (_, _, problem) = gate.refused("GET", "/v1/model?a=1", &[], b"");
     assert_eq!(problem["errors"][0]["at"], "query/a");
+}
+
+/// As web frameworks describe forms.
+const FORMS: &str = r##"
+openapi: 3.1.0
+info: { title: Forms, version: "1" }
+paths:
+  /upload:
+    post:
+      requestBody:
+        content:
+          multipart/form-data:
+            schema: { $ref: "#/components/schemas/Upload" }
+            encoding: { picture: { contentType: image/png } }
+  /form:
+    post:
+      requestBody:
+        content:
+          application/x-www-form-urlencoded:
+            schema:
+              type: object
+              required: [a]
+              properties:
+                a: { type: integer }
+                b: { type: array, items: { type: string }, maxItems: 3 }
+components:
+  schemas:
+    Upload:
+      type: object
+      required: [file]
+      additionalProperties: false
+      properties:
+        file: { type: string, contentMediaType: application/octet-stream }
+        picture: { type: string, format: binary }
+        more: { type: array, items: { type: string, format: binary }, maxItems: 2 }
+        n: { type: integer }
+        tags: { type: array, items: { type: string, maxLength: 3 } }
+"##;
+
+/// The smallest PDF that is one.
+fn pdf() -> Vec<u8> {
+    let objects = "1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[]/Count 0>>\nendobj\n";
+    let head = "%PDF-1.4\n";
+    let second = head.len() + objects.find("2 0 obj").unwrap();
+    let start = head.len() + objects.len();
+    format!(
+        "{head}{objects}xref\n0 3\n0000000000 65535 f \n{:010} 00000 n \n{second:010} 00000 n \n\
+         trailer\n<</Size 3/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n",
+        head.len()
+    )
+    .into_bytes()
+}
+
+fn png() -> Vec<u8> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(2, 2).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+#[test]
+fn forms_are_what_is_described() {
+    let files = json!({"files": {"types": ["image/png", "application/pdf"]}});
+    let mut gate = Gate::described_by(FORMS, files, json!({}));
+    let file = |name: &str, bytes: &[u8]| {
+        let kind = if bytes.starts_with(b"%PDF") { "pdf" } else { "png" };
+        let head = format!("{name}\"; filename=\"a.{kind}\"\r\n\r\n");
+        [head.as_bytes(), bytes].concat()
+    };
+    let text = |name: &str, text: &str| format!("{name}\"\r\n\r\n{text}").into_bytes();
+    let (pdf, png) = (pdf(), png());
+    let form = ("content-type", "multipart/form-data; boundary=b0und");
+    let mut send = |parts: &[Vec<u8>]| {
+        let mut body = Vec::new();
+        for part in parts {
+            body.extend(b"--b0und\r\nContent-Disposition: form-data; name=\"");
+            body.extend(part);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--b0und--\r\n");
+        let sent = gate.send("POST", "/upload", &[form], &body);
+        sent.map(drop).map_err(|(status, problem)| {
+            let error = &problem["errors"][0];
+            let told = |name: &str| error[name].as_str().unwrap().to_owned();
+            (status, told("at"), told("expected"))
+        })
+    };
+    let wanted = || file("file", &png);
+    assert_eq!(send(&[wanted()]), Ok(()));
+    let all =
+        [wanted(), text("n", "7"), text("tags", "a"), text("tags", "b"), file("picture", &png)];
+    assert_eq!(send(&all), Ok(()));
+    assert_eq!(send(&[wanted(), file("more", &png), file("more", &pdf)]), Ok(()));
+    for (parts, at, expected) in [
+        (vec![text("n", "1")], "", "the member `file`"),
+        (vec![text("file", "abc")], "/file", "a file, with a file name"),
+        (vec![wanted(), text("n", "abc")], "/n", "an integer"),
+        (vec![wanted(), file("n", &png)], "/n", "text, and no file name"),
+        (
+            vec![wanted(), text("tags", "a"), text("tags", "long")],
+            "/tags/1",
+            "a string of at most 3 characters",
+        ),
+        (vec![wanted(), file("picture", &pdf)], "/picture", "a file of image/png"),
+        (vec![wanted(), text("_method", "DELETE")], "/_method", "no such field"),
+        (
+            vec![wanted(), file("more", &png), file("more", &png), file("more", &png)],
+            "/more",
+            "an array of at most 2 items",
+        ),
+    ] {
+        let refused = (422, at.to_owned(), expected.to_owned());
+        assert_eq!(send(&parts), Err(refused));
+    }
+    let (status, at, expected) = send(&[wanted(), text("zz", "1")]).unwrap_err();
+    assert_eq!((status, at.as_str()), (422, "/zz"));
+    assert!(expected.starts_with("no member of this name, but one of `"), "{expected}");
+    // What is no list is there once.
+    assert_eq!(send(&[wanted(), wanted()]).unwrap_err().0, 400);
+    assert_eq!(send(&[wanted(), text("n", "1"), text("n", "2")]).unwrap_err().0, 400);
+    assert_eq!(send(&[wanted(), text("tags", "a"), text("Tags", "b")]).unwrap_err().0, 400);
+
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for body in ["a=1", "a=1&b=x", "b=x&a=1&b=y", "a=1&b=%3B"] {
+        assert!(gate.send("POST", "/form", &[form], body.as_bytes()).is_ok(), "{body}");
+    }
+    for (body, status, at) in [
+        ("b=x", 422, ""),
+        ("a=x", 422, "/a"),
+        ("a=1&b=1&b=2&b=3&b=4", 422, "/b"),
+        ("a=1&a=2", 400, ""),
+        ("a=1;a=2", 400, ""),
+        ("a=1&b=x;b=y", 400, ""),
+    ] {
+        let (found, _, problem) = gate.refused("POST", "/form", &[form], body.as_bytes());
+        assert_eq!((found, problem["errors"][0]["at"].as_str()), (status, Some(at)), "{body}");
+    }
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {

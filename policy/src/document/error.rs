@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What is wrong with a policy document, where, and what was expected there.
 ///
-/// Displays as `policy.yaml:12:5: routes[0].input.max_body_bytes: invalid type: string "big", expected u32`.
+/// Displays as `policy.yaml:12:5: routes[0].input.max_body_bytes: invalid type: string "big", expected a number of bytes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentError {
     file: String,
@@ -25,6 +25,30 @@ impl DocumentError {
     pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
         self.place = (line > 0).then_some((line, column));
         self
+    }
+
+    /// What serde says of a value of the wrong type, in words for who writes the document.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn explained(file: &str, field: String, message: &str) -> Self {
+        let Some((found, expected)) = message.rsplit_once(", expected ") else {
+            return Self::new(file, field, message);
+        };
+        let expected = match expected {
+            "u8" | "u16" | "u32" | "u64" | "usize" if field.ends_with("bytes") => {
+                "a number of bytes, such as 65536"
+            }
+            "u8" | "u16" | "u32" | "u64" | "usize" if field.ends_with("seconds") => {
+                "a number of seconds, such as 60"
+            }
+            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+            "f32" | "f64" => "a number",
+            "a boolean" => "true or false",
+            "a sequence" => "a list, such as [a, b]",
+            "a map" => "names and values, such as { name: value }",
+            other if other.starts_with("struct ") => "fields, such as { name: value }",
+            other => other,
+        };
+        Self::new(file, field, format!("{found}, expected {expected}"))
     }
 
     /// The path of the field, empty for the document as a whole.

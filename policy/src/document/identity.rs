@@ -362,7 +362,7 @@ pub struct DenyList {
 /// Where a secret is. Secrets are never written in the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "{ env: NAME }, the name of an environment variable")]
 pub struct SecretSource {
     /// The name of an environment variable of the VM or process.
     pub env: String,

@@ -167,7 +167,8 @@ pub enum SchemaSource {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OpenApiSource {
-    /// A file, YAML or JSON, relative to the policy document. `portcullis` puts its content into what it gives to filters.
+    /// A file, YAML or JSON, relative to the policy document, of at most 4 MiB. `portcullis` puts its content into what it gives to
+    /// filters, without descriptions and examples.
     File(String),
     /// The document itself.
     Inline(OpenApiDocument),
@@ -176,12 +177,9 @@ pub enum OpenApiSource {
 }
 
 impl OpenApiSource {
-    /// A document that has been read, without the members that no request is checked by.
+    /// A document that has been read, without what no request is checked by: descriptions, examples and the like.
     pub fn inline(mut document: Value) -> Self {
-        if let Some(members) = document.as_object_mut() {
-            let used = ["openapi", "jsonSchemaDialect", "servers", "paths", "components"];
-            members.retain(|name, _| used.contains(&name.as_str()));
-        }
+        crate::input::slim_openapi(&mut document);
         Self::Inline(OpenApiDocument(Arc::new(document)))
     }
 }

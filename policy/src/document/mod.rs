@@ -51,7 +51,7 @@ pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection, Re
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
 #[cfg(feature = "yaml")]
-pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES, read_value};
+pub use yaml::{LocatedDocument, MAXIMUM_DOCUMENT_BYTES, read_json, read_value};
 
 /// A policy document as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -38,7 +38,10 @@ pub struct OutputSection {
     /// Personal data and secrets in responses that are text, JSON or streams of events, by kind. What is not named goes by. With
     /// `refuse` the rest of the response is not sent. `tokenise` is for requests. `stack_trace` is among the kinds: what a program
     /// that failed says of itself, and errors of databases.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "super::screening::personal_data"
+    )]
     pub personal_data: BTreeMap<Kind, Action>,
     /// What JSON responses should be. None is held back for it: the audit record says where one is not, as
     /// `portcullis.response_schema`.

@@ -10,12 +10,17 @@ use saphyr_parser::{Event, Marker, Parser, Span};
 use serde_json::{Map, Value};
 
 use super::{Document, DocumentError};
+use crate::input::{JsonLimits, parse_json_placed};
 
 /// The longest document that is read.
 pub const MAXIMUM_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// How deep a document may nest.
 const MAXIMUM_DEPTH: usize = 64;
+
+/// How deep, and how large, JSON beside the document may be.
+const MAXIMUM_JSON_DEPTH: u32 = 100;
+const MAXIMUM_JSON_VALUES: u32 = 1_000_000;
 
 /// Where each field stands: its line and column, from 1.
 type Places = BTreeMap<String, (usize, usize)>;
@@ -36,7 +41,8 @@ impl LocatedDocument {
         let document = serde_path_to_error::deserialize(&value).map_err(|error| {
             let field = error.path().to_string();
             let (line, column) = place_of(&places, &field);
-            DocumentError::new(name, field, error.into_inner().to_string()).at(line, column)
+            let message = error.into_inner().to_string();
+            DocumentError::explained(name, field, &message).at(line, column)
         })?;
         Ok(Self { name: name.to_owned(), places, document })
     }
@@ -61,6 +67,20 @@ impl LocatedDocument {
 /// It is neither, it nests too deeply, or it says what has two meanings. Names the line.
 pub fn read_value(name: &str, text: &str) -> Result<Value, DocumentError> {
     Loader::load(name, text).map(|(value, _)| value)
+}
+
+/// Another document that is written in JSON, read as strictly as bodies are: no member twice. A byte order mark, which some editors
+/// write, is none of its text.
+///
+/// # Errors
+///
+/// It is not JSON, has a member twice, or is too large. Names the place.
+pub fn read_json(name: &str, text: &str) -> Result<Value, DocumentError> {
+    let limits = JsonLimits { max_depth: MAXIMUM_JSON_DEPTH, max_values: MAXIMUM_JSON_VALUES };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    parse_json_placed(text.as_bytes(), limits).map_err(|misread| {
+        DocumentError::new(name, misread.at(), format!("expected {}", misread.error))
+    })
 }
 
 /// The line and column of a field of a YAML or JSON text, or of the nearest thing around it; none where the text is neither.
@@ -297,6 +317,85 @@ mod tests {
         assert!(load("a: .inf").unwrap_err().contains("finite"));
         assert!(load(&"[".repeat(5000)).is_err());
         assert!(load("a: [1, 2\n").is_err());
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        let of = |text: &str| read(&format!("version: 1\nroutes: []\n{text}\n"));
+        for (text, expected) in [
+            (
+                "input: { max_body_bytes: 64KB }",
+                "input.max_body_bytes: invalid type: string \"64KB\", expected a number of bytes, such as 65536",
+            ),
+            (
+                "input: { json: { max_depth: deep } }",
+                "input.json.max_depth: invalid type: string \"deep\", expected a whole number",
+            ),
+            (
+                "redaction: { key: abc }",
+                "redaction.key: invalid type: string \"abc\", expected { env: NAME }, the name of an environment variable",
+            ),
+            (
+                "output: { canaries: [abc] }",
+                "output.canaries[0]: invalid type: string \"abc\", expected { env: NAME }, the name of an environment variable",
+            ),
+            (
+                "input: 7",
+                "input: invalid type: integer `7`, expected fields, such as { name: value }",
+            ),
+            (
+                "input: { content_types: application/json }",
+                "input.content_types: invalid type: string \"application/json\", expected a list, such as [a, b]",
+            ),
+        ] {
+            let error = of(text);
+            assert!(error.ends_with(expected), "{error}\n is not {expected}");
+        }
+        for section in [
+            "input: { screening: { personal_data: {KIND: mask} } }",
+            "output: { personal_data: {KIND: mask} }",
+        ] {
+            for kind in ["email", "sql_injection", "canary", "file_metadata"] {
+                let error = of(&section.replace("KIND", kind));
+                let expected = format!(
+                    "personal_data.{kind}: expected one of these kinds: email_address, phone_number, "
+                );
+                assert!(error.contains(&expected) && !error.contains("xss"), "{error}");
+            }
+            assert!(
+                LocatedDocument::read(
+                    "p",
+                    &format!("version: 1\nroutes: []\n{}", section.replace("KIND", "iban"))
+                )
+                .is_ok()
+            );
+            let error = of(&section.replace("mask", "hide").replace("KIND", "iban"));
+            assert!(
+                error.contains(
+                    "personal_data.iban: unknown variant `hide`, expected one of `allow`"
+                ),
+                "{error}"
+            );
+            let error = of(&section.replace("{KIND: mask}", "mask"));
+            assert!(
+                error.contains(
+                    "personal_data: invalid type: string \"mask\", expected kinds and actions"
+                ),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn json_is_read_strictly() {
+        assert_eq!(read_json("s", "\u{feff}{\"a\": 1}"), Ok(serde_json::json!({"a": 1})));
+        for (text, error) in [
+            ("{\"a\": {\"b\": 1, \"b\": 2}}", "s: /a/b: expected each member name once"),
+            ("{\"a\": 1", "s: expected the rest of the JSON text, which ends at byte 7"),
+            ("type: object", "s: expected a JSON value at byte 1"),
+        ] {
+            assert_eq!(read_json("s", text).unwrap_err().to_string(), error);
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl FileType {
     }
 
     /// Whether it is what a media type, or one of the short names of APIs, says.
-    pub(super) fn is_declared_by(self, name: &str) -> bool {
+    pub(crate) fn is_declared_by(self, name: &str) -> bool {
         let names: &[&str] = match self {
             Self::Png => &["png"],
             Self::Jpeg => &["image/jpg", "jpeg", "jpg"],

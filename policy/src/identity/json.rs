@@ -45,10 +45,7 @@ impl<'a> Json<'a> {
         let read = Seed { state: &state, depth: 0 }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
-        read.map_err(|error| {
-            let syntax = JsonError::Syntax { line: error.line(), column: error.column() };
-            state.failure.take().unwrap_or(syntax)
-        })
+        read.map_err(|error| state.failure.take().unwrap_or_else(|| JsonError::of(&error, bytes)))
     }
 
     pub(super) fn as_str(&self) -> Option<&str> {

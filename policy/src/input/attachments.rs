@@ -148,7 +148,7 @@ impl<'a> Attachments<'a> {
             declared: &declared,
             extension: name.as_deref().and_then(multipart::extension),
         };
-        let stripped = self.check(file, &at, notes)?;
+        let stripped = self.check(file, &at, notes)?.stripped;
         Ok(Seen::File(stripped.map(|bytes| format!("{prefix}{}", STANDARD.encode(bytes)))))
     }
 
@@ -158,15 +158,14 @@ impl<'a> Attachments<'a> {
         file: File<'_>,
         at: &str,
         notes: &mut Notes,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Checked, Refusal> {
         self.count(at)?;
-        let Checked { file_type, stripped } =
-            self.rules.check(file).map_err(|unfit| refused(unfit, at))?;
-        if stripped.is_some() {
-            let (kind, rule) = (Kind::FileMetadata, file_type.as_str());
+        let checked = self.rules.check(file).map_err(|unfit| refused(unfit, at))?;
+        if checked.stripped.is_some() {
+            let (kind, rule) = (Kind::FileMetadata, checked.file_type.as_str());
             notes.add(Noted { kind, rule, at: at.to_owned() });
         }
-        Ok(stripped)
+        Ok(checked)
     }
 
     fn count(&mut self, at: &str) -> Result<(), Refusal> {

@@ -27,8 +27,12 @@ impl PartialEq for MediaType {
 
 impl MediaType {
     /// What there is to choose from where any that can be inspected is taken.
-    pub(super) const INSPECTED: [&str; 3] =
-        ["application/json", "application/x-www-form-urlencoded", "text/plain"];
+    pub(super) const INSPECTED: [&str; 4] = [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    ];
 
     /// `None` for types that cannot be inspected, and for any charset but UTF-8, which would make the upstream
     /// read another text than the gate.

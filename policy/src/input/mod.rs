@@ -22,8 +22,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use coding::Coding;
+pub(crate) use openapi::slim as slim_openapi;
 pub(crate) use schema::Violation;
 
+#[cfg(feature = "yaml")]
+pub(crate) use json::parse_placed as parse_json_placed;
 pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::Principal;
@@ -43,7 +46,7 @@ use attachments::{Attachments, Seen};
 use coding::{Caps, DecodeError};
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
-use openapi::{Content, OpenApi, Operation};
+use openapi::{Content, OpenApi, Operation, SentField};
 use response::ResponseRules;
 use schema::Schema;
 
@@ -230,7 +233,7 @@ impl InputRules {
     }
 
     fn parse(&self, body: &[u8]) -> Result<Value, Refusal> {
-        parse_json(body, self.json).map_err(refused_json)
+        json::parse_placed(body, self.json).map_err(refused_json)
     }
 
     /// Names and values must be what text may be, as if they stood in a JSON object.
@@ -240,7 +243,7 @@ impl InputRules {
         described: Option<(&OpenApi, &Content)>,
         strings: &mut Strings<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let form = self.parse_form(body)?;
+        let form = self.parse_form(body, described)?;
         let mut rewritten = form_urlencoded::Serializer::new(String::new());
         let mut is_rewritten = false;
         for (name, value) in form.iter() {
@@ -253,14 +256,23 @@ impl InputRules {
         }
         let rewritten = is_rewritten.then(|| rewritten.finish().into_bytes());
         if let Some((openapi, content)) = described {
-            let goes_on = rewritten.as_deref().map(|body| self.parse_form(body)).transpose()?;
-            openapi.check_form(content, goes_on.as_ref().unwrap_or(&form))?;
+            let again = |body| self.parse_form(body, described);
+            let goes_on = rewritten.as_deref().map(again).transpose()?;
+            let form = goes_on.as_ref().unwrap_or(&form);
+            let fields: Vec<_> =
+                form.iter().map(|(name, text)| (name, SentField::Text(text))).collect();
+            openapi.check_fields(content, &fields)?;
         }
         Ok(rewritten)
     }
 
-    fn parse_form(&self, body: &[u8]) -> Result<Form, Refusal> {
-        Form::parse(body, self.json.max_values as usize).map_err(|error| {
+    fn parse_form(
+        &self,
+        body: &[u8],
+        described: Option<(&OpenApi, &Content)>,
+    ) -> Result<Form, Refusal> {
+        let is_list = |name: &str| described.is_some_and(|(_, content)| content.is_list(name));
+        Form::parse_lists(body, self.json.max_values as usize, is_list).map_err(|error| {
             Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
                 .finding("", error.to_string())
         })
@@ -341,16 +353,25 @@ fn note(found: &[Found], at: impl Fn() -> String, notes: &mut Notes) -> Result<(
 /// How many findings of one string are told.
 const MAXIMUM_FINDINGS: usize = 8;
 
-fn refused_json(error: JsonError) -> Refusal {
+fn refused_json(misread: json::Misread) -> Refusal {
+    let error = &misread.error;
     let reason = match error {
         JsonError::TooDeep | JsonError::TooManyValues => Reason::JsonTooComplex,
         JsonError::Syntax { .. } | JsonError::DuplicateMember => Reason::JsonInvalid,
     };
-    Refusal::new(reason, format!("Expected {error}.")).finding("", error.to_string())
+    Refusal::new(reason, format!("Expected {error}.")).finding(misread.at(), error.to_string())
+}
+
+/// A text of at most so many characters, and an ellipsis in place of the rest.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// A path as a JSON pointer (RFC 6901).
-fn pointer(path: &[Step<'_>]) -> String {
+pub(crate) fn pointer(path: &[Step<'_>]) -> String {
     let mut pointer = String::new();
     for step in path {
         pointer.push('/');
@@ -462,7 +483,7 @@ impl Inspect for InputRules {
         let rewritten = match media_type.kind {
             MediaKind::Json => self.check_json(body, described, &mut strings)?,
             MediaKind::Form => self.check_form(body, described, &mut strings)?,
-            MediaKind::Multipart => parts::check(body, content_type, &mut strings)?,
+            MediaKind::Multipart => parts::check(body, content_type, described, &mut strings)?,
             MediaKind::Text => self.check_text(body, described, &mut strings)?,
             MediaKind::Jose => jose::check(body).map(|()| None)?,
         };

@@ -2,8 +2,9 @@
 
 use super::json::{Step, Text};
 use super::multipart::{self, MultipartError, Part};
+use super::openapi::{Content, OpenApi, SentField};
 use super::{Strings, pointer};
-use crate::files::File;
+use crate::files::{Checked, File, FileType};
 use crate::problem::{Reason, Refusal};
 
 const OCTETS: &str = "application/octet-stream";
@@ -17,18 +18,39 @@ pub(super) fn check_head(content_type: Option<&[u8]>) -> Result<(), Refusal> {
 pub(super) fn check(
     body: &[u8],
     content_type: Option<&[u8]>,
+    described: Option<(&OpenApi, &Content)>,
     strings: &mut Strings<'_>,
 ) -> Result<Option<Vec<u8>>, Refusal> {
     let boundary = boundary(content_type)?;
-    let parts = multipart::parse(body, boundary).map_err(malformed)?;
-    let contents: Vec<Option<Vec<u8>>> =
-        parts.iter().map(|part| check_part(part, body, strings)).collect::<Result<_, _>>()?;
+    let is_list = |name: &str| described.is_some_and(|(_, content)| content.is_list(name));
+    let parts = multipart::parse(body, boundary, is_list).map_err(malformed)?;
+    let mut contents: Vec<Option<Vec<u8>>> = Vec::with_capacity(parts.len());
+    let mut files: Vec<Option<FileType>> = Vec::with_capacity(parts.len());
+    for part in &parts {
+        let (content, file) = check_part(part, body, strings)?;
+        contents.push(content);
+        files.push(file);
+    }
+    if let Some((openapi, content)) = described {
+        // What goes on is what must be as it is described.
+        let fields = parts.iter().zip(&contents).zip(files);
+        let fields = fields.map(|((part, replaced), file_type)| {
+            let content = body.get(part.content.clone()).unwrap_or_default();
+            let content = replaced.as_deref().unwrap_or(content);
+            let sent = match file_type {
+                Some(file_type) => Some(SentField::File { file_type, length: content.len() }),
+                None => std::str::from_utf8(content).ok().map(SentField::Text),
+            };
+            sent.map(|sent| (part.name, sent)).ok_or_else(|| not_utf8(part.name))
+        });
+        openapi.check_fields(content, &fields.collect::<Result<Vec<_>, _>>()?)?;
+    }
     if contents.iter().all(Option::is_none) {
         return Ok(None);
     }
     let replaced = multipart::replace(body, &parts, &contents);
     // What was taken out may have stood in the middle of a boundary.
-    let again = multipart::parse(&replaced, boundary).map_err(malformed)?;
+    let again = multipart::parse(&replaced, boundary, is_list).map_err(malformed)?;
     let heads = |parts: &[Part<'_>]| -> Vec<(String, bool)> {
         parts.iter().map(|part| (part.name.to_owned(), part.file_name.is_some())).collect()
     };
@@ -38,11 +60,12 @@ pub(super) fn check(
     Ok(Some(replaced))
 }
 
+/// What goes on in the place of a part's content, and what file it is, where it is one.
 fn check_part(
     part: &Part<'_>,
     body: &[u8],
     strings: &mut Strings<'_>,
-) -> Result<Option<Vec<u8>>, Refusal> {
+) -> Result<(Option<Vec<u8>>, Option<FileType>), Refusal> {
     let path = [Step::Member(part.name.into())];
     let content = body.get(part.content.clone()).unwrap_or_default();
     strings.check(Text { path: &[], container: 0, is_name: true, text: part.name })?;
@@ -61,17 +84,21 @@ fn check_part(
         let declared: Vec<String> = declared.map(str::to_owned).into_iter().collect();
         let file =
             File { bytes: content, declared: &declared, extension: multipart::extension(name) };
-        return attachments.check(file, &at, &mut strings.notes);
+        let Checked { file_type, stripped } = attachments.check(file, &at, &mut strings.notes)?;
+        return Ok((stripped, Some(file_type)));
     }
     // Busboy takes what says that it is something else for a file, without a name.
     if !part.content_type.is_none_or(is_text) {
         let expected = "text/plain in UTF-8, or a file name";
         return Err(refused(Reason::MultipartMalformed, &pointer(&path), expected));
     }
-    let text = std::str::from_utf8(content)
-        .map_err(|_| refused(Reason::TextInvalid, &pointer(&path), "UTF-8"))?;
+    let text = std::str::from_utf8(content).map_err(|_| not_utf8(part.name))?;
     let answer = strings.check(Text { path: &path, container: 0, is_name: false, text })?;
-    Ok(answer.map(String::into_bytes))
+    Ok((answer.map(String::into_bytes), None))
+}
+
+fn not_utf8(name: &str) -> Refusal {
+    refused(Reason::TextInvalid, &pointer(&[Step::Member(name.into())]), "UTF-8")
 }
 
 fn boundary(content_type: Option<&[u8]>) -> Result<&str, Refusal> {

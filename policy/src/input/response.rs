@@ -6,7 +6,7 @@ use super::coding::{Caps, Coding};
 use super::media_type::{Kind, MediaType};
 use super::openapi::OpenApi;
 use super::schema::{Schema, Violation};
-use super::{JsonLimits, MAXIMUM_DEPTH, parse_json};
+use super::{JsonLimits, MAXIMUM_DEPTH, json};
 use crate::access::{Header, single};
 use crate::policy::CompileError;
 use crate::stages::{Announced, CheckResponse, InputSections};
@@ -109,13 +109,16 @@ impl ResponseCheck {
     }
 
     fn violations(&self) -> Vec<Violation> {
-        let wrong = |expected: String| vec![Violation { at: String::new(), expected }];
         let caps = Caps { bytes: MAXIMUM_BYTES, expansion: MAXIMUM_EXPANSION };
         let decoded = self.coding.map(|coding| coding.decode(&self.body, caps)).transpose();
         let Ok(decoded) = decoded else { return Vec::new() };
-        let value = match parse_json(decoded.as_ref().unwrap_or(&self.body), JSON_LIMITS) {
+        let body = decoded.as_ref().unwrap_or(&self.body);
+        let value = match json::parse_placed(body, JSON_LIMITS) {
             Ok(value) => value,
-            Err(error) => return wrong(error.to_string()),
+            Err(misread) => {
+                let expected = misread.error.to_string();
+                return vec![Violation { at: misread.at(), expected }];
+            }
         };
         match &self.rules {
             ResponseRules::Schema(schema) => schema.violations(&value),
@@ -158,6 +161,7 @@ mod tests {
         assert_eq!(found(&[br#"{"label": "ham", "#, br#""score": 2}"#]), ["/score"]);
         assert_eq!(found(&[b"{}"]), [""]);
         assert_eq!(found(&[b"no json"]), [""]);
+        assert_eq!(found(&[br#"{"label": "ham", "label": "spam"}"#]), ["/label"]);
         assert!(found(&[b""]).is_empty());
         assert!(found(&[&[b'['; MAXIMUM_BYTES], b"["]).is_empty());
     }

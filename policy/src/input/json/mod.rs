@@ -4,6 +4,7 @@
 //! lets pass and parsers disagree on, duplicate member names, is refused here, and so is what would cost
 //! too much. One pass builds the value, where one is needed.
 
+mod error;
 mod strings;
 #[cfg(test)]
 mod suite;
@@ -16,7 +17,10 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+pub(crate) use error::{JsonError, Misread};
 pub(crate) use strings::{Step, Text, rewrite};
+
+use super::short;
 
 /// How large JSON may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,64 +31,42 @@ pub(crate) struct JsonLimits {
     pub(crate) max_values: u32,
 }
 
-/// Why bytes are not JSON with one reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum JsonError {
-    /// Not JSON. Line and column count from 1.
-    Syntax { line: usize, column: usize },
-    /// Two members of the same name in one object, after escapes are resolved.
-    DuplicateMember,
-    /// Nested deeper than allowed.
-    TooDeep,
-    /// More values than allowed.
-    TooManyValues,
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax { line, column } => {
-                write!(f, "valid JSON (RFC 8259) at line {line}, column {column}")
-            }
-            Self::DuplicateMember => f.write_str("each member name once"),
-            Self::TooDeep => f.write_str("less nesting"),
-            Self::TooManyValues => f.write_str("fewer values"),
-        }
-    }
-}
+/// How much of a member's name is told, in characters.
+const MAXIMUM_NAME: usize = 64;
 
 /// Reads one JSON text and nothing after it.
 pub(crate) fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    parse_placed(bytes, limits).map_err(|misread| misread.error)
+}
+
+/// The same, and tells where what is wrong is.
+pub(crate) fn parse_placed(bytes: &[u8], limits: JsonLimits) -> Result<Value, Misread> {
     read(bytes, limits, true)
 }
 
 /// The same without building the value, which would be most of what it costs.
-pub(crate) fn check(bytes: &[u8], limits: JsonLimits) -> Result<(), JsonError> {
+pub(crate) fn check(bytes: &[u8], limits: JsonLimits) -> Result<(), Misread> {
     read(bytes, limits, false).map(drop)
 }
 
-fn read(bytes: &[u8], limits: JsonLimits, builds: bool) -> Result<Value, JsonError> {
+fn read(bytes: &[u8], limits: JsonLimits, builds: bool) -> Result<Value, Misread> {
     let state = State {
         builds,
         max_depth: limits.max_depth,
         values_left: Cell::new(limits.max_values),
         failure: RefCell::new(None),
+        path: RefCell::new(Vec::new()),
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = Seed { state: &state, depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| {
-        state.failure.take().unwrap_or_else(|| match is_recursion_limit(&error) {
-            true => JsonError::TooDeep,
-            false => JsonError::Syntax { line: error.line(), column: error.column() },
-        })
+        let failure = state.failure.take();
+        let mut path = state.path.take();
+        path.reverse();
+        Misread { error: failure.unwrap_or_else(|| JsonError::of(&error, bytes)), path }
     })
-}
-
-/// serde_json has no kind for it.
-fn is_recursion_limit(error: &serde_json::Error) -> bool {
-    error.to_string().starts_with("recursion limit exceeded")
 }
 
 struct State {
@@ -94,12 +76,20 @@ struct State {
     values_left: Cell<u32>,
     /// What we refused ourselves: serde errors carry only text.
     failure: RefCell<Option<JsonError>>,
+    /// The way to it, from the inside out: only written once something is wrong.
+    path: RefCell<Vec<Step<'static>>>,
 }
 
 impl State {
     fn fail<E: serde::de::Error>(&self, failure: JsonError) -> E {
         let error = E::custom("");
         *self.failure.borrow_mut() = Some(failure);
+        error
+    }
+
+    /// Passes an error on, which came about in an item or a member.
+    fn within<E>(&self, error: E, step: impl FnOnce() -> Step<'static>) -> E {
+        self.path.borrow_mut().push(step());
         error
     }
 
@@ -178,7 +168,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let seed = self.deeper()?;
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(seed)? {
+        let mut index = 0_usize;
+        let within = |error, index| self.state.within(error, || Step::Item(index));
+        while let Some(item) = items.next_element_seed(seed).map_err(|e| within(e, index))? {
+            index = index.saturating_add(1);
             if self.state.builds {
                 array.push(item);
             }
@@ -192,14 +185,15 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut names = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
             self.state.count()?;
-            let builds = self.state.builds;
-            let owned = if builds { name.clone().into_owned() } else { String::new() };
+            let known = name.clone();
+            let step = || Step::Member(short(&known, MAXIMUM_NAME).into());
             if !names.insert(name) {
-                return Err(self.state.fail(JsonError::DuplicateMember));
+                return Err(self.state.within(self.state.fail(JsonError::DuplicateMember), step));
             }
-            let value = members.next_value_seed(seed)?;
-            if builds {
-                object.insert(owned, value);
+            let value = members.next_value_seed(seed);
+            let value = value.map_err(|error| self.state.within(error, step))?;
+            if self.state.builds {
+                object.insert(known.into_owned(), value);
             }
         }
         Ok(Value::Object(object))
@@ -306,8 +300,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_place() {
-        assert_eq!(error(b"{\n \"a\": nul}"), JsonError::Syntax { line: 2, column: 10 });
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, expected, path) in [
+            (&b"{\n \"a\": nul}"[..], "a JSON value at byte 11", "/a"),
+            (b"{} x", "nothing behind the JSON text at byte 3", ""),
+            (b"\xef\xbb\xbf{}", "no byte order mark at byte 0", ""),
+            (b"[0, {\"b\": 1e400}]", "a number between -1.7e308 and 1.7e308 at byte 14", "/1/b"),
+            (b"[\"\\ud800\"]", "surrogates in pairs, such as \\ud83d\\ude00 at byte 8", "/0"),
+            (
+                b"[\"\\ud800\\u0041\"]",
+                "surrogates in pairs, such as \\ud83d\\ude00 at byte 13",
+                "/0",
+            ),
+            (b"[1, 2", "the rest of the JSON text, which ends at byte 5", "/2"),
+            (b"[\"a\", \"\xff\"]", "UTF-8 at byte 7", "/1"),
+            (b"{\"a\" 1}", "a colon at byte 5", "/a"),
+            (b"{\"a\": 1 \"b\"}", "a comma or the end of the object at byte 8", ""),
+            (b"{\"a\": [1 2]}", "a comma or the end of the array at byte 9", "/a/1"),
+            (b"{\"a\": \"\n\"}", "a control character as an escape, such as \\n at byte 7", "/a"),
+            (b"{'a': 1}", "a member's name in quotation marks at byte 1", ""),
+            (b"{\"a\": {\"b\": 1, \"\\u0062\": 2}}", "each member name once", "/a/b"),
+            (b"[[[[[1]]]]]", "less nesting", "/0/0/0/0"),
+        ] {
+            let misread = parse_placed(text, LIMITS).unwrap_err();
+            assert_eq!(check(text, LIMITS), Err(misread.clone()));
+            let told = (misread.error.to_string(), crate::input::pointer(&misread.path));
+            assert_eq!(told, (expected.to_owned(), path.to_owned()), "{text:?}");
+        }
+        let long = format!("{{\"{0}\": 1, \"{0}\": 2}}", "x".repeat(1000));
+        let misread = check(long.as_bytes(), LIMITS).unwrap_err();
+        assert!(crate::input::pointer(&misread.path).len() < 100);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
         for text in [
             b"".as_slice(),
             b"{} x",
@@ -331,7 +357,7 @@ mod tests {
         /// Never accepts what serde_json's own reader would not, and then sees the same.
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{}:,"a\\u01 e.-]{0,40}"#) {
-            prop_assert_eq!(check(text.as_bytes(), LIMITS), parse(text.as_bytes(), LIMITS).map(drop));
+            prop_assert_eq!(check(text.as_bytes(), LIMITS), parse_placed(text.as_bytes(), LIMITS).map(drop));
             if let Ok(value) = parse(text.as_bytes(), LIMITS) {
                 prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(value));
             }

@@ -107,8 +107,12 @@ fn find_boundary(value: &str) -> Option<&str> {
     (attribute.eq_ignore_ascii_case("boundary") && is_boundary).then_some(value)
 }
 
-/// The parts of a body, in order.
-pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, MultipartError> {
+/// The parts of a body, in order. `is_list` says which names may be there again, in the same spelling.
+pub(super) fn parse<'a>(
+    body: &'a [u8],
+    boundary: &str,
+    is_list: impl Fn(&str) -> bool,
+) -> Result<Vec<Part<'a>>, MultipartError> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     if !body.starts_with(&delimiter) {
         return Err(MultipartError::Preamble);
@@ -137,7 +141,10 @@ pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>,
         let part = rest.get(..length).unwrap_or_default();
         let part = part.strip_suffix(LINE_END).ok_or(MultipartError::Delimiter)?;
         let part = Part::read(part, start)?;
-        names.add(part.name)?;
+        let is_another = |other: &Part<'_>| other.name == part.name;
+        if !(is_list(part.name) && parts.iter().any(is_another)) {
+            names.add(part.name)?;
+        }
         parts.push(part);
         at = start.saturating_add(length).saturating_add(delimiter.len());
     }

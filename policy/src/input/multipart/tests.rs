@@ -22,7 +22,7 @@ fn file(name: &str) -> String {
 }
 
 fn error(body: impl AsRef<[u8]>) -> Option<MultipartError> {
-    parse(body.as_ref(), BOUNDARY).err()
+    parse(body.as_ref(), BOUNDARY, |_| false).err()
 }
 
 /// What is wrong with a part of this header section.
@@ -43,7 +43,7 @@ fn reads_what_clients_send() {
         ),
         (&field("l[]"), ""),
     ]);
-    let parts = parse(&body, BOUNDARY).unwrap();
+    let parts = parse(&body, BOUNDARY, |_| false).unwrap();
     let read: Vec<_> = parts
         .iter()
         .map(|part| (part.name, part.file_name, part.content_type, &body[part.content.clone()]))
@@ -342,7 +342,7 @@ fn file_names_lead_nowhere() {
 fn contents_are_replaced_with_their_lengths() {
     let head = format!("{}\r\nContent-Length: 5", field("b"));
     let old = body(&[(&field("a"), "1"), (&head, "12345"), (&field("c"), "3")]);
-    let parts = parse(&old, BOUNDARY).unwrap();
+    let parts = parse(&old, BOUNDARY, |_| false).unwrap();
     let head = head.replace('5', "2");
     let new = body(&[(&field("a"), ""), (&head, "xy"), (&field("c"), "3")]);
     let replaced = replace(&old, &parts, &[Some(Vec::new()), Some(b"xy".to_vec()), None]);
@@ -354,8 +354,8 @@ proptest! {
     #[test]
     fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = boundary(&bytes);
-        let _ = parse(&bytes, "a");
-        let _ = parse(&[b"--a\r\n", bytes.as_slice(), b"\r\n--a--"].concat(), "a");
+        let _ = parse(&bytes, "a", |_| false);
+        let _ = parse(&[b"--a\r\n", bytes.as_slice(), b"\r\n--a--"].concat(), "a", |_| false);
     }
 
     /// Whatever a good body is changed into: the boundary stands between parts and nowhere else.
@@ -370,7 +370,7 @@ proptest! {
         let at = place.index(whole.len());
         let end = (at + removed).min(whole.len());
         let body = [&whole[..at], inserted, &whole[end..]].concat();
-        if let Ok(parts) = parse(body.as_bytes(), "a") {
+        if let Ok(parts) = parse(body.as_bytes(), "a", |_| false) {
             prop_assert_eq!(body.matches("--a").count(), parts.len() + 1);
             prop_assert_eq!(body.matches("\r\n--a").count(), parts.len());
             for part in parts {
@@ -384,9 +384,31 @@ proptest! {
         let heads: Vec<String> = (0..contents.len()).map(|n| field(&format!("n{n}"))).collect();
         let parts: Vec<_> = heads.iter().zip(&contents).map(|(h, c)| (h.as_str(), c.as_str())).collect();
         let body = body(&parts);
-        let read = parse(&body, BOUNDARY).unwrap();
+        let read = parse(&body, BOUNDARY, |_| false).unwrap();
         let read: Vec<&[u8]> = read.into_iter().map(|part| &body[part.content]).collect();
         let sent: Vec<&[u8]> = contents.iter().map(String::as_bytes).collect();
         prop_assert_eq!(read, sent);
+    }
+}
+
+#[test]
+fn lists_may_be_there_again_in_one_spelling() {
+    let part = |name: &str| {
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n")
+    };
+    let error = |names: &[&str]| {
+        let parts: String = names.iter().map(|name| part(name)).collect();
+        parse(format!("{parts}--{BOUNDARY}--").as_bytes(), BOUNDARY, |name| name == "a").err()
+    };
+    assert_eq!(error(&["a", "b", "a", "a"]), None);
+    for names in [
+        &["a", "A"][..],
+        &["A", "a"],
+        &["b", "b"],
+        &["a", "a[]"],
+        &["a[b]", "a"],
+        &["a", "a", "a[b]"],
+    ] {
+        assert_eq!(error(names), Some(MultipartError::Repeated), "{names:?}");
     }
 }

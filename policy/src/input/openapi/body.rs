@@ -1,14 +1,21 @@
 //! The bodies of requests and of responses: by media type, with a schema for each.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
-use serde_json::{Map, Value};
-
+use super::fields::{Fields, Sent};
 use super::node::Node;
 use super::schemas::{SchemasBuilder, Use};
-use super::types::Types;
-use crate::form::Form;
+use crate::input::schema::Violation;
 use crate::policy::CompileError;
+
+/// The media types that forms may be of, and the ranges they are in.
+const FORMS: [&str; 5] = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/*",
+    "multipart/*",
+    "*/*",
+];
 
 /// What a body may be.
 #[derive(Debug, Clone)]
@@ -23,28 +30,38 @@ pub(crate) struct Content {
     /// In lower case, without parameters.
     range: String,
     pub(super) schema: Option<Use>,
-    /// The types of a form's fields.
-    fields: BTreeMap<String, Types>,
+    /// Of forms.
+    fields: Fields,
 }
 
 impl Body {
-    /// Of a request body or a response.
-    pub(super) fn compile(
+    /// Of a request.
+    pub(super) fn request(
         node: &Node<'_>,
         schemas: &mut SchemasBuilder,
+    ) -> Result<Self, CompileError> {
+        Self::compile(node, schemas, true)
+    }
+
+    pub(super) fn response(
+        node: &Node<'_>,
+        schemas: &mut SchemasBuilder,
+    ) -> Result<Self, CompileError> {
+        Self::compile(node, schemas, false)
+    }
+
+    fn compile(
+        node: &Node<'_>,
+        schemas: &mut SchemasBuilder,
+        is_request: bool,
     ) -> Result<Self, CompileError> {
         node.object()?;
         let mut contents = Vec::new();
         for (range, node) in node.members("content")? {
             let node = node.resolved()?;
             let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            let schema = node.get("schema")?;
-            let mut fields = BTreeMap::new();
-            if let Some(schema) = schema.as_ref().filter(|_| range.ends_with("urlencoded")) {
-                for (name, field) in schema.members("properties")? {
-                    fields.insert(name.to_owned(), Types::of(&field.resolved()?)?);
-                }
-            }
+            let is_form = is_request && FORMS.contains(&range.as_str());
+            let fields = if is_form { Fields::compile(&node)? } else { Fields::default() };
             let schema = node.raw("schema").map(|schema| schemas.add(&schema)).transpose()?;
             contents.push(Content { range, schema, fields });
         }
@@ -71,17 +88,16 @@ impl Content {
 
     /// Whether a form's field is described.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        self.fields.contains_key(name)
+        self.fields.has(name)
+    }
+
+    /// Whether a form's field may be there several times.
+    pub(crate) fn is_list(&self, name: &str) -> bool {
+        self.fields.is_list(name)
     }
 
     /// A form as the object that its schema is about. Fields that are not described are text.
-    pub(super) fn object(&self, form: &Form) -> Value {
-        let value = |name: &str, text: &str| {
-            let types = self.fields.get(name).copied().unwrap_or(Types::STRING);
-            let value = types.read(text).into_iter().next();
-            value.unwrap_or_else(|| text.into())
-        };
-        let fields = form.iter().map(|(name, text)| (name.to_owned(), value(name, text)));
-        Value::Object(fields.collect::<Map<_, _>>())
+    pub(super) fn object(&self, sent: &[(&str, Sent<'_>)]) -> Result<Value, Vec<Violation>> {
+        self.fields.object(sent)
     }
 }

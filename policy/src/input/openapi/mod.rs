@@ -4,12 +4,15 @@
 //! What it describes and a gate cannot check is an error when it is loaded, and not a gap when a request comes.
 
 mod body;
+mod faults;
+mod fields;
 mod node;
 mod parameter;
 mod parameters;
 mod paths;
 mod schemas;
 mod servers;
+mod slim;
 mod types;
 
 #[cfg(test)]
@@ -18,14 +21,16 @@ mod tests;
 use serde_json::Value;
 
 use crate::access::{Header, Target, is_override};
-use crate::form::Form;
 use crate::input::schema::{Violation, refused};
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 
 pub(crate) use body::Content;
+pub(crate) use fields::Sent as SentField;
+pub(crate) use slim::slim;
 
 use body::Body;
+use faults::Faults;
 use node::Node;
 use parameters::{Parameters, Sent};
 use paths::Paths;
@@ -66,42 +71,37 @@ pub(crate) struct Operation {
     responses: Vec<(String, Body)>,
 }
 
+/// What is made of a document as it is read.
+#[derive(Debug, Default)]
+struct Made {
+    operations: Vec<Operation>,
+    schemas: SchemasBuilder,
+    /// What is wrong is gathered, to be told at once.
+    faults: Faults,
+}
+
 impl OpenApi {
     /// `field` is what names the document in the policy.
     pub(super) fn compile(document: &Value, field: &str) -> Result<Self, CompileError> {
         let root = Node::root(document, field)?;
         check_version(&root)?;
-        let mut schemas = SchemasBuilder::default();
-        let (mut paths, mut items, mut operations) = (Paths::default(), Vec::new(), Vec::new());
-        let bases = bases_of(&root)?.unwrap_or_else(|| vec![String::new()]);
+        let (mut paths, mut items, mut made) = (Paths::default(), Vec::new(), Made::default());
+        let bases = made.faults.take(bases_of(&root)).flatten();
+        let bases = bases.unwrap_or_else(|| vec![String::new()]);
         for (path, node) in root.members("paths")? {
-            if path.starts_with("x-") {
-                continue;
+            if !path.starts_with("x-") {
+                let item = Item::compile(path, node, &bases, (items.len(), &mut paths), &mut made);
+                items.push(made.faults.take(item).unwrap_or_default());
             }
-            let place = node.clone();
-            if !path.starts_with('/') {
-                return Err(place.error("expected a path that begins with a slash"));
-            }
-            let node = node.resolved()?;
-            let own = bases_of(&node)?;
-            for base in own.as_ref().unwrap_or(&bases) {
-                paths.add(base, path, items.len(), &place)?;
-            }
-            items.push(Item::compile(path, &node, &mut operations, &mut schemas)?);
         }
-        if operations.is_empty() {
+        let Made { operations, schemas, mut faults } = made;
+        if operations.is_empty() && faults.count() == 0 {
             return Err(root.error("expected at least one operation under `paths`"));
         }
         paths.sort();
-        let mut credentials = Vec::new();
-        let components = root.get("components")?;
-        let schemes = components.map(|it| it.members("securitySchemes")).transpose()?;
-        for (_, scheme) in schemes.unwrap_or_default() {
-            let scheme = scheme.resolved()?;
-            if scheme.text("in")? == Some("query") {
-                credentials.extend(scheme.text("name")?.map(str::to_owned));
-            }
-        }
+        let credentials = faults.take(credentials(&root)).unwrap_or_default();
+        schemas.check(&root, &mut faults)?;
+        faults.finish()?;
         let schemas = schemas.build(&root)?;
         Ok(Self { paths, items, operations, schemas, credentials })
     }
@@ -146,16 +146,39 @@ impl OpenApi {
         refused(self.violations(content, value))
     }
 
-    pub(super) fn check_form(&self, content: &Content, form: &Form) -> Result<(), Refusal> {
-        if form.value(METHOD_FIELD).is_some() && !content.has_field(METHOD_FIELD) {
+    /// The fields of a form, in order.
+    pub(super) fn check_fields(
+        &self,
+        content: &Content,
+        sent: &[(&str, SentField<'_>)],
+    ) -> Result<(), Refusal> {
+        let has_method = sent.iter().any(|(name, _)| *name == METHOD_FIELD);
+        if has_method && !content.has_field(METHOD_FIELD) {
             let (at, expected) = (format!("/{METHOD_FIELD}"), "no such field".to_owned());
             return refused(vec![Violation { at, expected }]);
         }
-        match content.schema {
-            Some(_) => self.check_value(content, content.object(form)),
-            None => Ok(()),
+        if !content.has_schema() {
+            return Ok(());
+        }
+        match content.object(sent) {
+            Ok(value) => self.check_value(content, value),
+            Err(violations) => refused(violations),
         }
     }
+}
+
+/// The names of query parameters that carry credentials.
+fn credentials(root: &Node<'_>) -> Result<Vec<String>, CompileError> {
+    let mut credentials = Vec::new();
+    let components = root.get("components")?;
+    let schemes = components.map(|it| it.members("securitySchemes")).transpose()?;
+    for (_, scheme) in schemes.unwrap_or_default() {
+        let scheme = scheme.resolved()?;
+        if scheme.text("in")? == Some("query") {
+            credentials.extend(scheme.text("name")?.map(str::to_owned));
+        }
+    }
+    Ok(credentials)
 }
 
 fn no_body() -> Refusal {
@@ -167,22 +190,25 @@ impl Operation {
         node: &Node<'_>,
         shared: &Parameters,
         schemas: &mut SchemasBuilder,
+        faults: &mut Faults,
     ) -> Result<Self, CompileError> {
         if node.object()?.contains_key("servers") {
             let message = "expected the servers of the path or of the document: an operation's own \
                            cannot be told apart by the path";
-            return Err(node.error_at("servers", message));
+            faults.add(node.error_at("servers", message));
         }
-        let body = node.get("requestBody")?;
-        let body = body.map(|body| Body::compile(&body, schemas)).transpose()?;
+        let body = faults.take(node.get("requestBody")).flatten();
+        let body = body.and_then(|body| faults.take(Body::request(&body, schemas)));
         let mut responses = Vec::new();
         for (status, response) in node.members("responses")? {
             if !status.starts_with("x-") {
-                let response = Body::compile(&response.resolved()?, schemas)?;
-                responses.push((status.to_ascii_lowercase(), response));
+                let response = response.resolved().and_then(|it| Body::response(&it, schemas));
+                let response = faults.take(response);
+                responses.extend(response.map(|response| (status.to_ascii_lowercase(), response)));
             }
         }
-        Ok(Self { parameters: Parameters::compile(node, shared, schemas)?, body, responses })
+        let parameters = Parameters::compile(node, shared, schemas, faults)?;
+        Ok(Self { parameters, body, responses })
     }
 
     /// What is described of a request's media type, which is in lower case and without parameters.
@@ -220,23 +246,37 @@ impl Operation {
 }
 
 impl Item {
+    /// `paths` gets the ways to it, by its number.
     fn compile(
         path: &str,
-        node: &Node<'_>,
-        operations: &mut Vec<Operation>,
-        schemas: &mut SchemasBuilder,
+        place: Node<'_>,
+        bases: &[String],
+        (number, paths): (usize, &mut Paths),
+        made: &mut Made,
     ) -> Result<Self, CompileError> {
+        if !path.starts_with('/') {
+            return Err(place.error("expected a path that begins with a slash"));
+        }
+        let known = made.faults.count();
+        let node = place.clone().resolved()?;
+        let own = bases_of(&node)?;
+        for base in own.as_deref().unwrap_or(bases) {
+            made.faults.take(paths.add(base, path, number, &place));
+        }
         node.object()?;
-        let shared = Parameters::compile(node, &Parameters::default(), schemas)?;
+        let Made { operations, schemas, faults } = made;
+        let shared = Parameters::compile(&node, &Parameters::default(), schemas, faults)?;
         let mut item = Self::default();
         for method in METHODS {
-            let Some(node) = node.get(method)? else { continue };
-            let operation = Operation::compile(&node, &shared, schemas)?;
-            if let Some(name) =
-                parameter_names(path).find(|name| !operation.parameters.has_path(name))
-            {
+            let Some(node) = faults.take(node.get(method)).flatten() else { continue };
+            let operation = Operation::compile(&node, &shared, schemas, faults);
+            let Some(operation) = faults.take(operation) else { continue };
+            // Unless it is not known for being wrong.
+            let undescribed =
+                parameter_names(path).find(|name| !operation.parameters.has_path(name));
+            if let Some(name) = undescribed.filter(|_| faults.count() == known) {
                 let message = format!("expected the path's parameter {name} to be described");
-                return Err(node.error(&message));
+                faults.add(node.error(&message));
             }
             if operations.len() >= MAXIMUM_OPERATIONS {
                 return Err(

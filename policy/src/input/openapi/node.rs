@@ -95,6 +95,11 @@ impl<'a> Node<'a> {
         CompileError::new(self.field, format!("{at}: {message}"))
     }
 
+    /// The place of something in it, for errors.
+    pub(super) fn below(&self, pointer: &str) -> Self {
+        Self { pointer: format!("{}{pointer}", self.pointer), ..self.clone() }
+    }
+
     /// The error of a member.
     pub(super) fn error_at(&self, name: &str, message: &str) -> CompileError {
         self.child(name, self.value).error(message)
@@ -149,18 +154,24 @@ impl<'a> Node<'a> {
 }
 
 /// Members that hold no part of the description, but data.
-fn is_data(name: &str) -> bool {
+pub(super) fn is_data(name: &str) -> bool {
     ["example", "examples", "default", "enum", "const"].contains(&name) || name.starts_with("x-")
 }
 
-fn holds_names(name: &str) -> bool {
+/// Members whose own members have names of the author's.
+pub(super) fn holds_names(name: &str) -> bool {
     [
         "$defs",
         "callbacks",
         "content",
         "definitions",
+        "dependencies",
+        "dependentRequired",
         "dependentSchemas",
+        "encoding",
         "headers",
+        "links",
+        "mapping",
         "parameters",
         "pathItems",
         "paths",
@@ -169,6 +180,7 @@ fn holds_names(name: &str) -> bool {
         "requestBodies",
         "responses",
         "schemas",
+        "scopes",
         "securitySchemes",
         "variables",
     ]

@@ -185,7 +185,8 @@ impl Form {
         if !["boolean", "integer", "number", "string", "array"].iter().any(|it| types.has(it)) {
             let message =
                 "expected a type that a text can be: boolean, integer, number, string, array";
-            return Err(schema.error(message));
+            // By the parameter and not by what its schema refers to: others may refer to that too.
+            return Err(node.error_at("schema", message));
         }
         // Where nothing is said of a type, it is a text and no list.
         let has_array = types.has("array") && types != Types::ANY;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
+use super::faults::Faults;
 use super::node::Node;
 use super::parameter::{Parameter, Place};
 use super::schemas::{Schemas, SchemasBuilder};
@@ -30,12 +31,15 @@ impl Parameters {
         node: &Node<'_>,
         base: &Self,
         schemas: &mut SchemasBuilder,
+        faults: &mut Faults,
     ) -> Result<Self, CompileError> {
         let mut own: Vec<Parameter> = Vec::new();
         for node in node.items("parameters")? {
-            let Some(parameter) = Parameter::compile(&node, schemas)? else { continue };
+            let parameter = faults.take(Parameter::compile(&node, schemas)).flatten();
+            let Some(parameter) = parameter else { continue };
             if own.iter().any(|other| other.is(parameter.place, &parameter.name)) {
-                return Err(node.error("expected each parameter once"));
+                faults.add(node.error("expected each parameter once"));
+                continue;
             }
             own.push(parameter);
         }

@@ -4,8 +4,9 @@
 use jsonschema::Draft;
 use serde_json::{Map, Value};
 
+use super::faults::Faults;
 use super::node::Node;
-use crate::input::schema::{Compiled, Violation};
+use crate::input::schema::{Compiled, Violation, unusable};
 use crate::policy::CompileError;
 
 /// One of [`Schemas`].
@@ -31,12 +32,21 @@ impl SchemasBuilder {
         Ok(Use(number))
     }
 
-    pub(super) fn build(self, document: &Node<'_>) -> Result<Schemas, CompileError> {
+    /// Whether what the document has under names are schemas.
+    pub(super) fn check(
+        &self,
+        document: &Node<'_>,
+        faults: &mut Faults,
+    ) -> Result<(), CompileError> {
         if let Some(components) = document.get("components")? {
             for (_, schema) in components.members("schemas")? {
-                check(&schema)?;
+                faults.take(check(&schema));
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn build(self, document: &Node<'_>) -> Result<Schemas, CompileError> {
         let mut root = Map::new();
         // What references lead to. `properties` is no member of an OpenAPI document.
         for name in ["components", "paths"] {
@@ -46,8 +56,10 @@ impl SchemasBuilder {
         }
         root.insert("properties".to_owned(), Value::Object(self.properties));
         let options = jsonschema::options().with_draft(Draft::Draft202012);
-        let compiled = Compiled::build(options, &Value::Object(root))
-            .map_err(|error| document.error(&format!("not usable schemas: {error}")))?;
+        let compiled = Compiled::build(options, &Value::Object(root)).map_err(|error| {
+            let Violation { at, expected } = unusable(error);
+            document.error(&format!("{expected} (at {at})"))
+        })?;
         Ok(Schemas(compiled))
     }
 }
@@ -55,8 +67,8 @@ impl SchemasBuilder {
 /// Whether it is a schema at all: what only references lead to is not looked at later.
 fn check(schema: &Node<'_>) -> Result<(), CompileError> {
     jsonschema::draft202012::meta::validate(schema.value).map_err(|error| {
-        let at = error.instance_path().to_string();
-        schema.error(&format!("not a usable schema: {at}: {error}"))
+        let Violation { at, expected } = unusable(error);
+        schema.below(&at).error(&expected)
     })
 }
 

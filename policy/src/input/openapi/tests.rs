@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::form::Form;
 
 fn document() -> Value {
     json!({
@@ -103,7 +104,12 @@ fn body(
     let content = operation.content(media_type).unwrap();
     let checked = match media_type {
         "application/json" => api.check_value(content, serde_json::from_slice(body).unwrap()),
-        _ => api.check_form(content, &Form::parse(body, 100).unwrap()),
+        _ => {
+            let form = Form::parse_lists(body, 100, |name| content.is_list(name)).unwrap();
+            let fields: Vec<_> =
+                form.iter().map(|(name, text)| (name, SentField::Text(text))).collect();
+            api.check_fields(content, &fields)
+        }
     };
     checked.map_err(|refusal| {
         refusal.findings.into_iter().map(|finding| (finding.at, finding.expected)).collect()
@@ -247,6 +253,14 @@ fn bodies_are_checked_with_their_schema() {
     };
     assert_eq!(form("name=7&size=3"), Ok(()));
     assert_eq!(form("name=a&size=x").unwrap_err()[0].0, "/size");
+    // Objects in a form are JSON, and arrays are there again and again.
+    assert_eq!(form("name=a&parts=%7B%22name%22:%22b%22%7D"), Ok(()));
+    assert_eq!(
+        form("name=a&parts=%7B%22name%22:%22b%22%7D&parts=%7B%22name%22:%22c%22%7D"),
+        Ok(())
+    );
+    let wrong = form("name=a&parts=%7B%22name%22:%22b%22%7D&parts=%7B%22name%22:%22%22%7D");
+    assert_eq!(wrong.unwrap_err()[0].0, "/parts/1/name");
     assert_eq!(form("name=a&_method=DELETE").unwrap_err()[0].0, "/_method");
     let api = compile(&document()).unwrap();
     let of = |method, path| api.operation(head_of(&api, method, path, &[]).unwrap()).unwrap();
@@ -289,16 +303,19 @@ fn errors_name_the_place_in_the_document() {
         (with(schema, json!({"$ref": "#/nowhere"})), &format!("{schema}: #/nowhere leads nowhere")),
         (
             with(schema, json!({"type": "integer", "minimum": "x"})),
-            &format!("{schema}: not a usable schema"),
+            &format!("{schema}/minimum: not a usable schema: expected a number"),
         ),
         (
             with(schema, json!({"type": "object"})),
             &format!("{schema}: expected a type that a text"),
         ),
-        (with(schema, json!({"pattern": "(a)\\1"})), "the document: not usable schemas: "),
+        (
+            with(schema, json!({"pattern": "(a)\\1"})),
+            "the document: not a usable schema: expected a regular expression",
+        ),
         (
             with("/components/schemas/Thing/required", json!(1)),
-            "/components/schemas/Thing: not a usable",
+            "/components/schemas/Thing/required: not a usable schema: expected an array",
         ),
         (
             with("/components/parameters/Limit/in", json!("body")),
@@ -322,6 +339,42 @@ fn errors_name_the_place_in_the_document() {
     changed["components"]["schemas"]["Thing"]["example"] = json!({"$ref": "other.yaml"});
     changed["components"]["schemas"]["Thing"]["properties"]["$ref"] = json!({"type": "string"});
     assert!(compile(&changed).is_ok());
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let mut changed = document();
+    changed["paths"]["/things"]["get"]["parameters"][0]["schema"] = json!({"type": "object"});
+    changed["paths"]["/things"]["get"]["parameters"][5]["style"] = json!("deepObject");
+    changed["components"]["requestBodies"]["Thing"] = json!(7);
+    changed["components"]["schemas"]["Thing"]["required"] = json!(1);
+    changed["components"]["schemas"]["Other"] = json!({"$recursiveAnchor": true});
+    changed["paths"]["/things/{id}"]["parameters"] = json!([{"name": "id", "in": "nowhere"}]);
+    let error = compile(&changed).map(drop).unwrap_err();
+    let lines: Vec<&str> = error.lines().collect();
+    for (line, expected) in [
+        "input.openapi: /paths/~1things/get/parameters/0/schema: expected a type",
+        "  /components/requestBodies/Thing: expected an object",
+        "  /paths/~1things/get/parameters/5/style: expected simple",
+        "  /paths/~1things~1{id}/parameters/0: expected `in`",
+        "  /components/schemas/Other/$recursiveAnchor: not a usable schema: expected a string",
+        "  /components/schemas/Thing/required: not a usable schema: expected an array",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = lines.iter().any(|found| found.trim().starts_with(expected.trim()));
+        assert!(found, "{line}: {expected} is not in {error}");
+    }
+    assert_eq!(lines.len(), 6, "{error}");
+
+    let mut changed = document();
+    for number in 0..50 {
+        changed["components"]["schemas"][format!("S{number}")] = json!({"type": 1});
+    }
+    let error = compile(&changed).map(drop).unwrap_err();
+    assert_eq!(error.lines().count(), 21, "{error}");
+    assert!(error.ends_with("and 30 more"), "{error}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ const MAXIMUM_SUBSCHEMAS: usize = 256;
 const NAMES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
 impl Types {
-    const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
     pub(super) const ANY: Self = Self(0x7f);
     pub(super) const STRING: Self = Self(1 << 4);
 
@@ -43,6 +43,14 @@ impl Types {
 
     pub(super) fn has(self, name: &str) -> bool {
         self.0 & Self::bit(name) != 0
+    }
+
+    pub(super) fn without(self, name: &str) -> Self {
+        Self(self.0 & !Self::bit(name))
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// For messages.
@@ -80,6 +88,15 @@ impl Types {
             }
             _ => {}
         }
+        // Where only values are named, those say which.
+        let named = schema.value.get("enum").and_then(Value::as_array);
+        if let Some(values) = named {
+            let all = values.iter().map(Self::of_value);
+            types = types.and(all.fold(Self::NONE, Self::or));
+        }
+        if let Some(value) = schema.value.get("const") {
+            types = types.and(Self::of_value(value));
+        }
         for keyword in ["anyOf", "oneOf"] {
             let branches = schema.items(keyword)?;
             if !branches.is_empty() {
@@ -96,6 +113,17 @@ impl Types {
         Ok(types)
     }
 
+    fn of_value(value: &Value) -> Self {
+        Self::named(match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        })
+    }
+
     fn named(name: &str) -> Self {
         // Integers are numbers.
         let others = if name == "number" { Self::bit("integer") } else { 0 };
@@ -105,10 +133,6 @@ impl Types {
     fn bit(name: &str) -> u8 {
         let place = NAMES.iter().position(|known| *known == name);
         place.and_then(|place| 1_u8.checked_shl(place as u32)).unwrap_or_default()
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 
     fn and(self, other: Self) -> Self {
@@ -143,6 +167,11 @@ mod tests {
         let named =
             json!({"anyOf": [{"$ref": "#/a"}, {"type": "boolean"}], "a": {"type": "array"}});
         assert_eq!(types(named), "boolean or array");
+        assert_eq!(types(json!({"enum": ["1", "x"]})), "string");
+        assert_eq!(
+            types(json!({"anyOf": [{"const": 1}, {"enum": [true]}]})),
+            "boolean or integer or number"
+        );
         let endless = json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]});
         assert!(Types::of(&Node::root(&endless, "f").unwrap()).is_ok());
     }

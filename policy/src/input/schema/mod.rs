@@ -1,8 +1,11 @@
 //! JSON Schema.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use jsonschema::{PatternOptions, ValidationError, ValidationOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ReferencingError, ValidationError, ValidationOptions, Validator};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,11 +14,7 @@ use crate::document::SchemaSource;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 
-/// How many errors are told at once.
-const MAXIMUM_ERRORS: usize = 8;
-
-/// How long an error message may be, in characters.
-const MAXIMUM_MESSAGE_CHARS: usize = 200;
+use told::Names;
 
 /// Up to how deep and how large a value is that is told of in full where a schema refers to itself: each of its alternatives is
 /// looked at again for each of those around it.
@@ -39,11 +38,9 @@ impl Schema {
             }
         };
         let compiled = Compiled::build(jsonschema::options(), value).map_err(|error| {
-            let path = error.instance_path().as_str().replace('/', ".");
-            CompileError::new(
-                format!("{field}.inline{path}"),
-                format!("not a usable schema: {error}"),
-            )
+            let Violation { at, expected } = unusable(error);
+            let path = at.replace('/', ".");
+            CompileError::new(format!("{field}.inline{path}"), expected)
         })?;
         Ok(Self(compiled))
     }
@@ -55,6 +52,31 @@ impl Schema {
     pub(super) fn violations(&self, value: &Value) -> Vec<Violation> {
         self.0.violations(value)
     }
+}
+
+/// Where a schema is none that can be used, and why.
+pub(super) fn unusable(error: ValidationError<'_>) -> Violation {
+    let at = error.instance_path().to_string();
+    let message = match error.kind() {
+        ValidationErrorKind::Format { format } if format == "regex" => {
+            "not a usable schema: expected a regular expression that runs in linear time: without \
+             look-ahead, look-behind and back-references, and not too large"
+                .to_owned()
+        }
+        ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, .. }) => format!(
+            "not a usable schema: expected references within it, which begin with #, found one to {uri}: \
+             put what it leads to into the schema"
+        ),
+        ValidationErrorKind::Referencing(error) => format!("not a usable schema: {error}"),
+        _ => match Names::default().tell(std::iter::once(error)).into_iter().next() {
+            Some(Violation { at, expected }) => {
+                let expected = format!("not a usable schema: expected {expected}");
+                return Violation { at, expected };
+            }
+            None => "not a usable schema".to_owned(),
+        },
+    };
+    Violation { at, expected: message }
 }
 
 /// The refusal of a body; none where nothing is wrong with it.
@@ -80,6 +102,7 @@ pub(crate) struct Violation {
 pub(super) struct Compiled {
     validator: Validator,
     is_recursive: bool,
+    names: Names,
 }
 
 impl Compiled {
@@ -89,7 +112,7 @@ impl Compiled {
     ) -> Result<Self, ValidationError<'static>> {
         // Linear-time patterns: the other engine backtracks, and who chooses the text chooses the time.
         let validator = options.with_pattern_options(PatternOptions::regex()).build(schema)?;
-        Ok(Self { validator, is_recursive: is_recursive(schema) })
+        Ok(Self { validator, is_recursive: is_recursive(schema), names: Names::of(schema) })
     }
 
     /// Empty where the value is what it should be.
@@ -102,16 +125,7 @@ impl Compiled {
             let expected = "what is described here; it is too large to say where it is not";
             return vec![Violation { at: String::new(), expected: expected.to_owned() }];
         }
-        let errors = self.validator.iter_errors(value).take(MAXIMUM_ERRORS);
-        let violations = errors.map(|error| {
-            // Masked: a body may hold secrets, and this goes into records.
-            let message = error.masked().to_string();
-            Violation {
-                at: error.instance_path().to_string(),
-                expected: message.chars().take(MAXIMUM_MESSAGE_CHARS).collect(),
-            }
-        });
-        violations.collect()
+        self.names.tell(self.validator.iter_errors(value))
     }
 }
 
