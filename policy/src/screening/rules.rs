@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use super::characters::{CharacterRules, Rewritten, Unfit};
 use super::data::DataRules;
 use super::prose::Prose;
-use super::{Action, ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
+use super::{Action, ArgumentScreen, Detection, Kind, Owner, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
 use crate::document::{InputSection, Reaction, ScreeningSection};
+use crate::files::find_test_virus;
 use crate::input::Step;
 use crate::policy::CompileError;
 
@@ -21,6 +22,8 @@ pub struct Screening {
     prompt_injection: Reaction,
     data: Option<DataRules>,
     data_in_head: Reaction,
+    /// Where files are looked at, what is harmful is looked for in texts too.
+    refuses_malware: bool,
 }
 
 /// What a text is.
@@ -81,6 +84,7 @@ impl Screening {
         field: &str,
     ) -> Result<Self, CompileError> {
         let characters = CharacterRules::compile(section.text.unwrap_or_default());
+        let refuses_malware = section.files.is_some();
         let field = format!("{field}.screening");
         let Some(section) = &section.screening else {
             // What the document does not ask for is not looked for.
@@ -91,6 +95,7 @@ impl Screening {
                 prompt_injection: Reaction::Allow,
                 data: None,
                 data_in_head: Reaction::Allow,
+                refuses_malware,
             });
         };
         Ok(Self {
@@ -104,6 +109,7 @@ impl Screening {
                 &format!("{field}.personal_data"),
             )?,
             data_in_head: data_in_head(section, &field)?,
+            refuses_malware,
         })
     }
 
@@ -124,6 +130,7 @@ impl Screening {
             Profile::Argument | Profile::Name => self.attacks(left),
             Profile::Prompt => self.prompt_injections(left),
         };
+        found.extend(self.malware(left));
         let mut redacted = None;
         if let Some(data) = &self.data {
             let detections = data.find(left);
@@ -147,7 +154,21 @@ impl Screening {
                 Some(Rewritten::Normalised(_)) => detection.range = 0..text.len(),
             }
         }
+        if rewritten.is_some() && profile == Profile::Argument {
+            // What was taken out may have stood between words, which are one now.
+            add(self.attacks(text), &mut found);
+        }
         Ok(Screened { found, rewritten: redacted.or(rewritten.map(Rewritten::into_text)) })
+    }
+
+    /// Whether a text in the head has characters that it may not have. Nothing can be taken out there.
+    pub(crate) fn check_in_head(&self, text: &str) -> Result<(), Unfit> {
+        self.characters.for_heads().check(text).map(drop)
+    }
+
+    /// Whether bytes that are no characters are refused in the head.
+    pub(crate) fn refuses_control(&self) -> bool {
+        self.characters.refuses_control()
     }
 
     /// Whether the head of a request is screened at all.
@@ -183,6 +204,13 @@ impl Screening {
         detections.map(found).collect()
     }
 
+    /// What no text may hold where files are looked at: whoever is sent it may well write it into one.
+    fn malware(&self, text: &str) -> Option<Found> {
+        let range = self.refuses_malware.then(|| find_test_virus(text.as_bytes()))??;
+        let detection = Detection { kind: Kind::Malware, rule: "eicar", range, score: 1.0 };
+        Some(Found { detection, decision: Decision::Deny })
+    }
+
     fn prompt_injections(&self, text: &str) -> Vec<Found> {
         if self.prompt_injection == Reaction::Allow {
             return Vec::new();
@@ -193,6 +221,17 @@ impl Screening {
             detection,
         };
         detections.map(found).collect()
+    }
+}
+
+/// Adds what is not known yet, or is known to be worse; of each kind there is one.
+fn add(more: Vec<Found>, found: &mut Vec<Found>) {
+    for more in more {
+        match found.iter_mut().find(|known| known.detection.kind == more.detection.kind) {
+            Some(known) if known.detection.score >= more.detection.score => {}
+            Some(known) => *known = more,
+            None => found.push(more),
+        }
     }
 }
 
@@ -245,7 +284,7 @@ fn prompt_screen() -> &'static PromptScreen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screening::Kind;
+    use crate::document::{FilesSection, Handling, TextSection};
 
     fn screening(section: ScreeningSection) -> Screening {
         let section = InputSection { screening: Some(section), ..InputSection::default() };
@@ -285,5 +324,48 @@ mod tests {
         let prose = screening(ScreeningSection::default());
         let prose = prose.screen(Profile::Prompt, attack, &Owner::nobody()).unwrap();
         assert!(prose.found.iter().all(|found| !found.detection.kind.is_attack()));
+    }
+
+    #[test]
+    fn what_is_taken_out_between_words_joins_no_attack() {
+        let text = TextSection { control: Handling::Strip, ..TextSection::default() };
+        let section = InputSection {
+            screening: Some(ScreeningSection::default()),
+            text: Some(text),
+            ..InputSection::default()
+        };
+        let screening = Screening::compile(&section, None, "input").unwrap();
+        let screen =
+            |profile, text: &str| screening.screen(profile, text, &Owner::nobody()).unwrap();
+        let attack = "1\0UNION\0SELECT\0password--";
+        let screened = screen(Profile::Argument, attack);
+        assert_eq!(screened.decision(), Decision::Deny, "{screened:?}");
+        let range = screened.found[0].detection.range.clone();
+        assert!(attack.get(range.clone()).is_some_and(|part| part.contains('U')), "{range:?}");
+        // What is joined by it is found as before, and ordinary text goes on without it.
+        assert_eq!(
+            screen(Profile::Argument, "<scr\0ipt>alert(1)</script>").decision(),
+            Decision::Deny
+        );
+        let screened = screen(Profile::Argument, "a\0b \u{200b}c");
+        assert_eq!(screened, Screened { rewritten: Some("ab c".to_owned()), ..Default::default() });
+    }
+
+    #[test]
+    fn harmful_text_is_refused_where_files_are_looked_at() {
+        let virus = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
+        let text = format!("é {}", virus.concat());
+        for (files, decision) in
+            [(Some(FilesSection::default()), Decision::Deny), (None, Decision::Allow)]
+        {
+            let section = InputSection { files, ..InputSection::default() };
+            let screening = Screening::compile(&section, None, "input").unwrap();
+            for profile in [Profile::Prompt, Profile::Argument, Profile::Name] {
+                let screened = screening.screen(profile, &text, &Owner::nobody()).unwrap();
+                assert_eq!(screened.decision(), decision);
+                let ranges = screened.found.into_iter().map(|found| found.detection.range);
+                assert!(ranges.into_iter().all(|range| range == (3..text.len())));
+            }
+        }
     }
 }
