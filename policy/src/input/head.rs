@@ -80,6 +80,10 @@ pub(super) fn check_characters(
         screening.check_in_head(&text).map_err(|unfit| refused(":path", unfit))?;
     }
     for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        // As nearly all are.
+        if value.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            continue;
+        }
         // What is not UTF-8 is read as far as it is.
         let value = String::from_utf8_lossy(value);
         screening.check_in_head(&value).map_err(|unfit| refused(name, unfit))?;
