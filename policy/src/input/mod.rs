@@ -403,12 +403,12 @@ impl Inspect for InputRules {
             }
             self.described(&announced, &media_type)?;
         }
-        head::check_characters(&self.screening, target, headers)?;
         let mut notes = Notes::default();
         if self.screening.looks_at_heads() {
             target.map_or(Ok(()), |target| head::target(&self.screening, target, &mut notes))?;
             head::fields(&self.screening, headers, &mut notes)?;
         }
+        head::check_characters(&self.screening, target, headers)?;
         Ok((announced, notes))
     }
 
