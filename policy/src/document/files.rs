@@ -29,7 +29,8 @@ pub struct FilesSection {
     /// Addresses in place of files, which the upstream would fetch. With `allow` and `flag` those of one's own network, of metadata
     /// services and with a number for a host are refused all the same. Default: refuse.
     pub addresses: Reaction,
-    /// More strings that are files: JSON pointers (RFC 6901) in which `*` stands for any member or item.
+    /// More strings that are files: JSON pointers (RFC 6901) in which `*` stands for any member or item,
+    /// and `**`, once at most, for any number of them.
     pub places: Vec<String>,
 }
 

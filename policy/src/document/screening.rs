@@ -17,9 +17,10 @@ use crate::screening::{Action, Kind, PersonalData};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ScreeningSection {
-    /// Which strings of a body are prose: JSON pointers (RFC 6901) in which `*` stands for any member or item, and of which the
-    /// empty one is a body that is text. All others are arguments, and so are names, the path, the query and
-    /// header fields. Default: what chat, completion and embedding APIs take as prose, and `/text` and `/texts/*`.
+    /// Which strings of a body are prose: JSON pointers (RFC 6901) in which `*` stands for any member or item and `**`, once
+    /// at most, for any number of them, also none; the empty one is a body that is text. All others are arguments, and so are
+    /// names, the path, the query and header fields. Default: what chat, completion and embedding APIs take as prose, and
+    /// `/text` and `/texts/*`. Prose is not screened for attacks on programs: where other programs answer, say `[]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompts: Option<Vec<String>>,
     /// Attacks on programs, in arguments. Default: refuse.

@@ -30,7 +30,7 @@ mod webp;
 
 pub(crate) use address::check_address;
 pub use kind::FileType;
-pub(crate) use malware::has_test_virus;
+pub(crate) use malware::find_test_virus;
 pub(crate) use rules::{Checked, File, FileRules, Unfit};
 
 /// What was expected of a file, and is not so.

@@ -112,7 +112,8 @@ impl FileRules {
             return Err(self.too_large());
         }
         let is_bad = || self.known_bad.contains(&<[u8; 32]>::from(Sha256::digest(file.bytes)));
-        if malware::has_test_virus(file.bytes) || !self.known_bad.is_empty() && is_bad() {
+        if malware::find_test_virus(file.bytes).is_some() || !self.known_bad.is_empty() && is_bad()
+        {
             let expected = "no file that is known to be harmful".to_owned();
             return Err(Unfit { reason: Reason::MalwareSuspected, expected });
         }

@@ -1,5 +1,6 @@
-//! Files in a body: which strings are files, and what goes on in their place.
+//! Files in a body: which strings are files, or have some within, and what goes on in their place.
 
+mod embedded;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::json::{Step, Text, rewrite};
 use super::{multipart, pointer};
 use crate::document::Reaction;
-use crate::files::{Checked, File, FileRules, Unfit, check_address, has_test_virus};
+use crate::files::{Checked, File, FileRules, Unfit, check_address};
 use crate::problem::{Reason, Refusal};
 use crate::screening::{Kind, Noted, Notes};
 
@@ -61,8 +62,8 @@ struct Labels {
 
 /// What a string is.
 pub(super) enum Seen {
-    /// No file.
-    Text,
+    /// No file; and what goes on in its place, if there are files within that are not to go on as they are.
+    Text(Option<String>),
     /// A file; and what goes on in its place, if it is not to go on as it is.
     File(Option<String>),
 }
@@ -108,9 +109,9 @@ impl<'a> Attachments<'a> {
         let Text { path, container, is_name, text } = string;
         let form = if is_name { Form::Text } else { self.form(path, container, text) };
         if form == Form::Text {
-            return match has_test_virus(text.as_bytes()) {
-                true => Err(refused(harmful(), &pointer(path))),
-                false => Ok(Seen::Text),
+            return match is_name {
+                true => Ok(Seen::Text(None)),
+                false => self.look_within(text, path, notes).map(Seen::Text),
             };
         }
         let at = pointer(path);
@@ -118,7 +119,7 @@ impl<'a> Attachments<'a> {
             self.count(&at)?;
             self.address(text, &at, notes)?;
             // It is an argument as well.
-            return Ok(Seen::Text);
+            return Ok(Seen::Text(None));
         }
         let labels = self.labels.get(&container);
         let (prefix, media_type, encoded) = match form {
@@ -136,20 +137,30 @@ impl<'a> Attachments<'a> {
         if name.as_deref().is_some_and(|name| multipart::check_file_name(name).is_err()) {
             return Err(refused(unfit("a file name that leads nowhere"), &at));
         }
+        let extension = name.as_deref().and_then(multipart::extension);
+        let stripped = self.check_encoded(encoded, &declared, extension, &at, notes)?;
+        Ok(Seen::File(stripped.map(|encoded| format!("{prefix}{encoded}"))))
+    }
+
+    /// What goes on in the place of a file in base64, if it is not to go on as it is.
+    fn check_encoded(
+        &mut self,
+        encoded: &str,
+        declared: &[String],
+        extension: Option<&str>,
+        at: &str,
+        notes: &mut Notes,
+    ) -> Result<Option<String>, Refusal> {
         // Before it takes memory.
         if encoded.len() / 4 > (self.rules.max_bytes() / 3).saturating_add(1) {
-            return Err(refused(self.rules.too_large(), &at));
+            return Err(refused(self.rules.too_large(), at));
         }
         let bytes = STANDARD.decode(encoded).map_err(|_| {
-            refused(unfit("base64 (RFC 4648 §4) with padding and without line ends"), &at)
+            refused(unfit("base64 (RFC 4648 §4) with padding and without line ends"), at)
         })?;
-        let file = File {
-            bytes: &bytes,
-            declared: &declared,
-            extension: name.as_deref().and_then(multipart::extension),
-        };
-        let stripped = self.check(file, &at, notes)?.stripped;
-        Ok(Seen::File(stripped.map(|bytes| format!("{prefix}{}", STANDARD.encode(bytes)))))
+        let file = File { bytes: &bytes, declared, extension };
+        let stripped = self.check(file, at, notes)?.stripped;
+        Ok(stripped.map(|bytes| STANDARD.encode(bytes)))
     }
 
     /// What goes on in a file's place, if it is not to go on as it is.
@@ -262,11 +273,6 @@ fn data_url(text: &str) -> Option<(&str, Option<&str>, &str)> {
 
 fn unfit(expected: impl Into<String>) -> Unfit {
     Unfit { reason: Reason::FileRefused, expected: expected.into() }
-}
-
-fn harmful() -> Unfit {
-    let expected = "no file that is known to be harmful".to_owned();
-    Unfit { reason: Reason::MalwareSuspected, expected }
 }
 
 fn refused(unfit: Unfit, at: &str) -> Refusal {

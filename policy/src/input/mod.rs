@@ -12,6 +12,8 @@ mod media_type;
 mod multipart;
 mod openapi;
 mod parts;
+#[cfg(test)]
+mod prose_tests;
 mod response;
 mod schema;
 #[cfg(test)]
@@ -307,12 +309,15 @@ struct Strings<'a> {
 impl Strings<'_> {
     /// What goes on in a string's place, if it is not to go on as it is.
     fn check(&mut self, text: Text<'_>) -> Result<Option<String>, Refusal> {
-        if let Some(attachments) = &mut self.attachments
-            && let Seen::File(answer) = attachments.look(text, &mut self.notes)?
-        {
-            return Ok(answer);
+        let mut without_metadata = None;
+        if let Some(attachments) = &mut self.attachments {
+            match attachments.look(text, &mut self.notes)? {
+                Seen::File(answer) => return Ok(answer),
+                Seen::Text(answer) => without_metadata = answer,
+            }
         }
         let Text { path, is_name, text, .. } = text;
+        let text = without_metadata.as_deref().unwrap_or(text);
         let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
         // The name itself may hold what was found, so it is not repeated.
         let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
@@ -320,7 +325,7 @@ impl Strings<'_> {
             Refusal::new(unfit.reason, detail).finding(pointer(path), unfit.expected)
         })?;
         note(&screened.found, || pointer(path), &mut self.notes)?;
-        Ok(screened.rewritten)
+        Ok(screened.rewritten.or(without_metadata))
     }
 }
 
@@ -332,6 +337,7 @@ fn note(found: &[Found], at: impl Fn() -> String, notes: &mut Notes) -> Result<(
         let reason = match detection.kind {
             kind if kind.is_attack() => Reason::AttackSuspected,
             Kind::PromptInjection => Reason::PromptInjectionSuspected,
+            Kind::Malware => Reason::MalwareSuspected,
             _ => Reason::PersonalDataRefused,
         };
         // What it is, for those who did not mean it; not by what it was recognised, for those who did.
@@ -423,6 +429,7 @@ impl Inspect for InputRules {
             target.map_or(Ok(()), |target| head::target(&self.screening, target, &mut notes))?;
             head::fields(&self.screening, headers, &mut notes)?;
         }
+        head::check_characters(&self.screening, target, headers)?;
         Ok((announced, notes))
     }
 

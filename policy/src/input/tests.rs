@@ -141,6 +141,25 @@ fn what_nobody_sees_is_taken_out_and_all_else_stays() {
 }
 
 #[test]
+fn heads_have_the_characters_that_texts_have() {
+    let rules = compile(&InputSection::default()).unwrap();
+    let check = |path: &str, field: (&str, &str)| {
+        let fields = [(":method", "GET"), (":authority", "a"), (":path", path), field];
+        let headers = headers(&fields);
+        let target = Target::read(&headers).unwrap();
+        let checked = rules.check_head(&headers, Some(&target), false);
+        checked.map(drop).map_err(|refusal| refusal.reason)
+    };
+    let agent = ("user-agent", "curl/8.5.0");
+    assert_eq!(check("/x?q=a%20b", agent), Ok(()));
+    assert_eq!(check("/x?q=a%00b", agent), Err(Reason::ControlCharacter));
+    assert_eq!(check("/x?q=a%E2%80%AEb", agent), Err(Reason::InvisibleCharacter));
+    assert_eq!(check("/x/a%E2%80%AEb", agent), Err(Reason::InvisibleCharacter));
+    assert_eq!(check("/x?q=%ff", agent), Err(Reason::TextInvalid));
+    assert_eq!(check("/x", ("x-a", "a\u{202e}b")), Err(Reason::InvisibleCharacter));
+}
+
+#[test]
 fn findings_say_where() {
     let section = InputSection::default();
     let rules = compile(&section).unwrap();

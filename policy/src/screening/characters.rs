@@ -61,6 +61,17 @@ impl CharacterRules {
         Self { control, invisible, is_name: true, ..self }
     }
 
+    /// The rules for what stands in the head of a request, where nothing is taken out either. Of how long and of what form texts
+    /// are, others say there.
+    pub(super) fn for_heads(self) -> Self {
+        Self { max_chars: usize::MAX, normalise: Normalisation::None, ..self.for_names() }
+    }
+
+    /// Whether no control character may stay where nothing can be taken out.
+    pub(super) fn refuses_control(self) -> bool {
+        self.control != Handling::Allow
+    }
+
     /// The text as it may go on: another one where characters were taken out, or written otherwise.
     pub(super) fn check(self, text: &str) -> Result<Option<Rewritten>, Unfit> {
         self.check_length(text)?;

@@ -91,6 +91,8 @@ pub enum Kind {
     FileMetadata,
     /// The address of a file in place of the file.
     FileAddress,
+    /// What scanners of viruses find.
+    Malware,
 }
 
 impl Kind {
@@ -133,6 +135,7 @@ impl Kind {
             Self::Canary => "canary",
             Self::FileMetadata => "file_metadata",
             Self::FileAddress => "file_address",
+            Self::Malware => "malware",
         }
     }
 }

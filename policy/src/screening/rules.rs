@@ -1,14 +1,18 @@
 //! What a policy has texts screened for, and what comes of what is found.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::characters::{CharacterRules, Rewritten, Unfit};
 use super::data::DataRules;
 use super::prose::Prose;
-use super::{Action, ArgumentScreen, Detection, Owner, PROMPT_REFUSE, PromptScreen};
+use super::{Action, ArgumentScreen, Detection, Kind, Owner, PROMPT_REFUSE, PromptScreen};
 use crate::Secret;
 use crate::document::{InputSection, Reaction, ScreeningSection};
+use crate::files::find_test_virus;
 use crate::input::Step;
 use crate::policy::CompileError;
 
@@ -21,6 +25,8 @@ pub struct Screening {
     prompt_injection: Reaction,
     data: Option<DataRules>,
     data_in_head: Reaction,
+    /// Where files are looked at, what is harmful is looked for in texts too.
+    refuses_malware: bool,
 }
 
 /// What a text is.
@@ -81,6 +87,7 @@ impl Screening {
         field: &str,
     ) -> Result<Self, CompileError> {
         let characters = CharacterRules::compile(section.text.unwrap_or_default());
+        let refuses_malware = section.files.is_some();
         let field = format!("{field}.screening");
         let Some(section) = &section.screening else {
             // What the document does not ask for is not looked for.
@@ -91,6 +98,7 @@ impl Screening {
                 prompt_injection: Reaction::Allow,
                 data: None,
                 data_in_head: Reaction::Allow,
+                refuses_malware,
             });
         };
         Ok(Self {
@@ -104,6 +112,7 @@ impl Screening {
                 &format!("{field}.personal_data"),
             )?,
             data_in_head: data_in_head(section, &field)?,
+            refuses_malware,
         })
     }
 
@@ -124,6 +133,7 @@ impl Screening {
             Profile::Argument | Profile::Name => self.attacks(left),
             Profile::Prompt => self.prompt_injections(left),
         };
+        found.extend(self.malware(left));
         let mut redacted = None;
         if let Some(data) = &self.data {
             let detections = data.find(left);
@@ -147,7 +157,21 @@ impl Screening {
                 Some(Rewritten::Normalised(_)) => detection.range = 0..text.len(),
             }
         }
+        if rewritten.is_some() && profile == Profile::Argument {
+            // What was taken out may have stood between words, which are one now.
+            add(self.attacks(text), &mut found);
+        }
         Ok(Screened { found, rewritten: redacted.or(rewritten.map(Rewritten::into_text)) })
+    }
+
+    /// Whether a text in the head has characters that it may not have. Nothing can be taken out there.
+    pub(crate) fn check_in_head(&self, text: &str) -> Result<(), Unfit> {
+        self.characters.for_heads().check(text).map(drop)
+    }
+
+    /// Whether bytes that are no characters are refused in the head.
+    pub(crate) fn refuses_control(&self) -> bool {
+        self.characters.refuses_control()
     }
 
     /// Whether the head of a request is screened at all.
@@ -183,6 +207,13 @@ impl Screening {
         detections.map(found).collect()
     }
 
+    /// What no text may hold where files are looked at: whoever is sent it may well write it into one.
+    fn malware(&self, text: &str) -> Option<Found> {
+        let range = self.refuses_malware.then(|| find_test_virus(text.as_bytes()))??;
+        let detection = Detection { kind: Kind::Malware, rule: "eicar", range, score: 1.0 };
+        Some(Found { detection, decision: Decision::Deny })
+    }
+
     fn prompt_injections(&self, text: &str) -> Vec<Found> {
         if self.prompt_injection == Reaction::Allow {
             return Vec::new();
@@ -193,6 +224,17 @@ impl Screening {
             detection,
         };
         detections.map(found).collect()
+    }
+}
+
+/// Adds what is not known yet, or is known to be worse; of each kind there is one.
+fn add(more: Vec<Found>, found: &mut Vec<Found>) {
+    for more in more {
+        match found.iter_mut().find(|known| known.detection.kind == more.detection.kind) {
+            Some(known) if known.detection.score >= more.detection.score => {}
+            Some(known) => *known = more,
+            None => found.push(more),
+        }
     }
 }
 
@@ -240,50 +282,4 @@ fn argument_screen() -> &'static ArgumentScreen {
 fn prompt_screen() -> &'static PromptScreen {
     static SCREEN: OnceLock<PromptScreen> = OnceLock::new();
     SCREEN.get_or_init(PromptScreen::new)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::screening::Kind;
-
-    fn screening(section: ScreeningSection) -> Screening {
-        let section = InputSection { screening: Some(section), ..InputSection::default() };
-        Screening::compile(&section, None, "input").unwrap()
-    }
-
-    #[test]
-    fn places_are_those_of_the_text_as_it_was_given() {
-        let screening = screening(ScreeningSection::default());
-        let plain = "é <script>alert(1)</script>";
-        let hidden = plain.replace("cri", "c\u{200B}ri\u{FEFF}");
-        let ends = |text: &str| {
-            let screened = screening.screen(Profile::Argument, text, &Owner::nobody()).unwrap();
-            let found = screened.found.into_iter().find(|found| found.detection.kind == Kind::Xss);
-            text.get(found.unwrap().detection.range).unwrap().to_owned()
-        };
-        assert_eq!(ends(&hidden).replace(['\u{200B}', '\u{FEFF}'], ""), ends(plain));
-        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(0..1)), 3..4);
-        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(1..2)), 7..8);
-        assert_eq!(place_in("\u{200B}a\u{200B}b\u{200B}", "ab", &(0..2)), 3..8);
-    }
-
-    #[test]
-    fn a_policy_says_what_comes_of_it() {
-        let attack = "1' OR '1'='1";
-        for (reaction, decision) in [
-            (None, Decision::Deny),
-            (Some(Reaction::Refuse), Decision::Deny),
-            (Some(Reaction::Flag), Decision::Flag),
-            (Some(Reaction::Allow), Decision::Allow),
-        ] {
-            let section = ScreeningSection { attacks: reaction, ..ScreeningSection::default() };
-            let nobody = Owner::nobody();
-            let screened = screening(section).screen(Profile::Argument, attack, &nobody).unwrap();
-            assert_eq!(screened.decision(), decision, "{reaction:?}");
-        }
-        let prose = screening(ScreeningSection::default());
-        let prose = prose.screen(Profile::Prompt, attack, &Owner::nobody()).unwrap();
-        assert!(prose.found.iter().all(|found| !found.detection.kind.is_attack()));
-    }
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::InputRules;
 use crate::Principal;
 use crate::document::{FilesSection, InputSection, OutputSection, Reaction, ScreeningSection};
-use crate::files::FileType;
 use crate::files::samples::{SECRET, loaded, plain};
+use crate::files::{File, FileType};
 use crate::problem::Reason;
 use crate::stages::{Announced, InputSections, Inspect as _, Inspected};
 
@@ -45,7 +45,11 @@ fn all_types() -> FilesSection {
 }
 
 fn json_of(body: &Value) -> Result<Inspected, (Reason, String)> {
-    inspected(all_types(), "application/json", body.to_string().as_bytes())
+    inspected_of(all_types(), body)
+}
+
+fn inspected_of(files: FilesSection, body: &Value) -> Result<Inspected, (Reason, String)> {
+    inspected(files, "application/json", body.to_string().as_bytes())
 }
 
 fn file(file_type: FileType, files: Vec<(FileType, Vec<u8>)>) -> Vec<u8> {
@@ -207,6 +211,48 @@ fn what_only_looks_like_a_data_url_is_prose() {
     assert_eq!(json_of(&document), Ok(Inspected::default()));
     let other = json!({"source": {"type": "text", "media_type": "image/png", "data": "hello"}});
     assert_eq!(json_of(&other), Err((Reason::FileRefused, "/source/data".to_owned())));
+}
+
+#[test]
+fn files_within_texts_are_looked_at_alike() {
+    let text = |png: &[u8]| {
+        let url = format!("data:image/png;base64,{}", STANDARD.encode(png));
+        format!("look at ![x]({url}) and <img src='{url}'> please: é")
+    };
+    let body = |text: &str| json!({"messages": [{"role": "user", "content": text}]});
+    let at = "/messages/0/content";
+    let (plain, loaded) = (file(FileType::Png, plain()), file(FileType::Png, loaded(6)));
+    assert_eq!(json_of(&body(&text(&plain))), Ok(Inspected::default()));
+    // What stands behind its end.
+    let more = [&plain[..], b"PK\x03\x04 and so on"].concat();
+    let refused = Err((Reason::FileRefused, at.to_owned()));
+    assert_eq!(json_of(&body(&text(&more))), refused);
+    assert_eq!(json_of(&json!({"argument": text(&more)})).map(drop).unwrap_err().1, "/argument");
+    let inspected = json_of(&body(&text(&loaded))).unwrap();
+    let rewritten: Value = serde_json::from_slice(&inspected.rewritten.unwrap()).unwrap();
+    let stripped = rules_of(all_types())
+        .files
+        .unwrap()
+        .check(File { bytes: &loaded, declared: &[], extension: None })
+        .unwrap();
+    assert_eq!(rewritten, body(&text(&stripped.stripped.unwrap())));
+    assert_eq!(json_of(&rewritten), Ok(Inspected::default()));
+    // Of the wrong type, in another form, cut into lines.
+    let good = text(&plain);
+    for bad in [
+        good.replace("image/png", "image/gif"),
+        good.replace("data:", "Data:"),
+        good.replace(";base64", ";charset=utf-8;base64"),
+        good.replacen("AAA", "AA\nA", 1),
+        good.replacen("AAA", "AA-", 1),
+    ] {
+        assert_ne!(bad, good);
+        assert_eq!(json_of(&body(&bad)), refused, "{bad}");
+    }
+    // Each counts.
+    let section = FilesSection { max_count: 1, ..all_types() };
+    let counted = inspected_of(section, &body(&good));
+    assert_eq!(counted, refused);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! API keys and tokens that their vendors gave a prefix.
 
+mod forms;
+
 use super::bytes::{at, before, cut, entropy, run};
 use super::{Kind, Scan};
 
@@ -77,12 +79,23 @@ pub(super) const TOKENS: &[Token] = &[
     token("rubygems_", "rubygems", Hex, 48, 48), token("cio", "crates_io", Alphanumeric, 32, 32),
     token("atlasv1.", "terraform", Url, 50, 100), token("ATATT3", "atlassian", Any, 100, 300),
     token("AccountKey=", "azure_storage", Any, 80, 90), token("SharedAccessKey=", "azure", Any, 40, 90),
-    token("sv=20", "azure_sas", Any, 0, 0), token("eyJ", "jwt", Any, 20, 8192),
+    token("sig=", "azure_sas", Any, 43, 64), token("eyJ", "jwt", Any, 20, 8192),
     token("Bearer ", "bearer", Any, 16, 4096), token("Basic ", "basic", Any, 8, 512),
     token("discord.com/api/webhooks/", "discord_webhook", Any, 60, 120),
+    token("6Q~", "azure_client_secret", Any, 31, 34), token("7Q~", "azure_client_secret", Any, 31, 34),
+    token("8Q~", "azure_client_secret", Any, 31, 34), token("9Q~", "azure_client_secret", Any, 31, 34),
+    token(":AA", "telegram", Url, 32, 34), token("-us", "mailchimp", Alphanumeric, 1, 2),
+    token("ATBB", "bitbucket", Alphanumeric, 28, 40), token("HRKU-", "heroku", Url, 36, 100),
+    token("sbp_", "supabase", Hex, 40, 40), token("sb_secret_", "supabase", Url, 24, 60),
+    token("fm1r_", "fly", Any, 60, 4096), token("fm1a_", "fly", Any, 60, 4096), token("fm2_", "fly", Any, 60, 4096),
+    token("dp.pt.", "doppler", Alphanumeric, 40, 44), token("dp.st.", "doppler", Any, 40, 80),
+    token("dp.ct.", "doppler", Alphanumeric, 40, 44), token("dp.sa.", "doppler", Alphanumeric, 40, 44),
+    token("dp.scim.", "doppler", Alphanumeric, 40, 44), token("dp.audit.", "doppler", Alphanumeric, 40, 44),
+    token("tgp_v1_", "together", Url, 40, 50), token("pcl_", "portcullis", Url, 48, 76),
 ];
 
 pub(super) fn find(scan: &mut Scan<'_>) {
+    forms::find_discord(scan);
     let sightings = std::mem::take(&mut scan.sightings.tokens);
     let mut covered = 0;
     for (row, range) in sightings {
@@ -93,10 +106,16 @@ pub(super) fn find(scan: &mut Scan<'_>) {
         let is_word = before(scan.text, range.start).is_ascii_alphanumeric();
         let is_exact = cut(scan.text, range.start, range.end) == token.prefix.as_bytes();
         let is_scheme = matches!(token.rule, "bearer" | "basic");
-        if is_word || !(is_exact || is_scheme) {
+        let has_more_before =
+            matches!(token.rule, "azure_client_secret" | "telegram" | "mailchimp");
+        if is_word && !has_more_before || !(is_exact || is_scheme) {
             continue;
         }
         let found = match token.rule {
+            "azure_client_secret" => forms::azure_client_secret(scan.text, &range, token),
+            "azure_sas" => forms::azure_signature(scan.text, &range),
+            "telegram" => forms::telegram(scan.text, &range, token),
+            "mailchimp" => forms::mailchimp(scan.text, &range),
             "jwt" => jwt(scan.text, range.start).map(|end| (range.start, end)),
             "bearer" | "basic" => credentials(scan.text, range.end, token),
             _ => vendor(scan.text, range.start, range.end, token),
@@ -126,12 +145,18 @@ fn vendor(text: &[u8], start: usize, from: usize, token: &Token) -> Option<(usiz
         Any => byte.is_ascii_alphanumeric() || b"-_.=+/%".contains(&byte),
     };
     let mut end = run(text, from, MAXIMUM_TOKEN_BYTES, is_in);
+    if token.most > MAXIMUM_TOKEN_BYTES && end - from == MAXIMUM_TOKEN_BYTES {
+        // Long enough to be one; and whatever is read to its end here is not read again.
+        let is_random = entropy(cut(text, from, end)) > 4.0;
+        end = if is_random { run(text, from, token.most, is_in) } else { end };
+    }
     while end > from && matches!(before(text, end), b'.' | b'-') {
         end -= 1;
     }
     let value = cut(text, from, end);
     let is_long = (token.fewest..=token.most).contains(&value.len());
-    let is_clear = !at(text, end).is_ascii_alphanumeric();
+    let is_clear = !at(text, end).is_ascii_alphanumeric()
+        || token.most > MAXIMUM_TOKEN_BYTES && end - from == token.most;
     // Tokens have digits and letters; words behind a prefix, or x in place of each letter, have not.
     let is_mixed =
         value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic);

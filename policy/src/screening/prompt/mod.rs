@@ -30,6 +30,9 @@ pub const PROMPT_FLAG: f32 = 0.5;
 /// From this score on a text may be refused: about one ordinary text in a thousand reaches it at most.
 pub const PROMPT_REFUSE: f32 = 0.9;
 
+/// Fewer words are worth a look only if they are reason enough to refuse: of `API key` nobody is told what to do.
+const FEWEST_WORDS: usize = 3;
+
 /// Finds prompt injections and jailbreaks. Make it once: it reads a lexicon.
 #[derive(Debug)]
 pub struct PromptScreen {
@@ -48,18 +51,21 @@ impl PromptScreen {
     }
 
     /// What looks like an attack on a model: the strongest window of the text or the strongest passage, whichever says more,
-    /// if it reaches [`PROMPT_FLAG`], and each encoded one that does when decoded. The rule names the evidence. The score is
+    /// if it reaches [`PROMPT_FLAG`] (a word or two [`PROMPT_REFUSE`]), and each encoded one that does when decoded. The rule names the evidence. The score is
     /// a logistic scale laid through the two thresholds.
     pub fn screen(&self, text: &str) -> Vec<Detection> {
         let features = self.features(text);
         let strongest = self.model.strongest(&features);
         let mut found = Vec::new();
         let (window, passage) = self.scores(&strongest);
-        if window >= PROMPT_FLAG {
+        // Not all scripts set words apart.
+        let is_term = features.rows.len() < FEWEST_WORDS && text.is_ascii();
+        let least = if is_term { PROMPT_REFUSE } else { PROMPT_FLAG };
+        if window >= least {
             let rule = self.evidence.rule(strongest.classes);
             let part = self.model.part(&features, &strongest);
             found.push(detection(rule, part, window.max(passage)));
-        } else if passage >= PROMPT_FLAG {
+        } else if passage >= least {
             let rule = self.evidence.rule(strongest.passage.classes);
             found.push(detection(rule, strongest.passage.range.range(), passage));
         }

@@ -54,6 +54,9 @@ fn ordinary_uses_of_the_words_pass() {
         "write to alice@example.com",
         "Please contact bob@shop.example about the invoice.",
         "Schreib an anna@example.de, danke.",
+        "Bearer token",
+        "API key",
+        "User token",
         "",
         "?!",
     ] {

@@ -26,7 +26,13 @@ impl Sql<'_, '_> {
             || argument.has(SYSTEM_NAME)
             || argument.is(b'@') && self.tokens.at(index + 3).is(b'@');
         let word = self.tokens.word(token);
-        let is_delay = matches!(word, b"sleep" | b"delay");
+        // `sleep(8 hours)` is nothing that a database knows.
+        let unit = self.tokens.at(index + 3);
+        let has_unit = argument.is(NUMBER)
+            && unit.is(WORD)
+            && unit.spaced
+            && self.tokens.at(index + 4).is(b')');
+        let is_delay = matches!(word, b"sleep" | b"delay") && !has_unit;
         let ends = self.tokens.at(self.call_end(index + 1));
         let is_whole = index <= self.lead
             && self.tokens.is_first

@@ -29,6 +29,8 @@ const HARMLESS: &[&str] = &[
     "item #5",
     "#hashtag",
     "sleep well",
+    "sleep(8 hours)",
+    "sleep (20 minutes)",
     "who is there?",
     "Is 3 < 5 and 7 > 2?",
     "if x = 2 and y = 5, what is x + y?",
