@@ -19,7 +19,7 @@ fn a_good_token_gets_through_with_an_assertion_in_place_of_the_token() {
 
 #[test]
 fn the_upstream_is_told_of_the_body_that_it_gets() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::stripping();
     let request = Request::predict(&fixture.token("caller"))
         .with("content-digest", "sha-256=:AA==:")
         .body("{\"text\":\"zero\u{200B}width\"}".as_bytes());

@@ -14,8 +14,8 @@ use portcullis_policy::assertion::{Received, Verifier};
 use portcullis_policy::document::{ApiKeyEntry, JwksSource, LocatedDocument};
 use portcullis_policy::identity::ApiKey;
 use portcullis_policy::{
-    Environment, Exchange, Header, HeaderEdit, Policy, Reply, RequestHead, Secret, Stages, Step,
-    Timestamp,
+    Document, Environment, Exchange, Header, HeaderEdit, Policy, Reply, RequestHead, Secret,
+    Stages, Step, Timestamp,
 };
 pub use runtime::Runtime;
 use serde_json::{Value, json};
@@ -34,17 +34,26 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Self {
-        Self::of(ES256KeyPair::generate().with_key_id("k1"))
+        Self::of(ES256KeyPair::generate().with_key_id("k1"), |_| ())
+    }
+
+    /// With the document's own rules for text on every route: what nobody sees is taken out.
+    pub fn stripping() -> Self {
+        Self::of(ES256KeyPair::generate().with_key_id("k1"), |document| {
+            document.routes.iter_mut().for_each(|route| route.input.text = None);
+        })
     }
 
     /// Fresh limits, the same issuer.
     pub fn with_keys_of(other: &Self) -> Self {
-        Self::of(ES256KeyPair::from_bytes(&other.keys.to_bytes()).unwrap().with_key_id("k1"))
+        let keys = ES256KeyPair::from_bytes(&other.keys.to_bytes()).unwrap();
+        Self::of(keys.with_key_id("k1"), |_| ())
     }
 
-    fn of(keys: ES256KeyPair) -> Self {
+    fn of(keys: ES256KeyPair, change: impl FnOnce(&mut Document)) -> Self {
         let text = include_str!("../../default.yaml");
         let mut located = LocatedDocument::read("default.yaml", text).unwrap();
+        change(&mut located.document);
         let identity = &mut located.document.identity;
         identity.jwt.as_mut().unwrap().issuers[0].jwks = JwksSource::Inline(jwks(&keys));
         let key = ApiKey::new("batch1", &[9; 32]).unwrap();
