@@ -121,7 +121,7 @@ mod tests {
     fn no_service_counts_what_is_replayed() {
         let limit = json!({"name": "l", "key": "principal", "requests": 1, "per_seconds": 1, "shared": true});
         let document = json!({"version": 1, "limits": [limit], "routes": [{"name": "r", "match": {"prefix": "/"}, "limits": [limit]}],
-            "rate_limit_service": {"cluster": "rls", "domain": "d"}});
+            "rate_limit_service": {"uri": "https://rls.example", "domain": "d"}});
         let document: Document = serde_json::from_value(document).unwrap();
         let (here, are_shared) = counted_here(&document);
         assert!(are_shared && here.rate_limit_service.is_none());
