@@ -1,7 +1,7 @@
 //! What of a response goes on, in place of what the upstream sent.
 
 use super::data::DataRules;
-use super::{Canary, Owner, StreamKind, StreamRedactor, StreamSettings};
+use super::{Canary, Charset, Owner, StreamKind, StreamRedactor, StreamSettings};
 use crate::access::Header;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -25,6 +25,16 @@ pub(crate) trait RewriteBody: std::fmt::Debug + Send {
 
     /// Whether something was met after which nothing goes on.
     fn is_cut(&self) -> bool;
+
+    /// Why it is cut, where that is not because of something in it.
+    fn reason(&self) -> Option<Reason> {
+        None
+    }
+
+    /// Its content type, where that has changed.
+    fn content_type(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What a response's header section says of its body.
@@ -32,6 +42,8 @@ pub(crate) trait RewriteBody: std::fmt::Debug + Send {
 pub(crate) struct AnnouncedBody<'a> {
     /// None where it is not there or cannot be read, or is there twice.
     pub(crate) content_type: Option<&'a str>,
+    /// None where it is one that cannot be read.
+    pub(crate) charset: Option<Charset>,
     pub(crate) is_encoded: bool,
     /// How many bytes it has, where that is told.
     pub(crate) length: Option<u64>,
@@ -57,6 +69,7 @@ impl<'a> AnnouncedBody<'a> {
         };
         Self {
             content_type: only("content-type"),
+            charset: Charset::of(all("content-type").flatten()),
             is_encoded: !all("content-encoding").all(|coding| is_plain(&coding)),
             // Chunks have the last word (RFC 9112 §6.3).
             length: only("content-length").filter(|_| !is_chunked).and_then(|it| it.parse().ok()),
@@ -96,24 +109,36 @@ impl ResponseScreening {
         body: &AnnouncedBody<'_>,
         owner: Owner,
     ) -> Option<Box<dyn RewriteBody>> {
-        let AnnouncedBody { content_type, is_encoded, length, is_without_trailers } = *body;
+        let AnnouncedBody { content_type, charset, is_encoded, .. } = *body;
         if !is_text(content_type) {
             return None;
         }
-        let framed = |body: Box<dyn RewriteBody>| -> Box<dyn RewriteBody> {
-            Box::new(Framed { body, left: length, is_without_trailers, has_ended: false })
+        let Some(charset) = charset.filter(|_| !is_encoded) else {
+            return Some(withheld(unreadable(), None, body));
         };
-        if is_encoded {
-            return Some(framed(Box::new(Withheld)));
-        }
         let kind = StreamKind::of(content_type.unwrap_or_default());
         let DataRules { finder, redaction, .. } = &self.data;
         let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &self.settings);
-        Some(framed(Box::new(match &self.canary {
+        let redactor = redactor.reading(charset);
+        let rewriter = match &self.canary {
             Some(canary) => redactor.watching(canary),
             None => redactor,
-        })))
+        };
+        let content_type = content_type.filter(|_| charset != Charset::Utf8);
+        let content_type = content_type.map(Charset::as_utf_8);
+        Some(Box::new(Framed { content_type, ..Framed::new(Box::new(rewriter), body) }))
     }
+}
+
+/// In place of a body: why nothing of it goes on.
+pub(crate) fn withheld(
+    refusal: Refusal,
+    request_id: Option<&str>,
+    body: &AnnouncedBody<'_>,
+) -> Box<dyn RewriteBody> {
+    let reason = refusal.reason;
+    let said = Some(refusal.into_reply(request_id).body);
+    Box::new(Framed::new(Box::new(Withheld { reason, said }), body))
 }
 
 impl RewriteBody for StreamRedactor {
@@ -132,6 +157,10 @@ impl RewriteBody for StreamRedactor {
     fn is_cut(&self) -> bool {
         self.is_refused()
     }
+
+    fn reason(&self) -> Option<Reason> {
+        self.is_unreadable().then_some(Reason::ResponseUnreadable)
+    }
 }
 
 /// A body of which is known where it ends. With trailers behind it no part says that it is the last one, and when they come
@@ -143,6 +172,14 @@ struct Framed {
     left: Option<u64>,
     is_without_trailers: bool,
     has_ended: bool,
+    content_type: Option<String>,
+}
+
+impl Framed {
+    fn new(body: Box<dyn RewriteBody>, announced: &AnnouncedBody<'_>) -> Self {
+        let AnnouncedBody { length, is_without_trailers, .. } = *announced;
+        Self { body, left: length, is_without_trailers, has_ended: false, content_type: None }
+    }
 }
 
 impl RewriteBody for Framed {
@@ -167,31 +204,44 @@ impl RewriteBody for Framed {
     fn is_cut(&self) -> bool {
         self.body.is_cut()
     }
+
+    fn reason(&self) -> Option<Reason> {
+        self.body.reason()
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
 }
 
-/// A text that cannot be read, and so cannot go on.
+/// A body that does not go on.
 #[derive(Debug)]
-struct Withheld;
+struct Withheld {
+    reason: Reason,
+    /// What goes in its place, until it has gone.
+    said: Option<Vec<u8>>,
+}
 
 impl RewriteBody for Withheld {
-    fn rewrite(&mut self, _: &[u8], is_last: bool) -> Vec<u8> {
-        match is_last {
-            true => unreadable().into_reply(None).body,
-            false => Vec::new(),
-        }
+    fn rewrite(&mut self, _: &[u8], _: bool) -> Vec<u8> {
+        self.said.take().unwrap_or_default()
     }
 
     fn waits(&self) -> bool {
-        true
+        self.said.is_some()
     }
 
     fn is_cut(&self) -> bool {
         true
     }
+
+    fn reason(&self) -> Option<Reason> {
+        Some(self.reason)
+    }
 }
 
 /// In place of a response that cannot be read.
-pub(crate) fn unreadable() -> Refusal {
+fn unreadable() -> Refusal {
     Refusal::new(
         Reason::ResponseUnreadable,
         "The service answered in a form that cannot be screened.",
@@ -211,12 +261,19 @@ fn is_text(content_type: Option<&str>) -> bool {
         "ndjson",
         "x-ndjson",
         "jsonl",
+        "x-jsonl",
+        "json-lines",
+        "jsonlines",
+        "x-jsonlines",
+        "x-json-stream",
+        "json-seq",
         "yaml",
         "problem+json",
     ];
     kind == "text"
         || names.contains(&subtype)
         || subtype.ends_with("+json")
+        || subtype.ends_with("+json-seq")
         || subtype.ends_with("+xml")
         || subtype.ends_with("+yaml")
         || subtype == "x-www-form-urlencoded"
@@ -319,11 +376,9 @@ mod tests {
         assert!(!unended(&[events], &[role]).1);
         assert!(unended(&[events], &[role, "data: {\"ch"]).1);
         assert!(unended(&[events], &[&role.replace("role", "content")]).1);
-        // What is said in the place of a body that cannot be read.
-        assert!(unended(&[text, ("content-encoding", "gzip")], &["\u{1f}"]).1);
-        assert!(
-            !unended(&[text, ("content-encoding", "gzip"), ("content-length", "1")], &["\u{1f}"]).1
-        );
+        // What is said in the place of a body that cannot be read: at once.
+        let (said, waits) = unended(&[text, ("content-encoding", "gzip")], &["\u{1f}", "b"]);
+        assert!(!waits && said.matches("response-unreadable").count() == 1, "{said}");
     }
 
     #[test]
@@ -358,7 +413,8 @@ mod tests {
         let codings = [("content-encoding", "identity"), ("content-encoding", "gzip")];
         let text = ("content-type", "text/plain");
         let mut encoded = rewriter(&[text, codings[0], codings[1]]).unwrap();
-        assert!(encoded.is_cut() && encoded.rewrite(b"alice", false).is_empty());
+        assert!(encoded.is_cut() && !encoded.rewrite(b"alice", false).starts_with(b"alice"));
+        assert!(encoded.rewrite(b"alice", true).is_empty());
         assert!(!rewriter(&[text, codings[0]]).unwrap().is_cut());
     }
 
@@ -367,5 +423,79 @@ mod tests {
         let sent =
             sent("application/json", Some("gzip"), &["\u{1f}", "alice@example.com"]).unwrap();
         assert!(sent.contains("response-unreadable") && !sent.contains("alice"), "{sent}");
+    }
+
+    #[test]
+    fn other_charsets_are_read_or_withheld() {
+        for kind in [
+            "text/plain; charset=utf-16",
+            "text/html;charset=\"UTF-16LE\"",
+            "application/json; charset=utf-32",
+            "text/plain; charset=utf-8; charset=shift_jis",
+            "text/plain; charset=iso-2022-jp",
+        ] {
+            let sent = sent(kind, None, &["alice@example.com"]).unwrap();
+            assert!(sent.contains("response-unreadable") && !sent.contains("alice"), "{sent}");
+        }
+        assert!(sent("image/png; charset=utf-16", None, &["a"]).is_none());
+        let mut latin = rewriter(&[("content-type", "text/plain; charset=iso-8859-1")]).unwrap();
+        assert_eq!(latin.content_type(), Some("text/plain; charset=utf-8"));
+        let parts: [&[u8]; 3] = [b"caf\xe9: ", b"alice@exa", b"mple.com, \x80 5"];
+        let sent: Vec<u8> = parts.iter().flat_map(|part| latin.rewrite(part, false)).collect();
+        let sent = [sent, latin.rewrite(b"", true)].concat();
+        assert_eq!(String::from_utf8(sent).unwrap(), "café: *****@*******.***, € 5");
+        assert_eq!(rewriter(&[("content-type", "text/plain")]).unwrap().content_type(), None);
+    }
+
+    /// Whoever reads it would find more in it than was found here.
+    #[test]
+    fn what_begins_as_utf_16_or_utf_32_does_not_go_on() {
+        let wide = |order: fn(u16) -> [u8; 2], text: &str| -> Vec<u8> {
+            text.encode_utf16().flat_map(order).collect()
+        };
+        let text = "\u{feff}alice@example.com";
+        let bodies = [
+            wide(u16::to_le_bytes, text),
+            wide(u16::to_be_bytes, text),
+            wide(u16::to_le_bytes, "{\"a\": \"alice@example.com\"}"),
+            text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(),
+            text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(),
+            b"\xff\xfe".to_vec(),
+        ];
+        for body in bodies {
+            for step in [1, 3, 100] {
+                let headers = [("content-type", "application/json")];
+                let mut rewriter = rewriter(&headers).unwrap();
+                let mut sent: Vec<u8> =
+                    body.chunks(step).flat_map(|part| rewriter.rewrite(part, false)).collect();
+                sent.extend(rewriter.rewrite(b"", true));
+                assert!(sent.is_empty() && rewriter.is_cut(), "{body:?}");
+                assert_eq!(rewriter.reason(), Some(Reason::ResponseUnreadable));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_of_utf_8_hides_nothing() {
+        let events = [
+            "\u{feff}data: {\"choices\":[{\"delta\":{\"content\":\"alice@exa\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"mple.com\"}}]}\n\n",
+        ];
+        let json = ["\u{feff}{\"a\": \"alice\\u0040exa", "mple.com\"}"];
+        for (kind, parts) in [
+            ("text/event-stream", events),
+            ("application/json", json),
+            ("application/x-ndjson", json),
+        ] {
+            let sent = sent(kind, None, &parts).unwrap();
+            assert!(sent.contains("*****@*******.***") && !sent.contains("exa"), "{sent}");
+            assert!(!sent.starts_with('\u{feff}'), "{sent}");
+        }
+        let text = sent("text/csv", None, &["\u{feff}a,b", "\nc"]).unwrap();
+        assert_eq!(text, "\u{feff}a,b\nc");
+        // Short ones.
+        for body in ["", "1", "é", "abc"] {
+            assert_eq!(sent("text/plain", None, &[body]).unwrap(), body);
+        }
     }
 }

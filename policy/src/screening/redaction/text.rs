@@ -1,5 +1,7 @@
 //! One text that comes in pieces.
 
+use std::ops::Range;
+
 use super::super::personal::PersonalData;
 use super::token::MAXIMUM_TOKEN_BYTES;
 use super::{Action, Canary, Detection, Kind, Owner, Redaction};
@@ -18,6 +20,16 @@ const CONTEXT_BYTES: usize = 256;
 /// After so many letters and spaces nothing before them can still become anything.
 const PLAIN_BYTES: usize = 64;
 
+/// A number in more groups than this is none.
+const MAXIMUM_WORDS: usize = 32;
+
+/// Fewer digits than this tell nothing.
+const FEWEST_DIGITS: usize = 3;
+
+/// What may stand around a word, and ends it.
+const AROUND_WORDS: [char; 16] =
+    ['.', ',', '!', '?', ';', ':', '(', ')', '[', ']', '{', '}', '"', '\'', '*', '…'];
+
 const _: () = assert!(MAXIMUM_TOKEN_BYTES < MAXIMUM_HELD_BYTES);
 
 /// What redacts, whose text it is.
@@ -30,6 +42,41 @@ pub(super) struct Means<'a> {
 }
 
 impl Means<'_> {
+    /// What is in a text before which this is said, as far as it is not in what is said before it.
+    pub(super) fn find_after(&self, context: &str, text: &str) -> Vec<Detection> {
+        let base = context.len();
+        let found = self.find(&format!("{context}{text}")).into_iter();
+        let found = found.filter(|finding| finding.range.end > base).map(|mut finding| {
+            finding.range = finding.range.start.max(base) - base..finding.range.end - base;
+            finding
+        });
+        found.collect()
+    }
+
+    /// Those of two lists, as one without overlaps.
+    fn unite(&self, one: Vec<Detection>, other: &[Detection]) -> Vec<Detection> {
+        let mut all = one;
+        if other.is_empty() {
+            return all;
+        }
+        all.extend_from_slice(other);
+        all.sort_by_key(|finding| finding.range.start);
+        let mut united: Vec<Detection> = Vec::with_capacity(all.len());
+        for finding in all {
+            match united.last_mut().filter(|last| last.range.end > finding.range.start) {
+                Some(last) => {
+                    last.range.end = last.range.end.max(finding.range.end);
+                    let is_graver = self.redaction.action(finding.kind) == Action::Refuse;
+                    if is_graver || self.redaction.action(last.kind) <= Action::Flag {
+                        (last.kind, last.rule) = (finding.kind, finding.rule);
+                    }
+                }
+                None => united.push(finding),
+            }
+        }
+        united
+    }
+
     /// What is in a text: in order, not overlapping. Markers come first.
     fn find(&self, text: &str) -> Vec<Detection> {
         let mut found = self.data.find(text);
@@ -47,12 +94,46 @@ impl Means<'_> {
     }
 }
 
+/// Where a text goes that is released.
+pub(super) trait Sink {
+    /// As it came.
+    fn same(&mut self, text: &str);
+
+    /// In the place of so many bytes of what came.
+    fn instead(&mut self, came: usize, text: &str);
+}
+
+impl Sink for String {
+    fn same(&mut self, text: &str) {
+        self.push_str(text);
+    }
+
+    fn instead(&mut self, _: usize, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// How much of a text waits for what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// All of which it is not certain what it is.
+    Uncertain,
+    /// The word that it ends in, and what looks like the beginning of something.
+    Word,
+    /// What looks like the beginning of something: a number, an address, a marker.
+    Suspicious,
+    /// Nothing.
+    Nothing,
+}
+
 /// A text that comes in pieces and is released, redacted, in pieces.
 #[derive(Debug, Default)]
 pub(super) struct TextStream {
     /// The end of what was released, as it was before.
     context: String,
     held: String,
+    /// What was found in what is held by those who know more of it.
+    known: Vec<Detection>,
     inside: Inside,
     /// Something was found for which the whole text would have been refused.
     is_refused: bool,
@@ -87,46 +168,75 @@ impl TextStream {
     /// Takes a piece, releases what is certain.
     pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
         let mut released = String::new();
-        // Long pieces are taken in parts: what is held stays bounded.
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let (part, after) = rest.split_at(rest.floor_char_boundary(MAXIMUM_HELD_BYTES));
-            rest = after;
-            self.held.push_str(part);
-            self.release(&mut released, means, false);
-        }
+        self.take(piece, Vec::new(), Hold::Uncertain, means, &mut released);
         released
     }
 
     /// The text is at its end.
     pub(super) fn finish(&mut self, means: Means<'_>) -> String {
         let mut released = String::new();
-        self.release(&mut released, means, true);
+        self.settle(means, &mut released);
         released
     }
 
-    fn release(&mut self, released: &mut String, means: Means<'_>, is_end: bool) {
+    /// Takes a piece with what is known to be in it, releases all but what is to be held.
+    pub(super) fn take(
+        &mut self,
+        piece: &str,
+        known: Vec<Detection>,
+        hold: Hold,
+        means: Means<'_>,
+        out: &mut dyn Sink,
+    ) {
+        let held = self.held.len();
+        self.known.extend(known.into_iter().map(|mut finding| {
+            finding.range = finding.range.start + held..finding.range.end + held;
+            finding
+        }));
+        // Long pieces are taken in parts: what is held stays bounded.
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(MAXIMUM_HELD_BYTES));
+            rest = after;
+            self.held.push_str(part);
+            let hold = if rest.is_empty() { hold } else { Hold::Uncertain };
+            self.release(out, means, hold);
+        }
+    }
+
+    /// Releases all that is held, whatever may follow.
+    pub(super) fn settle(&mut self, means: Means<'_>, out: &mut dyn Sink) {
+        self.release(out, means, Hold::Nothing);
+    }
+
+    fn release(&mut self, released: &mut dyn Sink, means: Means<'_>, hold: Hold) {
+        let is_end = hold == Hold::Nothing;
         if self.is_refused {
             // Nothing follows it.
             self.held.clear();
+            self.known.clear();
             return;
         }
         self.leave_what_it_is_inside(released, is_end);
         if self.inside != Inside::Nothing || self.held.is_empty() {
             return;
         }
-        let window = format!("{}{}", self.context, self.held);
         let base = self.context.len();
-        let findings: Vec<_> = means
-            .find(&window)
-            .into_iter()
-            .filter(|finding| finding.range.end > base)
-            .map(|mut finding| {
-                finding.range = finding.range.start.max(base) - base..finding.range.end - base;
-                finding
-            })
-            .collect();
-        let mut cut = if is_end { self.held.len() } else { self.certain(means.canary.is_some()) };
+        let findings = means.find_after(&self.context, &self.held);
+        let findings = means.unite(findings, &self.known);
+        let certain = || self.certain(means.canary.is_some());
+        let mut cut = match hold {
+            Hold::Nothing => self.held.len(),
+            Hold::Uncertain => certain(),
+            Hold::Word | Hold::Suspicious => {
+                let begun = means.canary.map_or(self.held.len(), |canary| {
+                    let window = format!("{}{}", self.context, self.held);
+                    canary.begun(&window).saturating_sub(base)
+                });
+                let ends = self.ends_before_a_word(hold == Hold::Word).min(begun);
+                ends.max(certain())
+            }
+        };
         // What is cut goes into the next piece, unless it is too long to be held.
         let straddling = findings.iter().find(|f| f.range.start < cut && f.range.end > cut);
         let mut forced = None;
@@ -147,7 +257,13 @@ impl TextStream {
         }
         done.retain(|finding| finding.range.end <= cut);
         let text = self.held.get(..cut).unwrap_or_default();
-        released.push_str(&means.redaction.rewrite(text, &done, means.owner));
+        let mut place = 0;
+        for (range, replacement) in means.redaction.edits(text, &done, means.owner) {
+            released.same(text.get(place..range.start).unwrap_or_default());
+            released.instead(range.len(), &replacement);
+            place = range.end;
+        }
+        released.same(text.get(place..).unwrap_or_default());
         self.forget(cut);
         if let Some((kind, range)) = forced {
             self.begin_long(kind, range.len(), released, means);
@@ -156,9 +272,8 @@ impl TextStream {
 
     /// Moves the beginning of what is held into the context.
     fn forget(&mut self, length: usize) {
-        let (gone, held) = self.held.split_at_checked(length).unwrap_or((&self.held, ""));
-        self.context.push_str(gone);
-        self.held = held.to_owned();
+        let gone = self.leave(length);
+        self.context.push_str(&gone);
         let surplus = self.context.len().saturating_sub(CONTEXT_BYTES);
         // Not in the middle of a word, which would look like another one.
         let surplus = self.context.ceil_char_boundary(surplus);
@@ -166,6 +281,17 @@ impl TextStream {
         if surplus > 0 {
             self.context = self.context.split_off(surplus + word.unwrap_or_default());
         }
+    }
+
+    /// Holds the beginning of what is held no longer.
+    fn leave(&mut self, length: usize) -> String {
+        let rest = self.held.split_off(self.held.floor_char_boundary(length));
+        self.known.retain_mut(|finding| {
+            let Range { start, end } = finding.range;
+            finding.range = start.saturating_sub(length)..end.saturating_sub(length);
+            end > length
+        });
+        std::mem::replace(&mut self.held, rest)
     }
 
     /// Up to where nothing that is still to come changes anything.
@@ -187,24 +313,66 @@ impl TextStream {
         if end >= floor { end } else { self.held.floor_char_boundary(limit) }
     }
 
+    /// Up to where nothing looks like the beginning of something: a word with more in it than letters, numbers and what is
+    /// between them; and, where it counts, any word that may go on. What is found of a value whose first letters are gone is masked
+    /// all the same.
+    fn ends_before_a_word(&self, counts_all: bool) -> usize {
+        let mut words = self.held.split_inclusive(char::is_whitespace).rev();
+        let mut end = self.held.len();
+        let mut cut = end;
+        let mut words = words.by_ref().take(MAXIMUM_WORDS).map(|word| {
+            end -= word.len();
+            (end, word)
+        });
+        let mut digits = 0;
+        let mut between = 0;
+        if let Some((start, word)) = words.next() {
+            let said = word.trim_matches(AROUND_WORDS);
+            let is_plain = said.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | '’'));
+            let is_over = word.ends_with(AROUND_WORDS) || word.ends_with(char::is_whitespace);
+            digits = count_digits(word);
+            if !word.ends_with(char::is_whitespace) && (!is_plain || counts_all && !is_over) {
+                cut = start;
+            } else {
+                between = usize::from(digits == 0);
+            }
+            if digits >= FEWEST_DIGITS {
+                cut = start;
+            }
+        }
+        // A number in groups, with a word of letters in it, as an IBAN may have.
+        for (start, word) in words {
+            let more = count_digits(word);
+            digits += more;
+            between = if more == 0 { between + 1 } else { 0 };
+            if between > 1 {
+                break;
+            }
+            if digits >= FEWEST_DIGITS && more > 0 {
+                cut = start;
+            }
+        }
+        cut
+    }
+
     /// Something is longer than what can be held: what is there of it is replaced, and the rest masked as it comes.
-    fn begin_long(&mut self, kind: Kind, length: usize, released: &mut String, means: Means<'_>) {
+    fn begin_long(&mut self, kind: Kind, length: usize, released: &mut dyn Sink, means: Means<'_>) {
         let value = self.held.get(..length).unwrap_or(&self.held).to_owned();
         let Some(replacement) = means.redaction.replacement(kind, &value, means.owner) else {
             // It stays: its beginning is released, and so will be the rest.
-            released.push_str(&value);
+            released.same(&value);
             self.forget(value.len());
             return;
         };
         self.is_refused |= means.redaction.action(kind) == Action::Refuse;
-        released.push_str(&replacement);
-        self.held = self.held.split_off(value.len());
+        released.instead(value.len(), &replacement);
+        self.leave(value.len());
         self.context.clear();
         self.inside = if kind == Kind::PrivateKey { Inside::Key } else { Inside::Word };
         self.leave_what_it_is_inside(released, false);
     }
 
-    fn leave_what_it_is_inside(&mut self, released: &mut String, is_end: bool) {
+    fn leave_what_it_is_inside(&mut self, released: &mut dyn Sink, is_end: bool) {
         let end = match self.inside {
             Inside::Nothing => return,
             Inside::Word => self.held.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)),
@@ -219,10 +387,15 @@ impl TextStream {
             // The END may itself come in pieces.
             None => self.held.floor_char_boundary(self.held.len().saturating_sub(64)),
         };
-        let masked = self.held.get(..length).unwrap_or_default().chars();
-        released.extend(masked.map(|c| if c.is_whitespace() { c } else { '*' }));
-        self.held = self.held.split_off(length.min(self.held.len()));
+        let gone = self.leave(length.min(self.held.len()));
+        let masked: String =
+            gone.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
+        released.instead(gone.len(), &masked);
     }
+}
+
+fn count_digits(word: &str) -> usize {
+    word.chars().filter(|c| c.is_numeric()).count()
 }
 
 /// Behind `END … PRIVATE KEY…-----`.

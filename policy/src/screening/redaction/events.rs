@@ -1,0 +1,505 @@
+//! Events with JSON in them, in which models send their answers piece by piece, however they are framed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
+
+use super::leaves::{Leaves, Piece};
+use super::stream::StreamSettings;
+use super::text::{Hold, Means, TextStream};
+
+/// So many texts may come at once, as the choices of a completion do.
+const MAXIMUM_TEXTS: usize = 64;
+
+/// So many events may wait for what follows, and so many bytes of them. Then they go out as if nothing followed.
+const MAXIMUM_WAITING: usize = 256;
+const MAXIMUM_WAITING_BYTES: usize = 256 * 1024;
+
+/// The deepest JSON that is walked: serde_json's own limit is this.
+const MAXIMUM_DEPTH: usize = 128;
+
+/// A string of so many bytes without a space is data, and no piece of a text.
+const DATA_BYTES: usize = 1024;
+
+/// Numbers that tell texts at the same place from each other.
+const INDEXES: [&str; 5] = [
+    "/choices/0/index",
+    "/choices/0/delta/tool_calls/0/index",
+    "/index",
+    "/output_index",
+    "/content_index",
+];
+
+/// How events are told from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Server-sent events.
+    ServerSent,
+    /// Lines.
+    Lines,
+}
+
+/// Events on their way: whole ones go in, and come out in the same order.
+#[derive(Debug)]
+pub(super) struct Events {
+    framing: Framing,
+    pointers: Vec<String>,
+    texts: BTreeMap<String, Text>,
+    leaves: Leaves,
+    /// The events that wait, the number of the first of them, and their size.
+    waiting: VecDeque<Waiting>,
+    first: u64,
+    size: usize,
+    is_refused: bool,
+}
+
+/// A text whose pieces are in events, at a place where a text is known to be.
+#[derive(Debug)]
+struct Text {
+    stream: TextStream,
+    pointer: Option<String>,
+    /// An event that had a piece of it, and its name: what a last piece is sent in.
+    event: Value,
+    name: Option<String>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// What stands before its data, and with it makes it an event.
+    before: String,
+    data: Data,
+    size: usize,
+    /// So many of its strings wait.
+    strings: usize,
+}
+
+/// What an event says.
+#[derive(Debug)]
+pub(super) enum Data {
+    Nothing,
+    /// Text that is all there and may go on.
+    Text(String),
+    Json(Value),
+    /// JSON's string, which is sent without being one.
+    Bare(Value),
+}
+
+/// While an event is walked through.
+struct Walk<'a> {
+    event: u64,
+    pointer: String,
+    index: &'a str,
+    hold: Hold,
+    /// So many strings may wait.
+    strings: usize,
+}
+
+impl Events {
+    pub(super) fn new(framing: Framing, settings: &StreamSettings) -> Self {
+        Self {
+            framing,
+            pointers: settings.pointers.clone(),
+            texts: BTreeMap::new(),
+            leaves: Leaves::default(),
+            waiting: VecDeque::new(),
+            first: 0,
+            size: 0,
+            is_refused: false,
+        }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+            || self.leaves.is_refused()
+            || self.texts.values().any(|text| text.stream.is_refused())
+    }
+
+    /// Whether something waits for what follows.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty() || self.texts.values().any(|text| text.stream.waits())
+    }
+
+    /// The next event, whose data is of `size` bytes; what stands before it, as it came; its name.
+    pub(super) fn take(
+        &mut self,
+        before: String,
+        name: Option<String>,
+        data: Data,
+        size: usize,
+        means: Means<'_>,
+        out: &mut String,
+    ) {
+        let (data, strings) = match data {
+            Data::Json(value) => {
+                let (value, strings) = self.rewrite(value, name, size, means);
+                (Data::Json(value), strings)
+            }
+            Data::Bare(value) => {
+                let (value, strings) = self.rewrite(value, None, size, means);
+                (Data::Bare(value), strings)
+            }
+            data => (data, 0),
+        };
+        self.queue(Waiting { before, data, size, strings });
+        let is_full = self.waiting.len() > MAXIMUM_WAITING || self.size > MAXIMUM_WAITING_BYTES;
+        if is_full || self.is_refused() {
+            self.leaves.settle(means);
+        }
+        self.send(out);
+    }
+
+    /// Data that is not JSON: all of it is one text.
+    pub(super) fn piece_of_text(&mut self, data: &str, means: Means<'_>) -> Data {
+        let text = self.texts.entry(String::new()).or_insert_with(|| Text {
+            stream: TextStream::default(),
+            pointer: None,
+            event: Value::Null,
+            name: None,
+        });
+        Data::Text(text.stream.push(data, means))
+    }
+
+    /// Sends what texts still hold, and all that waits.
+    pub(super) fn flush(&mut self, means: Means<'_>, out: &mut String) {
+        self.end_texts(means);
+        self.send(out);
+    }
+
+    /// Redacts a text on its own.
+    pub(super) fn whole(&mut self, text: &str, means: Means<'_>) -> String {
+        self.once(TextStream::default(), text, means)
+    }
+
+    /// An event's JSON with what is released of its texts, and all else in it redacted; how many strings of it may wait.
+    fn rewrite(
+        &mut self,
+        mut event: Value,
+        name: Option<String>,
+        size: usize,
+        means: Means<'_>,
+    ) -> (Value, usize) {
+        let index: Vec<String> = INDEXES
+            .iter()
+            .map(|pointer| event.pointer(pointer).map(Value::to_string).unwrap_or_default())
+            .collect();
+        let index = index.join(",");
+        let is_last = is_last(&event);
+        let mut pieces = Vec::new();
+        for pointer in &self.pointers {
+            let Some(Value::String(place)) = event.pointer_mut(pointer) else { continue };
+            pieces.push((pointer.clone(), std::mem::take(place)));
+        }
+        let has_pieces = !pieces.is_empty();
+        let mut released = Vec::new();
+        if is_last {
+            for (pointer, piece) in std::mem::take(&mut pieces) {
+                let text = self.push_piece(&pointer, &index, &piece, None, means);
+                released.push((pointer, text));
+            }
+            // Other texts end too, in events of their own.
+            self.end_texts(means);
+        }
+        let mut walk = Walk {
+            event: self.first.saturating_add(self.waiting.len() as u64),
+            pointer: String::new(),
+            index: &index,
+            hold: hold(&event, is_last || size > MAXIMUM_WAITING_BYTES, has_pieces),
+            strings: 0,
+        };
+        self.redact(&mut event, "", 0, &mut walk, means);
+        let strings = walk.strings;
+        for (pointer, piece) in pieces {
+            let sent = (&event, &name);
+            let text = self.push_piece(&pointer, &index, &piece, Some(sent), means);
+            released.push((pointer, text));
+        }
+        for (pointer, text) in released {
+            if let Some(place) = event.pointer_mut(&pointer) {
+                *place = Value::String(text);
+            }
+        }
+        (event, strings)
+    }
+
+    /// A piece of a text at a place where a text is known to be, in this event; None where it ends there. What is released.
+    fn push_piece(
+        &mut self,
+        pointer: &str,
+        index: &str,
+        piece: &str,
+        event: Option<(&Value, &Option<String>)>,
+        means: Means<'_>,
+    ) -> String {
+        let key = format!("{pointer} {index}");
+        if !self.texts.contains_key(&key) && self.texts.len() >= MAXIMUM_TEXTS {
+            return self.whole(piece, means);
+        }
+        let text = self.texts.entry(key).or_insert_with(|| Text {
+            stream: TextStream::default(),
+            pointer: Some(pointer.to_owned()),
+            event: Value::Null,
+            name: None,
+        });
+        let mut released = text.stream.push(piece, means);
+        match event {
+            Some((event, name)) => {
+                text.event = event.clone();
+                text.name.clone_from(name);
+                forget_call(&mut text.event, pointer);
+            }
+            None => released.push_str(&text.stream.finish(means)),
+        }
+        released
+    }
+
+    /// What texts still hold goes into events of its own.
+    fn end_texts(&mut self, means: Means<'_>) {
+        for (_, mut text) in std::mem::take(&mut self.texts) {
+            let rest = text.stream.finish(means);
+            self.is_refused |= text.stream.is_refused();
+            if rest.is_empty() {
+                continue;
+            }
+            let before = text.name.map(|name| format!("event: {name}\n")).unwrap_or_default();
+            let size = rest.len();
+            let place = text.pointer.as_ref().and_then(|pointer| text.event.pointer_mut(pointer));
+            let data = match place {
+                Some(place) => {
+                    *place = Value::String(rest);
+                    Data::Json(text.event)
+                }
+                None => Data::Text(rest),
+            };
+            self.queue(Waiting { before, data, size, strings: 0 });
+        }
+        self.leaves.settle(means);
+    }
+
+    fn queue(&mut self, event: Waiting) {
+        self.size = self.size.saturating_add(event.size);
+        self.waiting.push_back(event);
+    }
+
+    /// Sends the events that wait for nothing, up to the first that does.
+    fn send(&mut self, out: &mut String) {
+        for whole in self.leaves.whole() {
+            let place = whole.event.checked_sub(self.first).and_then(|it| usize::try_from(it).ok());
+            let Some(event) = place.and_then(|place| self.waiting.get_mut(place)) else { continue };
+            event.strings = event.strings.saturating_sub(1);
+            if let Data::Json(value) | Data::Bare(value) = &mut event.data
+                && let Some(place) = value.pointer_mut(&whole.pointer)
+            {
+                *place = Value::String(whole.text);
+            }
+        }
+        while self.waiting.front().is_some_and(|event| event.strings == 0) {
+            let Some(Waiting { before, data, size, .. }) = self.waiting.pop_front() else { return };
+            self.first = self.first.saturating_add(1);
+            self.size = self.size.saturating_sub(size);
+            out.push_str(&before);
+            let data = match data {
+                Data::Nothing => None,
+                Data::Text(text) | Data::Bare(Value::String(text)) => Some(text),
+                Data::Json(value) | Data::Bare(value) => Some(value.to_string()),
+            };
+            match self.framing {
+                Framing::ServerSent => {
+                    for line in data.iter().flat_map(|data| data.split('\n')) {
+                        out.push_str("data: ");
+                        out.push_str(line);
+                        out.push('\n');
+                    }
+                }
+                Framing::Lines => out.push_str(&data.unwrap_or_default()),
+            }
+            out.push('\n');
+        }
+    }
+
+    /// Redacts every string of a value, with its name before it. Those that may be pieces of a text are taken out of it.
+    fn redact(
+        &mut self,
+        value: &mut Value,
+        name: &str,
+        depth: usize,
+        walk: &mut Walk<'_>,
+        means: Means<'_>,
+    ) {
+        if depth > MAXIMUM_DEPTH {
+            *value = Value::Null;
+            return;
+        }
+        let length = walk.pointer.len();
+        match value {
+            Value::String(text) => *text = self.redact_string(name, text, walk, means),
+            Value::Number(number) => {
+                let number = number.to_string();
+                if number.len() >= 7 {
+                    let redacted = self.named(name, &number, means);
+                    if redacted != number {
+                        *value = Value::String(redacted);
+                    }
+                }
+            }
+            Value::Array(values) => {
+                for (index, value) in values.iter_mut().enumerate() {
+                    walk.pointer.push_str(&format!("/{index}"));
+                    self.redact(value, name, depth + 1, walk, means);
+                    walk.pointer.truncate(length);
+                }
+            }
+            Value::Object(members) => {
+                for (name, value) in members {
+                    walk.pointer.push('/');
+                    walk.pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    self.redact(value, name, depth + 1, walk, means);
+                    walk.pointer.truncate(length);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn redact_string(
+        &mut self,
+        name: &str,
+        text: &str,
+        walk: &mut Walk<'_>,
+        means: Means<'_>,
+    ) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let is_data = text.len() >= DATA_BYTES && !text.contains(char::is_whitespace);
+        if is_data || is_label(name) || self.is_refused() {
+            return self.named(name, text, means);
+        }
+        let context = before(name);
+        let piece = Piece {
+            event: walk.event,
+            pointer: &walk.pointer,
+            index: walk.index,
+            name: &context,
+            text,
+            known: means.find_after(&context, text),
+        };
+        if !self.leaves.take(piece, walk.hold, means) {
+            return self.named(name, text, means);
+        }
+        walk.strings += 1;
+        String::new()
+    }
+
+    fn named(&mut self, name: &str, text: &str, means: Means<'_>) -> String {
+        self.once(TextStream::after(&before(name)), text, means)
+    }
+
+    fn once(&mut self, mut stream: TextStream, text: &str, means: Means<'_>) -> String {
+        let mut redacted = stream.push(text, means);
+        redacted.push_str(&stream.finish(means));
+        self.is_refused |= stream.is_refused();
+        redacted
+    }
+}
+
+fn before(name: &str) -> String {
+    format!("{}: ", name.replace(['_', '-'], " "))
+}
+
+/// How much of an event's strings waits for what follows.
+fn hold(event: &Value, is_over: bool, has_pieces: bool) -> Hold {
+    // A request or the answer to one (JSON-RPC 2.0) is a whole message, and somebody waits for it.
+    let is_awaited = || {
+        let id = event.get("id").filter(|id| !id.is_null());
+        id.is_some() && event.get("jsonrpc").is_some()
+    };
+    match (is_over || is_awaited(), has_pieces) {
+        (true, _) => Hold::Nothing,
+        // Its text is elsewhere.
+        (false, true) => Hold::Suspicious,
+        (false, false) => Hold::Word,
+    }
+}
+
+/// Whether a member of this name says what something is, and not what somebody says.
+fn is_label(name: &str) -> bool {
+    const LABELS: [&str; 47] = [
+        "agent",
+        "at",
+        "author",
+        "channel",
+        "created",
+        "cursor",
+        "date",
+        "encoding",
+        "etag",
+        "event",
+        "fingerprint",
+        "format",
+        "id",
+        "ids",
+        "index",
+        "jsonrpc",
+        "kind",
+        "lang",
+        "language",
+        "level",
+        "locale",
+        "logger",
+        "method",
+        "mime",
+        "model",
+        "name",
+        "node",
+        "object",
+        "obfuscation",
+        "op",
+        "phase",
+        "provider",
+        "reason",
+        "region",
+        "role",
+        "sender",
+        "seq",
+        "sequence",
+        "signature",
+        "state",
+        "status",
+        "tier",
+        "time",
+        "timestamp",
+        "type",
+        "user",
+        "version",
+    ];
+    // The last word of it, as in `call_id`, `createdAt` and `stop_reason`.
+    let is_upper = |c: char| c.is_ascii_uppercase();
+    let snake = name.rsplit(['_', '-', '.']).next().unwrap_or_default();
+    let camel = snake.rfind(is_upper).and_then(|start| snake.get(start..)).unwrap_or_default();
+    let is_one = |word: &str| LABELS.iter().any(|label| word.eq_ignore_ascii_case(label));
+    is_one(snake) || is_one(camel)
+}
+
+/// An event that is sent once more must not say again which tool is called: clients append names as they do arguments.
+fn forget_call(event: &mut Value, pointer: &str) {
+    let Some(function) = pointer.strip_suffix("/arguments") else { return };
+    if let Some(Value::Object(function)) = event.pointer_mut(function) {
+        function.remove("name");
+    }
+    let call = function.strip_suffix("/function").and_then(|call| event.pointer_mut(call));
+    if let Some(Value::Object(call)) = call {
+        call.remove("id");
+        call.remove("type");
+    }
+}
+
+/// Whether a text ends with this event, as the common interfaces say it.
+fn is_last(event: &Value) -> bool {
+    let finished = ["/choices/0/finish_reason", "/candidates/0/finishReason", "/delta/stop_reason"];
+    let is_finished = finished
+        .iter()
+        .any(|pointer| event.pointer(pointer).is_some_and(|reason| !reason.is_null()));
+    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    let is_end = ["_stop", ".done", ".completed"].iter().any(|end| kind.ends_with(end));
+    is_finished || is_end || event.get("done") == Some(&Value::Bool(true))
+}

@@ -1,0 +1,351 @@
+//! Texts whose pieces are in events of any form.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::screening::PersonalData;
+
+const MARKER: &str = "zebraCanary7731";
+
+/// How the interfaces that stream write the next piece of a text.
+fn forms() -> Vec<fn(&str) -> Value> {
+    vec![
+        |piece| json!({"token": piece}),
+        |piece| json!({"index": 3, "token": {"id": 17, "text": piece, "logprob": -0.5}}),
+        |piece| json!({"content": piece, "stop": false, "id_slot": 0}),
+        |piece| json!({"event_type": "text-generation", "text": piece, "is_finished": false}),
+        |piece| json!({"type": "content-delta", "delta": {"message": {"content": {"text": piece}}}}),
+        |piece| json!({"event": "message", "task_id": "5ad4cb98", "answer": piece}),
+        |piece| {
+            let value = json!({"value": piece, "annotations": []});
+            let content = json!([{"index": 0, "type": "text", "text": value}]);
+            json!({"object": "thread.message.delta", "delta": {"content": content}})
+        },
+        |piece| json!({"choices": [{"index": 0, "delta": {"reasoning": piece}}]}),
+        |piece| json!({"choices": [{"delta": {"content": [{"type": "text", "text": piece}]}}]}),
+        |piece| json!({"choices": [{"index": 0, "delta": {"content": piece}}]}),
+        |piece| json!({"message": piece}),
+        |piece| json!(piece),
+        |piece| {
+            let params = json!({"level": "info", "data": piece});
+            json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params})
+        },
+        |piece| json!({"created_at": "2026-01-02T03:04:05Z", "message": {"role": "assistant", "content": piece}}),
+    ]
+}
+
+/// All strings of an event that change.
+fn said(event: &Value) -> String {
+    const PLACES: [&str; 13] = [
+        "",
+        "/token",
+        "/token/text",
+        "/content",
+        "/text",
+        "/delta/message/content/text",
+        "/answer",
+        "/delta/content/0/text/value",
+        "/choices/0/delta/reasoning",
+        "/choices/0/delta/content/0/text",
+        "/choices/0/delta/content",
+        "/message",
+        "/params/data",
+    ];
+    let places = PLACES.iter().chain(&["/message/content"]);
+    places.filter_map(|place| event.pointer(place)?.as_str()).collect()
+}
+
+struct Sent {
+    redactor: StreamRedactor,
+    kind: StreamKind,
+}
+
+impl Sent {
+    fn new(kind: StreamKind, action: Action, has_marker: bool) -> Self {
+        let data = PersonalData::compile(&PersonalData::KINDS, "kinds").unwrap();
+        let actions = PersonalData::KINDS.iter().map(|kind| (*kind, action)).collect();
+        let redaction = Redaction::compile(&actions, None);
+        let settings = StreamSettings::default();
+        let redactor = StreamRedactor::new(kind, &data, &redaction, &Owner::nobody(), &settings);
+        let redactor = match has_marker {
+            true => redactor.watching(&Canary::compile(&[MARKER], "markers").unwrap()),
+            false => redactor,
+        };
+        Self { redactor, kind }
+    }
+
+    fn text(&self, event: &Value) -> String {
+        match self.kind {
+            StreamKind::Lines => format!("{event}\n"),
+            _ => format!("data: {event}\n\n"),
+        }
+    }
+
+    fn push(&mut self, event: &Value) -> Vec<Value> {
+        let text = self.text(event);
+        let sent = self.redactor.push(text.as_bytes());
+        self.read(&sent)
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        let sent = self.redactor.finish();
+        self.read(&sent)
+    }
+
+    fn read(&self, sent: &[u8]) -> Vec<Value> {
+        let text = std::str::from_utf8(sent).unwrap();
+        let lines = text.lines().filter(|line| !line.is_empty());
+        let data = lines.map(|line| match self.kind {
+            StreamKind::Lines => line,
+            _ => line.strip_prefix("data: ").unwrap(),
+        });
+        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    fn all(&mut self, events: &[Value]) -> Vec<Value> {
+        let mut sent: Vec<Value> = events.iter().flat_map(|event| self.push(event)).collect();
+        sent.extend(self.finish());
+        sent
+    }
+}
+
+#[test]
+fn a_text_is_one_text_in_whatever_events() {
+    let cards: [&[&str]; 4] = [
+        &["4111 1111", " 1111 1111 x"],
+        &["it is ", "4111 1111", " 1111 1111 x"],
+        &["it", " is", " 41", "11", " ", "11", "11", " 1111", " 11", "11", " x"],
+        &["My", " card", ":", " ", "411", "111", "111", "111", "111", "1", "."],
+    ];
+    for kind in [StreamKind::Events, StreamKind::Lines] {
+        for form in forms() {
+            for pieces in cards {
+                let events: Vec<Value> = pieces.iter().map(|piece| form(piece)).collect();
+                let sent = Sent::new(kind, Action::Mask, false).all(&events);
+                let text: String = sent.iter().map(said).collect();
+                let shown = text.chars().filter(char::is_ascii_digit).count();
+                assert_eq!(shown, 4, "{kind:?} {:?}: {text}", events[0]);
+                let whole: String = pieces.concat();
+                assert_eq!(text.len(), whole.len(), "{:?}: {text}", events[0]);
+                assert!(sent.len() >= events.len(), "an event is missing: {sent:?}");
+            }
+            let marked: [&[&str]; 3] = [
+                &["the marker zebraCan", "ary7731 ok"],
+                &["the", " marker", " ze", "bra", "Can", "ary", "77", "31", " ok"],
+                &["the marker z", "e b r a C a n a", " r y 7-7 3", "1 ok"],
+            ];
+            for pieces in marked {
+                let mut stream = Sent::new(kind, Action::Mask, true);
+                let events: Vec<Value> = pieces.iter().map(|piece| form(piece)).collect();
+                let sent = stream.all(&events);
+                let text: String = sent.iter().map(said).collect();
+                assert!(stream.redactor.is_refused(), "{:?}: {text}", events[0]);
+                assert!(!text.contains("ok") && !text.contains("77"), "{text}");
+                let told = text.split_once("marker ").map_or("", |(_, told)| told);
+                let told = told.chars().filter(|c| c.is_alphanumeric()).count();
+                assert!(told <= 2, "{:?}: {text}", events[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_said_stays_in_its_own_event() {
+    let texts = [
+        "Hello",
+        "Hello wor",
+        "Hello world, call +44 20",
+        "Hello world, call +44 20 7946 0958 now",
+    ];
+    let events: Vec<Value> = texts.iter().map(|text| json!({"text": text, "n": 1})).collect();
+    let sent = Sent::new(StreamKind::Events, Action::Mask, true).all(&events);
+    let sent: Vec<&str> = sent.iter().map(|event| event["text"].as_str().unwrap()).collect();
+    assert_eq!(sent[..2], texts[..2]);
+    assert_eq!(sent[3], "Hello world, call +** ** **** **** now");
+}
+
+/// At most so many events wait while words come that nothing can become of.
+#[test]
+fn events_are_not_held_for_long() {
+    for kind in [StreamKind::Events, StreamKind::Lines] {
+        for (form, has_marker) in forms().into_iter().zip([false, true].into_iter().cycle()) {
+            let mut stream = Sent::new(kind, Action::Mask, has_marker);
+            let mut waiting: usize = 0;
+            for word in
+                "the quick brown fox jumps over the lazy dog. ".repeat(30).split_inclusive(' ')
+            {
+                waiting += 1;
+                waiting -= stream.push(&form(word)).len();
+                assert!(waiting <= 2, "{word}: {waiting}");
+            }
+        }
+        // Whole messages, one after another, go out at once.
+        let mut stream = Sent::new(kind, Action::Mask, true);
+        for text in
+            ["It runs now", "It has begun.", "It is done (all of it)!", "2 of 30 files are done."]
+        {
+            let event = json!({"status": "running", "run_id": "4111", "text": text});
+            assert_eq!(stream.push(&event), [event], "{text}");
+        }
+        // Also what somebody waits for, whatever it ends in.
+        for id in 1..5 {
+            let content = json!([{"type": "text", "text": format!("order {id}00045")}]);
+            let event = json!({"jsonrpc": "2.0", "id": id, "result": {"content": content}});
+            assert_eq!(stream.push(&event), [event]);
+        }
+    }
+}
+
+#[test]
+fn an_event_that_waits_is_overtaken_by_none() {
+    let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
+    let events = [
+        json!({"text": "pay with 4111 1111"}),
+        json!({"type": "ping"}),
+        json!({"text": " 1111 1111 and"}),
+        json!({"type": "end"}),
+    ];
+    assert_eq!(stream.push(&events[0]), [] as [Value; 0]);
+    assert_eq!(stream.push(&events[1]), [] as [Value; 0]);
+    // Comments say nothing.
+    assert_eq!(stream.redactor.push(b": still there\n\n"), b": still there\n\n");
+    let sent = [stream.push(&events[2]), stream.push(&events[3]), stream.finish()].concat();
+    let masked = json!({"text": "pay with **** **** **** 1111"});
+    assert_eq!(sent, [masked, events[1].clone(), json!({"text": " and"}), events[3].clone()]);
+}
+
+#[test]
+fn names_of_things_are_no_pieces_of_a_text() {
+    let event = |id: &str, text: &str| {
+        json!({
+            "id": id, "call_id": id, "toolCallId": id, "type": id, "model": id, "role": id,
+            "function": {"name": id}, "text": text,
+        })
+    };
+    let events = [event("41111111", "so "), event("11111111", "it is."), event("11111111", " ")];
+    assert_eq!(Sent::new(StreamKind::Events, Action::Mask, false).all(&events), events);
+    // What is the same in each event is no piece either.
+    let events =
+        [json!({"trace": "41111111-abcd-11111111"}), json!({"trace": "41111111-abcd-11111111"})];
+    assert_eq!(Sent::new(StreamKind::Events, Action::Mask, false).all(&events), events);
+}
+
+#[test]
+fn many_places_and_many_events_are_bounded() {
+    let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
+    let mut waiting: usize = 0;
+    // Each place comes twice, and ends in what may go on.
+    for index in 0..2_000 {
+        waiting += 1;
+        waiting -= stream.push(&json!({format!("k{}", index / 2): "4111 1111"})).len();
+        assert!(waiting <= 257, "{index}: {waiting}");
+    }
+    // A place that keeps coming is remembered.
+    let mut sent = Vec::new();
+    for piece in ["so 4111", " 1111", " 1111 ", "1111 x"] {
+        let others: serde_json::Map<String, Value> =
+            (0..50).map(|index| (format!("{piece}{index}"), json!("and"))).collect();
+        sent.extend(stream.push(&json!({"text": piece, "others": others})));
+    }
+    sent.extend(stream.finish());
+    let text: String = sent.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(text, "so **** **** **** 1111 x");
+    // Long ones too.
+    let mut stream = Sent::new(StreamKind::Lines, Action::Mask, false);
+    let (mut given, mut got) = (0, 0);
+    for _ in 0..100 {
+        let event = json!({"text": "1-".repeat(4000)});
+        given += 8_000;
+        got += stream
+            .push(&event)
+            .iter()
+            .map(|event| event["text"].as_str().unwrap().len())
+            .sum::<usize>();
+        assert!(given - got <= 300_000, "{given} {got}");
+    }
+}
+
+#[test]
+fn lines_are_events() {
+    let mut stream = Sent::new(StreamKind::Lines, Action::Mask, false).redactor;
+    let mut out = String::new();
+    let long =
+        format!("{{\"a\":\"{}\",\"b\":\"ann\\u0040example.com\"}}\n", "so it is. ".repeat(30_000));
+    let lines = [
+        "{\"n\":1}\r\n\n",
+        "\u{1e}{\"n\": \"536-\\u00390-4399\"}\n",
+        "no json 536-90-",
+        "4399\n",
+        &long,
+        "{\"n\":2}",
+    ];
+    for line in lines {
+        out.push_str(std::str::from_utf8(&stream.push(line.as_bytes())).unwrap());
+    }
+    out.push_str(std::str::from_utf8(&stream.finish()).unwrap());
+    let lines: Vec<&str> = out.split('\n').collect();
+    assert_eq!(lines[..2], ["{\"n\":1}", ""]);
+    assert_eq!(lines[2..4], ["\u{1e}{\"n\":\"***-**-****\"}", "no json ***-**-****"]);
+    assert!(lines[4].ends_with("\"b\":\"***@*******.***\"}"), "{}", &lines[4][300_000..]);
+    assert_eq!(lines[5..], ["{\"n\":2}", ""]);
+}
+
+#[test]
+fn kinds_of_lines() {
+    for name in [
+        "application/x-ndjson",
+        "application/NDJSON; charset=utf-8",
+        "application/jsonl",
+        "application/json-seq",
+        "application/geo+json-seq",
+    ] {
+        assert_eq!(StreamKind::of(name), StreamKind::Lines, "{name}");
+    }
+    assert_eq!(StreamKind::of("application/problem+json"), StreamKind::Json);
+    assert_eq!(StreamKind::of("text/plain"), StreamKind::Text);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However the bytes of events come, the same goes out; and no card does, however it is cut into events.
+    #[test]
+    fn cuts_change_nothing(
+        before in "[a-z]{0,9} ?",
+        after in " [a-z]{1,9}[.]?",
+        ends in proptest::collection::vec(0_usize..40, 0..8),
+        cuts in proptest::collection::vec(any::<usize>(), 0..20),
+        form in 0_usize..14,
+        is_lines: bool,
+    ) {
+        let text = format!("{before} 4111 1111 1111 1111{after}");
+        let mut ends: Vec<usize> = ends.into_iter().map(|end| end.min(text.len())).collect();
+        ends.sort_unstable();
+        ends.push(text.len());
+        let mut place = 0;
+        let kind = if is_lines { StreamKind::Lines } else { StreamKind::Events };
+        let mut stream = Sent::new(kind, Action::Mask, false);
+        let mut body = String::new();
+        for end in ends {
+            body.push_str(&stream.text(&forms()[form](&text[place..end])));
+            place = end;
+        }
+        let mut whole = stream.redactor.push(body.as_bytes());
+        whole.extend(stream.redactor.finish());
+        let told: String = stream.read(&whole).iter().map(said).collect();
+        prop_assert!(told.chars().filter(char::is_ascii_digit).count() <= 6, "{}", told);
+        prop_assert_eq!(told.len(), text.len());
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
+        cuts.sort_unstable();
+        cuts.push(body.len());
+        let mut cut = Sent::new(kind, Action::Mask, false);
+        let (mut place, mut parts) = (0, Vec::new());
+        for end in cuts {
+            parts.extend(cut.redactor.push(&body.as_bytes()[place..end]));
+            place = end;
+        }
+        parts.extend(cut.redactor.finish());
+        prop_assert_eq!(parts, whole);
+    }
+}

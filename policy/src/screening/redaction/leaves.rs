@@ -1,0 +1,179 @@
+//! Strings at the same place of one event after another, which may be the pieces of one text: nobody has said that they are. So
+//! each stays in its own event, whatever is taken out of it, and an event waits until nothing that follows changes its own.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Detection;
+use super::text::{Hold, Means, Sink, TextStream};
+
+/// So many places are remembered: those that were seen last.
+const MAXIMUM_PLACES: usize = 64;
+
+/// A value of so many bytes that comes twice running says what the events are of, and goes on nowhere.
+const LABEL_BYTES: usize = 16;
+
+/// The longest value that is compared with the next.
+const MAXIMUM_LABEL_BYTES: usize = 128;
+
+/// The texts that the strings of events may be pieces of.
+#[derive(Debug, Default)]
+pub(super) struct Leaves {
+    texts: BTreeMap<String, Leaf>,
+    clock: u64,
+    whole: Vec<Whole>,
+}
+
+/// A string that waits for nothing any more.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// The number of its event, and where it is there.
+    pub(super) event: u64,
+    pub(super) pointer: String,
+    pub(super) text: String,
+}
+
+/// A string of an event.
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) event: u64,
+    pub(super) pointer: &'a str,
+    /// What tells texts at the same place from each other.
+    pub(super) index: &'a str,
+    /// What its member is called, as it stands before a text.
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    /// What is in it behind that name.
+    pub(super) known: Vec<Detection>,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    stream: TextStream,
+    pieces: Pieces,
+    /// The last piece, if it may be a label.
+    last: String,
+    used: u64,
+}
+
+/// The pieces of which something is held.
+#[derive(Debug, Default)]
+struct Pieces {
+    waiting: VecDeque<Waiting>,
+    whole: Vec<Whole>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    whole: Whole,
+    /// So many of its bytes are held.
+    left: usize,
+}
+
+impl Leaves {
+    /// Takes a piece, of which as much is held as `hold` says where there were others before, and only what looks like the
+    /// beginning of something where it is the first. False where it is none: it is a label.
+    pub(super) fn take(&mut self, piece: Piece<'_>, hold: Hold, means: Means<'_>) -> bool {
+        let Piece { event, pointer, index, name, text, known } = piece;
+        let key = format!("{pointer} {index}");
+        self.clock += 1;
+        let is_new = !self.texts.contains_key(&key);
+        if is_new && self.texts.len() >= MAXIMUM_PLACES {
+            self.forget_one(means);
+        }
+        let leaf = self.texts.entry(key).or_insert_with(|| Leaf {
+            stream: TextStream::after(name),
+            pieces: Pieces::default(),
+            last: String::new(),
+            used: 0,
+        });
+        leaf.used = self.clock;
+        let may_be_label = (LABEL_BYTES..=MAXIMUM_LABEL_BYTES).contains(&text.len());
+        let is_label = may_be_label && leaf.last == text;
+        if is_label {
+            leaf.stream.settle(means, &mut leaf.pieces);
+        } else {
+            leaf.last.clear();
+            if may_be_label {
+                leaf.last.push_str(text);
+            }
+            let whole = Whole { event, pointer: pointer.to_owned(), text: String::new() };
+            leaf.pieces.waiting.push_back(Waiting { whole, left: text.len() });
+            let hold = if is_new && hold == Hold::Word { Hold::Suspicious } else { hold };
+            leaf.stream.take(text, known, hold, means, &mut leaf.pieces);
+            if hold == Hold::Nothing {
+                leaf.stream.settle(means, &mut leaf.pieces);
+            }
+        }
+        self.whole.append(&mut leaf.pieces.whole);
+        !is_label
+    }
+
+    /// Lets go of all that is held.
+    pub(super) fn settle(&mut self, means: Means<'_>) {
+        for leaf in self.texts.values_mut() {
+            leaf.settle(means);
+            self.whole.append(&mut leaf.pieces.whole);
+        }
+    }
+
+    /// The strings that have ceased to wait.
+    pub(super) fn whole(&mut self) -> Vec<Whole> {
+        std::mem::take(&mut self.whole)
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.texts.values().any(|leaf| leaf.stream.is_refused())
+    }
+
+    fn forget_one(&mut self, means: Means<'_>) {
+        let oldest = self.texts.iter().min_by_key(|(_, leaf)| leaf.used);
+        let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+        if let Some(mut leaf) = self.texts.remove(&key) {
+            leaf.settle(means);
+            self.whole.append(&mut leaf.pieces.whole);
+        }
+    }
+}
+
+impl Leaf {
+    fn settle(&mut self, means: Means<'_>) {
+        self.stream.settle(means, &mut self.pieces);
+        if self.stream.is_refused() {
+            // The rest of them is never released.
+            self.pieces.whole.extend(self.pieces.waiting.drain(..).map(|waiting| waiting.whole));
+        }
+    }
+}
+
+impl Pieces {
+    /// So many bytes are not held any more: `keep` gets each piece and the part of them that was its own.
+    fn pass(&mut self, mut length: usize, mut keep: impl FnMut(&mut String, usize)) {
+        while length > 0 {
+            let Some(first) = self.waiting.front_mut() else { return };
+            let part = length.min(first.left);
+            keep(&mut first.whole.text, part);
+            length -= part;
+            first.left -= part;
+            if first.left == 0 {
+                self.whole.extend(self.waiting.pop_front().map(|waiting| waiting.whole));
+            }
+        }
+    }
+}
+
+impl Sink for Pieces {
+    fn same(&mut self, text: &str) {
+        let mut rest = text;
+        self.pass(text.len(), |piece, length| {
+            let (part, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            piece.push_str(part);
+            rest = after;
+        });
+    }
+
+    /// All of it stands where the first of what came stood.
+    fn instead(&mut self, came: usize, text: &str) {
+        let mut text = Some(text);
+        self.pass(came, |piece, _| piece.push_str(text.take().unwrap_or_default()));
+    }
+}
