@@ -21,14 +21,9 @@ const MAXIMUM_DEPTH: usize = 128;
 /// A string of so many bytes without a space is data, and no piece of a text.
 const DATA_BYTES: usize = 1024;
 
-/// Numbers that tell texts at the same place from each other.
-const INDEXES: [&str; 5] = [
-    "/choices/0/index",
-    "/choices/0/delta/tool_calls/0/index",
-    "/index",
-    "/output_index",
-    "/content_index",
-];
+/// Numbers that tell texts at the same place from each other, beside `index`, which may also count the events.
+const INDEXES: [&str; 4] =
+    ["/choices/0/index", "/choices/0/delta/tool_calls/0/index", "/output_index", "/content_index"];
 
 /// How events are told from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +45,8 @@ pub(super) struct Events {
     waiting: VecDeque<Waiting>,
     first: u64,
     size: usize,
+    /// So many events have come since one had a piece of a text.
+    quiet: usize,
     is_refused: bool,
 }
 
@@ -89,6 +86,7 @@ struct Walk<'a> {
     event: u64,
     pointer: String,
     index: &'a str,
+    number: &'a str,
     hold: Hold,
     /// So many strings may wait.
     strings: usize,
@@ -104,6 +102,7 @@ impl Events {
             waiting: VecDeque::new(),
             first: 0,
             size: 0,
+            quiet: 0,
             is_refused: false,
         }
     }
@@ -130,22 +129,39 @@ impl Events {
         out: &mut String,
     ) {
         let (data, strings) = match data {
-            Data::Json(value) => {
-                let (value, strings) = self.rewrite(value, name, size, means);
+            Data::Json(mut value) => {
+                let strings = self.rewrite(&mut value, name, size, means);
                 (Data::Json(value), strings)
             }
-            Data::Bare(value) => {
-                let (value, strings) = self.rewrite(value, None, size, means);
+            Data::Bare(mut value) => {
+                let strings = self.rewrite(&mut value, None, size, means);
                 (Data::Bare(value), strings)
             }
-            data => (data, 0),
+            data => (data, Some(0)),
         };
-        self.queue(Waiting { before, data, size, strings });
+        self.queue(Waiting { before, data, size, strings: strings.unwrap_or_default() });
         let is_full = self.waiting.len() > MAXIMUM_WAITING || self.size > MAXIMUM_WAITING_BYTES;
-        if is_full || self.is_refused() {
-            self.leaves.settle(means);
+        if is_full {
+            self.leaves.let_go(Hold::Nothing, means);
         }
-        self.send(out);
+        match strings {
+            Some(0) => self.be_quiet(means, out),
+            _ => {
+                self.quiet = 0;
+                self.send(means, out);
+            }
+        }
+    }
+
+    /// Something has come in which no text goes on. Words wait no longer, and the second time nothing does: who waits for an event
+    /// that says that all is told must get it.
+    pub(super) fn be_quiet(&mut self, means: Means<'_>, out: &mut String) {
+        self.quiet = self.quiet.saturating_add(1);
+        if !self.waiting.is_empty() {
+            let hold = if self.quiet == 1 { Hold::Suspicious } else { Hold::Nothing };
+            self.leaves.let_go(hold, means);
+        }
+        self.send(means, out);
     }
 
     /// Data that is not JSON: all of it is one text.
@@ -162,7 +178,7 @@ impl Events {
     /// Sends what texts still hold, and all that waits.
     pub(super) fn flush(&mut self, means: Means<'_>, out: &mut String) {
         self.end_texts(means);
-        self.send(out);
+        self.send(means, out);
     }
 
     /// Redacts a text on its own.
@@ -170,30 +186,33 @@ impl Events {
         self.once(TextStream::default(), text, means)
     }
 
-    /// An event's JSON with what is released of its texts, and all else in it redacted; how many strings of it may wait.
+    /// Leaves in an event's JSON what is released of its texts, and redacts all else in it; how many strings of it may wait, or None
+    /// where its text is at places where a text is known to be.
     fn rewrite(
         &mut self,
-        mut event: Value,
+        event: &mut Value,
         name: Option<String>,
         size: usize,
         means: Means<'_>,
-    ) -> (Value, usize) {
-        let index: Vec<String> = INDEXES
-            .iter()
-            .map(|pointer| event.pointer(pointer).map(Value::to_string).unwrap_or_default())
-            .collect();
-        let index = index.join(",");
-        let is_last = is_last(&event);
+    ) -> Option<usize> {
+        let told = |pointer: &&str| event.pointer(pointer).map(Value::to_string);
+        let indexes: Vec<String> =
+            INDEXES.iter().map(|pointer| told(pointer).unwrap_or_default()).collect();
+        let index = indexes.join(",");
+        let number = event.get("index").map(Value::to_string).unwrap_or_default();
+        self.leaves.count(&number);
+        let is_last = is_last(event);
         let mut pieces = Vec::new();
         for pointer in &self.pointers {
             let Some(Value::String(place)) = event.pointer_mut(pointer) else { continue };
             pieces.push((pointer.clone(), std::mem::take(place)));
         }
         let has_pieces = !pieces.is_empty();
+        let place = format!("{index},{number}");
         let mut released = Vec::new();
         if is_last {
             for (pointer, piece) in std::mem::take(&mut pieces) {
-                let text = self.push_piece(&pointer, &index, &piece, None, means);
+                let text = self.push_piece(&pointer, &place, &piece, None, means);
                 released.push((pointer, text));
             }
             // Other texts end too, in events of their own.
@@ -203,14 +222,15 @@ impl Events {
             event: self.first.saturating_add(self.waiting.len() as u64),
             pointer: String::new(),
             index: &index,
-            hold: hold(&event, is_last || size > MAXIMUM_WAITING_BYTES, has_pieces),
+            number: &number,
+            hold: hold(event, is_last || size > MAXIMUM_WAITING_BYTES, has_pieces),
             strings: 0,
         };
-        self.redact(&mut event, "", 0, &mut walk, means);
+        self.redact(event, "", 0, &mut walk, means);
         let strings = walk.strings;
         for (pointer, piece) in pieces {
-            let sent = (&event, &name);
-            let text = self.push_piece(&pointer, &index, &piece, Some(sent), means);
+            let sent = (&*event, &name);
+            let text = self.push_piece(&pointer, &place, &piece, Some(sent), means);
             released.push((pointer, text));
         }
         for (pointer, text) in released {
@@ -218,7 +238,7 @@ impl Events {
                 *place = Value::String(text);
             }
         }
-        (event, strings)
+        (!has_pieces || strings > 0).then_some(strings)
     }
 
     /// A piece of a text at a place where a text is known to be, in this event; None where it ends there. What is released.
@@ -272,7 +292,7 @@ impl Events {
             };
             self.queue(Waiting { before, data, size, strings: 0 });
         }
-        self.leaves.settle(means);
+        self.leaves.let_go(Hold::Nothing, means);
     }
 
     fn queue(&mut self, event: Waiting) {
@@ -281,7 +301,11 @@ impl Events {
     }
 
     /// Sends the events that wait for nothing, up to the first that does.
-    fn send(&mut self, out: &mut String) {
+    fn send(&mut self, means: Means<'_>, out: &mut String) {
+        if self.is_refused() {
+            // Nothing follows.
+            self.leaves.let_go(Hold::Nothing, means);
+        }
         for whole in self.leaves.whole() {
             let place = whole.event.checked_sub(self.first).and_then(|it| usize::try_from(it).ok());
             let Some(event) = place.and_then(|place| self.waiting.get_mut(place)) else { continue };
@@ -379,6 +403,7 @@ impl Events {
             event: walk.event,
             pointer: &walk.pointer,
             index: walk.index,
+            number: walk.number,
             name: &context,
             text,
             known: means.find_after(&context, text),

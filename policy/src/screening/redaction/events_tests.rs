@@ -9,29 +9,29 @@ use crate::screening::PersonalData;
 const MARKER: &str = "zebraCanary7731";
 
 /// How the interfaces that stream write the next piece of a text.
-fn forms() -> Vec<fn(&str) -> Value> {
+fn forms() -> Vec<fn(usize, &str) -> Value> {
     vec![
-        |piece| json!({"token": piece}),
-        |piece| json!({"index": 3, "token": {"id": 17, "text": piece, "logprob": -0.5}}),
-        |piece| json!({"content": piece, "stop": false, "id_slot": 0}),
-        |piece| json!({"event_type": "text-generation", "text": piece, "is_finished": false}),
-        |piece| json!({"type": "content-delta", "delta": {"message": {"content": {"text": piece}}}}),
-        |piece| json!({"event": "message", "task_id": "5ad4cb98", "answer": piece}),
-        |piece| {
+        |_, piece| json!({"token": piece}),
+        |n, piece| json!({"index": n + 1, "token": {"id": 17, "text": piece, "logprob": -0.5}}),
+        |_, piece| json!({"content": piece, "stop": false, "id_slot": 0}),
+        |_, piece| json!({"event_type": "text-generation", "text": piece, "is_finished": false}),
+        |_, piece| json!({"type": "content-delta", "delta": {"message": {"content": {"text": piece}}}}),
+        |_, piece| json!({"event": "message", "task_id": "5ad4cb98", "answer": piece}),
+        |_, piece| {
             let value = json!({"value": piece, "annotations": []});
             let content = json!([{"index": 0, "type": "text", "text": value}]);
             json!({"object": "thread.message.delta", "delta": {"content": content}})
         },
-        |piece| json!({"choices": [{"index": 0, "delta": {"reasoning": piece}}]}),
-        |piece| json!({"choices": [{"delta": {"content": [{"type": "text", "text": piece}]}}]}),
-        |piece| json!({"choices": [{"index": 0, "delta": {"content": piece}}]}),
-        |piece| json!({"message": piece}),
-        |piece| json!(piece),
-        |piece| {
+        |_, piece| json!({"choices": [{"index": 0, "delta": {"reasoning": piece}}]}),
+        |_, piece| json!({"choices": [{"delta": {"content": [{"type": "text", "text": piece}]}}]}),
+        |_, piece| json!({"choices": [{"index": 0, "delta": {"content": piece}}]}),
+        |_, piece| json!({"message": piece}),
+        |_, piece| json!(piece),
+        |_, piece| {
             let params = json!({"level": "info", "data": piece});
             json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params})
         },
-        |piece| json!({"created_at": "2026-01-02T03:04:05Z", "message": {"role": "assistant", "content": piece}}),
+        |_, piece| json!({"created_at": "2026-01-02T03:04:05Z", "message": {"role": "assistant", "content": piece}}),
     ]
 }
 
@@ -54,6 +54,10 @@ fn said(event: &Value) -> String {
     ];
     let places = PLACES.iter().chain(&["/message/content"]);
     places.filter_map(|place| event.pointer(place)?.as_str()).collect()
+}
+
+fn forms_of(form: fn(usize, &str) -> Value, pieces: &[&str]) -> Vec<Value> {
+    pieces.iter().enumerate().map(|(n, piece)| form(n, piece)).collect()
 }
 
 struct Sent {
@@ -121,7 +125,7 @@ fn a_text_is_one_text_in_whatever_events() {
     for kind in [StreamKind::Events, StreamKind::Lines] {
         for form in forms() {
             for pieces in cards {
-                let events: Vec<Value> = pieces.iter().map(|piece| form(piece)).collect();
+                let events: Vec<Value> = forms_of(form, pieces);
                 let sent = Sent::new(kind, Action::Mask, false).all(&events);
                 let text: String = sent.iter().map(said).collect();
                 let shown = text.chars().filter(char::is_ascii_digit).count();
@@ -137,7 +141,7 @@ fn a_text_is_one_text_in_whatever_events() {
             ];
             for pieces in marked {
                 let mut stream = Sent::new(kind, Action::Mask, true);
-                let events: Vec<Value> = pieces.iter().map(|piece| form(piece)).collect();
+                let events: Vec<Value> = forms_of(form, pieces);
                 let sent = stream.all(&events);
                 let text: String = sent.iter().map(said).collect();
                 assert!(stream.redactor.is_refused(), "{:?}: {text}", events[0]);
@@ -176,7 +180,7 @@ fn events_are_not_held_for_long() {
                 "the quick brown fox jumps over the lazy dog. ".repeat(30).split_inclusive(' ')
             {
                 waiting += 1;
-                waiting -= stream.push(&form(word)).len();
+                waiting -= stream.push(&form(0, word)).len();
                 assert!(waiting <= 2, "{word}: {waiting}");
             }
         }
@@ -208,11 +212,81 @@ fn an_event_that_waits_is_overtaken_by_none() {
     ];
     assert_eq!(stream.push(&events[0]), [] as [Value; 0]);
     assert_eq!(stream.push(&events[1]), [] as [Value; 0]);
-    // Comments say nothing.
-    assert_eq!(stream.redactor.push(b": still there\n\n"), b": still there\n\n");
     let sent = [stream.push(&events[2]), stream.push(&events[3]), stream.finish()].concat();
     let masked = json!({"text": "pay with **** **** **** 1111"});
     assert_eq!(sent, [masked, events[1].clone(), json!({"text": " and"}), events[3].clone()]);
+}
+
+/// Who waits for the end of what is told does not wait for the next.
+#[test]
+fn nothing_waits_where_nothing_goes_on() {
+    let mut stream = Sent::new(StreamKind::Events, Action::Mask, true);
+    let texts = [json!({"text": "to"}), json!({"text": " jane"})];
+    let end = json!({"type": "end", "usage": {"tokens": 2}});
+    assert_eq!([stream.push(&texts[0]), stream.push(&texts[1])].concat(), texts[..1]);
+    assert_eq!(stream.push(&end), [texts[1].clone(), end.clone()]);
+    // What looks like the beginning of something waits longer, and of the rest of it nothing is told.
+    let number = json!({"text": "pay 4111 1111"});
+    assert_eq!(stream.push(&number), [] as [Value; 0]);
+    assert_eq!(stream.push(&end), [] as [Value; 0]);
+    let sent = stream.redactor.push(b": still here\n\n");
+    assert!(sent.starts_with(b": still here\n\n"));
+    let sent = stream.read(&sent[b": still here\n\n".len()..]);
+    assert_eq!(sent, [number, end]);
+    let sent = stream.push(&json!({"text": " 1111 1111 and so on."}));
+    assert_eq!(sent, [json!({"text": " **** 1111 and so on."})]);
+}
+
+/// Texts that take turns are told from each other by what may also count events.
+#[test]
+fn texts_may_take_turns() {
+    let event = |index: u8, text: &str| json!({"index": index, "text": text});
+    let events = [
+        event(0, "so"),
+        event(0, " 4111"),
+        event(1, "or 3782"),
+        event(0, " 1111"),
+        event(1, " 822463"),
+        event(0, " 1111"),
+        event(1, " 10005"),
+        event(0, " 1111"),
+    ];
+    let sent = Sent::new(StreamKind::Events, Action::Mask, false).all(&events);
+    let text = |index: u8| -> String {
+        let sent = sent.iter().filter(|event| event["index"] == index);
+        sent.filter_map(|event| event["text"].as_str()).collect()
+    };
+    assert_eq!(text(0), "so **** **** **** 1111");
+    assert_eq!(text(1), "or **** ****** *0005");
+}
+
+#[test]
+fn tokens_come_back_in_pieces() {
+    let secret = Secret::from_bytes(zeroize::Zeroizing::new(vec![7; 32])).unwrap();
+    let actions = [(Kind::EmailAddress, Action::Tokenise)].into();
+    let redaction = Redaction::compile(&actions, Some(&secret));
+    let principal = crate::Principal {
+        subject: "ann".into(),
+        via: crate::CredentialKind::Jwt,
+        ..crate::Principal::anonymous()
+    };
+    let owner = Owner::from(&principal);
+    let data = PersonalData::compile(&[Kind::EmailAddress], "kinds").unwrap();
+    let text = "mail ann@example.com today";
+    let token = redaction.apply(text, &data.find(text), &owner).into_owned();
+    let settings = StreamSettings::default();
+    for step in [1, 5, 17, 300] {
+        let kind = StreamKind::Events;
+        let mut sent = Sent::new(kind, Action::Mask, false);
+        sent.redactor = StreamRedactor::new(kind, &data, &redaction, &owner, &settings);
+        let pieces: Vec<&str> =
+            token.as_bytes().chunks(step).map(|it| std::str::from_utf8(it).unwrap()).collect();
+        let events: Vec<Value> = pieces.iter().map(|piece| json!({"answer": piece})).collect();
+        let sent = sent.all(&events);
+        assert_eq!(sent.len(), events.len());
+        let told: String = sent.iter().filter_map(|event| event["answer"].as_str()).collect();
+        assert_eq!(told, text, "{step}");
+    }
 }
 
 #[test]
@@ -328,7 +402,7 @@ proptest! {
         let mut stream = Sent::new(kind, Action::Mask, false);
         let mut body = String::new();
         for end in ends {
-            body.push_str(&stream.text(&forms()[form](&text[place..end])));
+            body.push_str(&stream.text(&forms()[form](place, &text[place..end])));
             place = end;
         }
         let mut whole = stream.redactor.push(body.as_bytes());

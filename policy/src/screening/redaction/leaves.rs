@@ -15,12 +15,23 @@ const LABEL_BYTES: usize = 16;
 /// The longest value that is compared with the next.
 const MAXIMUM_LABEL_BYTES: usize = 128;
 
+/// In the name of a text, before its number.
+const BEFORE_NUMBER: char = '#';
+
 /// The texts that the strings of events may be pieces of.
 #[derive(Debug, Default)]
 pub(super) struct Leaves {
     texts: BTreeMap<String, Leaf>,
     clock: u64,
+    numbers: Numbers,
     whole: Vec<Whole>,
+}
+
+/// What an `index` counts: where none comes twice it is the events, and else the texts.
+#[derive(Debug, Default)]
+struct Numbers {
+    highest: u64,
+    tell_texts: bool,
 }
 
 /// A string that waits for nothing any more.
@@ -37,8 +48,9 @@ pub(super) struct Whole {
 pub(super) struct Piece<'a> {
     pub(super) event: u64,
     pub(super) pointer: &'a str,
-    /// What tells texts at the same place from each other.
+    /// What tells texts at the same place from each other, and what may do so.
     pub(super) index: &'a str,
+    pub(super) number: &'a str,
     /// What its member is called, as it stands before a text.
     pub(super) name: &'a str,
     pub(super) text: &'a str,
@@ -50,8 +62,9 @@ pub(super) struct Piece<'a> {
 struct Leaf {
     stream: TextStream,
     pieces: Pieces,
-    /// The last piece, if it may be a label.
+    /// The last piece, if it may be a label, and its number.
     last: String,
+    number: String,
     used: u64,
 }
 
@@ -73,8 +86,9 @@ impl Leaves {
     /// Takes a piece, of which as much is held as `hold` says where there were others before, and only what looks like the
     /// beginning of something where it is the first. False where it is none: it is a label.
     pub(super) fn take(&mut self, piece: Piece<'_>, hold: Hold, means: Means<'_>) -> bool {
-        let Piece { event, pointer, index, name, text, known } = piece;
-        let key = format!("{pointer} {index}");
+        let Piece { event, pointer, index, number, name, text, known } = piece;
+        let told = if self.numbers.tell_texts { number } else { "" };
+        let key = format!("{pointer} {index}{BEFORE_NUMBER}{told}");
         self.clock += 1;
         let is_new = !self.texts.contains_key(&key);
         if is_new && self.texts.len() >= MAXIMUM_PLACES {
@@ -84,13 +98,17 @@ impl Leaves {
             stream: TextStream::after(name),
             pieces: Pieces::default(),
             last: String::new(),
+            number: String::new(),
             used: 0,
         });
         leaf.used = self.clock;
+        if leaf.number != number {
+            number.clone_into(&mut leaf.number);
+        }
         let may_be_label = (LABEL_BYTES..=MAXIMUM_LABEL_BYTES).contains(&text.len());
         let is_label = may_be_label && leaf.last == text;
         if is_label {
-            leaf.stream.settle(means, &mut leaf.pieces);
+            leaf.stream.let_go(Hold::Nothing, means, &mut leaf.pieces);
         } else {
             leaf.last.clear();
             if may_be_label {
@@ -101,17 +119,33 @@ impl Leaves {
             let hold = if is_new && hold == Hold::Word { Hold::Suspicious } else { hold };
             leaf.stream.take(text, known, hold, means, &mut leaf.pieces);
             if hold == Hold::Nothing {
-                leaf.stream.settle(means, &mut leaf.pieces);
+                leaf.stream.let_go(hold, means, &mut leaf.pieces);
             }
         }
         self.whole.append(&mut leaf.pieces.whole);
         !is_label
     }
 
-    /// Lets go of all that is held.
-    pub(super) fn settle(&mut self, means: Means<'_>) {
+    /// The number of the next event that has one.
+    pub(super) fn count(&mut self, number: &str) {
+        let Some(number) = number.parse::<u64>().ok().filter(|_| !self.numbers.tell_texts) else {
+            return;
+        };
+        // They are counted from 1, so that 0 is more than none.
+        let next = number.saturating_add(1);
+        if next > self.numbers.highest {
+            self.numbers.highest = next;
+            return;
+        }
+        self.numbers.tell_texts = true;
+        let texts = std::mem::take(&mut self.texts).into_iter();
+        self.texts = texts.map(|(key, leaf)| (format!("{key}{}", leaf.number), leaf)).collect();
+    }
+
+    /// Nothing follows for now: lets go of all but what is to be held all the same.
+    pub(super) fn let_go(&mut self, hold: Hold, means: Means<'_>) {
         for leaf in self.texts.values_mut() {
-            leaf.settle(means);
+            leaf.let_go(hold, means);
             self.whole.append(&mut leaf.pieces.whole);
         }
     }
@@ -129,15 +163,15 @@ impl Leaves {
         let oldest = self.texts.iter().min_by_key(|(_, leaf)| leaf.used);
         let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
         if let Some(mut leaf) = self.texts.remove(&key) {
-            leaf.settle(means);
+            leaf.let_go(Hold::Nothing, means);
             self.whole.append(&mut leaf.pieces.whole);
         }
     }
 }
 
 impl Leaf {
-    fn settle(&mut self, means: Means<'_>) {
-        self.stream.settle(means, &mut self.pieces);
+    fn let_go(&mut self, hold: Hold, means: Means<'_>) {
+        self.stream.let_go(hold, means, &mut self.pieces);
         if self.stream.is_refused() {
             // The rest of them is never released.
             self.pieces.whole.extend(self.pieces.waiting.drain(..).map(|waiting| waiting.whole));

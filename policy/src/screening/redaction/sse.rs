@@ -111,9 +111,10 @@ impl EventStream {
         }
         let Some(data) = data else {
             if lines.iter().all(|line| line.starts_with(':')) {
-                // Nothing that is said: it keeps the connection open, also while events wait.
+                // Nothing that is said: it keeps the connection open, while events wait.
                 out.push_str(&others);
                 out.push('\n');
+                self.events.be_quiet(means, out);
             } else {
                 self.events.take(others, None, Data::Nothing, size, means, out);
             }

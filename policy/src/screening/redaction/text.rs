@@ -175,7 +175,7 @@ impl TextStream {
     /// The text is at its end.
     pub(super) fn finish(&mut self, means: Means<'_>) -> String {
         let mut released = String::new();
-        self.settle(means, &mut released);
+        self.let_go(Hold::Nothing, means, &mut released);
         released
     }
 
@@ -204,9 +204,9 @@ impl TextStream {
         }
     }
 
-    /// Releases all that is held, whatever may follow.
-    pub(super) fn settle(&mut self, means: Means<'_>, out: &mut dyn Sink) {
-        self.release(out, means, Hold::Nothing);
+    /// Nothing follows for now: releases all but what is to be held all the same.
+    pub(super) fn let_go(&mut self, hold: Hold, means: Means<'_>, out: &mut dyn Sink) {
+        self.release(out, means, hold);
     }
 
     fn release(&mut self, released: &mut dyn Sink, means: Means<'_>, hold: Hold) {
