@@ -395,7 +395,7 @@ impl Events {
             return String::new();
         }
         let is_data = text.len() >= DATA_BYTES && !text.contains(char::is_whitespace);
-        if is_data || is_label(name) || self.is_refused() {
+        if is_data || is_label(name) || is_quantity(text) || self.is_refused() {
             return self.named(name, text, means);
         }
         let context = before(name);
@@ -503,6 +503,16 @@ fn is_label(name: &str) -> bool {
     let camel = snake.rfind(is_upper).and_then(|start| snake.get(start..)).unwrap_or_default();
     let is_one = |word: &str| LABELS.iter().any(|label| word.eq_ignore_ascii_case(label));
     is_one(snake) || is_one(camel)
+}
+
+/// Whether a string is a decimal number or begins with a date (RFC 3339): all of it, and no piece of one.
+fn is_quantity(text: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let decimal = text.strip_prefix(['-', '+']).unwrap_or(text).split_once('.');
+    let is_decimal = decimal.is_some_and(|(whole, part)| is_digits(whole) && is_digits(part));
+    let mut date = text.get(..10).unwrap_or_default().split('-');
+    let mut has = |length| date.next().is_some_and(|it| it.len() == length && is_digits(it));
+    is_decimal || has(4) && has(2) && has(2)
 }
 
 /// An event that is sent once more must not say again which tool is called: clients append names as they do arguments.

@@ -237,6 +237,59 @@ fn nothing_waits_where_nothing_goes_on() {
     assert_eq!(sent, [json!({"text": " **** 1111 and so on."})]);
 }
 
+/// Values that are no texts hold events back only at the beginning, where they could be.
+#[test]
+fn values_do_not_starve_clients() {
+    let values: [(&str, fn(usize) -> String, usize); 9] = [
+        ("stage", |n| ["load", "parse", "embed-all", "rank"][n % 4].to_owned(), 9),
+        ("file", |n| format!("src/{}.rs", ["main", "lib", "text"][n % 3]), 5),
+        ("price", |n| format!("{}.25", 180 + n), 0),
+        ("moment", |n| format!("2026-01-02T03:04:{:02}Z", n % 60), 0),
+        ("amount", |n| (100 + n).to_string(), 17),
+        ("hash", |n| format!("{:064x}", n * 0x1234_5678_9abc), 3),
+        ("code", |n| format!("ab{:02}cd", n % 90), 22),
+        ("text", |_| "你好，这是一个很长的句子。".to_owned(), 0),
+        ("emoji", |_| "🙂".to_owned(), 0),
+    ];
+    for (name, value, most) in values {
+        for has_marker in [false, true] {
+            let mut stream = Sent::new(StreamKind::Events, Action::Mask, has_marker);
+            let (mut waiting, mut seen): (usize, usize) = (0, 0);
+            for n in 0..100 {
+                waiting += 1;
+                waiting -= stream.push(&json!({name: value(n)})).len();
+                seen = seen.max(waiting);
+                assert!(n < 30 || waiting <= 1, "{name} {n}: {waiting}");
+            }
+            assert!(seen <= most, "{name}: {seen}");
+        }
+    }
+    // Numbers in them are still seen.
+    let events = ["请问", "我的卡号是4111", " 1111", " 1111", " 1111", "，谢谢"];
+    let events: Vec<Value> = events.iter().map(|text| json!({"text": text})).collect();
+    let sent = Sent::new(StreamKind::Events, Action::Mask, false).all(&events);
+    let text: String = sent.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(text, "请问我的卡号是**** **** **** 1111，谢谢");
+    // Also words that are longer than most.
+    let token =
+        format!("eyJhbGciOiJFUzI1NiJ9.{}.{}", "eyJzdWIiOiJhIn0".repeat(9), "aB3_".repeat(60));
+    let body = "MIIEowIBAAKCAQEA7bq8XkFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGaB3/s1Pt\n".repeat(80);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----");
+    for key in [token, key] {
+        let pieces = key.as_bytes().chunks(23).map(|piece| std::str::from_utf8(piece).unwrap());
+        let events: Vec<Value> = ["so "]
+            .into_iter()
+            .chain(pieces)
+            .chain([" and", " on."])
+            .map(|text| json!({"text": text}))
+            .collect();
+        let sent = Sent::new(StreamKind::Events, Action::Mask, false).all(&events);
+        let text: String = sent.iter().filter_map(|event| event["text"].as_str()).collect();
+        assert!(text.ends_with(" and on.") && !text.contains("aB3"), "{text}");
+        assert_eq!(sent.len(), events.len());
+    }
+}
+
 /// Texts that take turns are told from each other by what may also count events.
 #[test]
 fn texts_may_take_turns() {
@@ -401,8 +454,8 @@ proptest! {
         let kind = if is_lines { StreamKind::Lines } else { StreamKind::Events };
         let mut stream = Sent::new(kind, Action::Mask, false);
         let mut body = String::new();
-        for end in ends {
-            body.push_str(&stream.text(&forms()[form](place, &text[place..end])));
+        for (n, end) in ends.into_iter().enumerate() {
+            body.push_str(&stream.text(&forms()[form](n, &text[place..end])));
             place = end;
         }
         let mut whole = stream.redactor.push(body.as_bytes());

@@ -26,6 +26,11 @@ const MAXIMUM_WORDS: usize = 32;
 /// Fewer digits than this tell nothing.
 const FEWEST_DIGITS: usize = 3;
 
+/// Words of letters, numbers, and words of both that go on for longer become nothing that is looked for.
+const MOST_LETTERS: usize = 32;
+const MOST_DIGITS: usize = 48;
+const MOST_OF_A_WORD: usize = 128;
+
 /// What may stand around a word, and ends it.
 const AROUND_WORDS: [char; 16] =
     ['.', ',', '!', '?', ';', ':', '(', ')', '[', ']', '{', '}', '"', '\'', '*', '…'];
@@ -221,7 +226,6 @@ impl TextStream {
         if self.inside != Inside::Nothing || self.held.is_empty() {
             return;
         }
-        let base = self.context.len();
         let findings = means.find_after(&self.context, &self.held);
         let findings = means.unite(findings, &self.known);
         let certain = || self.certain(means.canary.is_some());
@@ -229,12 +233,13 @@ impl TextStream {
             Hold::Nothing => self.held.len(),
             Hold::Uncertain => certain(),
             Hold::Word | Hold::Suspicious => {
-                let begun = means.canary.map_or(self.held.len(), |canary| {
-                    let window = format!("{}{}", self.context, self.held);
-                    canary.begun(&window).saturating_sub(base)
-                });
-                let ends = self.ends_before_a_word(hold == Hold::Word).min(begun);
-                ends.max(certain())
+                let window = format!("{}{}", self.context, self.held);
+                let begun = means.canary.map_or(window.len(), |canary| canary.begun(&window));
+                let begun = begun.saturating_sub(self.context.len());
+                let ends = self.ends_before_a_word(&window, hold == Hold::Word).min(begun);
+                let last = findings.last().filter(|last| last.range.end == self.held.len());
+                let touching = last.map_or(self.held.len(), |last| last.range.start);
+                ends.max(certain()).min(touching)
             }
         };
         // What is cut goes into the next piece, unless it is too long to be held.
@@ -316,11 +321,14 @@ impl TextStream {
     /// Up to where nothing looks like the beginning of something: a word with more in it than letters, numbers and what is
     /// between them; and, where it counts, any word that may go on. What is found of a value whose first letters are gone is masked
     /// all the same.
-    fn ends_before_a_word(&self, counts_all: bool) -> usize {
-        let mut words = self.held.split_inclusive(char::is_whitespace).rev();
+    fn ends_before_a_word(&self, window: &str, counts_all: bool) -> usize {
         let mut end = self.held.len();
+        if is_endless(window) {
+            return end;
+        }
         let mut cut = end;
-        let mut words = words.by_ref().take(MAXIMUM_WORDS).map(|word| {
+        let words = self.held.split_inclusive(ends_word).rev().take(MAXIMUM_WORDS);
+        let mut words = words.map(|word| {
             end -= word.len();
             (end, word)
         });
@@ -329,16 +337,13 @@ impl TextStream {
         if let Some((start, word)) = words.next() {
             let said = word.trim_matches(AROUND_WORDS);
             let is_plain = said.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | '’'));
-            let is_over = word.ends_with(AROUND_WORDS) || word.ends_with(char::is_whitespace);
+            let has_ended = word.ends_with(ends_word);
+            let may_go_on = !has_ended && !word.ends_with(AROUND_WORDS);
             digits = count_digits(word);
-            if !word.ends_with(char::is_whitespace) && (!is_plain || counts_all && !is_over) {
-                cut = start;
-            } else {
-                between = usize::from(digits == 0);
-            }
-            if digits >= FEWEST_DIGITS {
+            if digits >= FEWEST_DIGITS || !has_ended && !is_plain || counts_all && may_go_on {
                 cut = start;
             }
+            between = usize::from(digits == 0);
         }
         // A number in groups, with a word of letters in it, as an IBAN may have.
         for (start, word) in words {
@@ -392,6 +397,30 @@ impl TextStream {
             gone.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
         released.instead(gone.len(), &masked);
     }
+}
+
+/// Whether the word at the end is longer than any that is looked for and not found yet: names of things, one after another.
+fn is_endless(text: &str) -> bool {
+    let word = text.rfind(ends_word).and_then(|place| text.get(place..)).unwrap_or(text);
+    // A token of ours, or the head of a JWT, which is none before its last part.
+    if word.contains('<') || word.contains("eyJ") {
+        return false;
+    }
+    let digits = count_digits(word);
+    let is_plain = |c: char| c.is_alphabetic() || "'_-./:".contains(c);
+    let length = word.chars().filter(|c| !ends_word(*c)).count();
+    let most = match word.chars().filter(|c| !ends_word(*c)).all(is_plain) {
+        true => MOST_LETTERS,
+        false if digits == length => MOST_DIGITS,
+        false => MOST_OF_A_WORD,
+    };
+    length > most
+}
+
+/// Whether a word cannot go on behind this. Scripts other than ours mostly have no spaces.
+fn ends_word(character: char) -> bool {
+    let is_wide = matches!(character, '\u{ff01}'..='\u{ff5e}');
+    character.is_whitespace() || !character.is_ascii() && !character.is_numeric() && !is_wide
 }
 
 fn count_digits(word: &str) -> usize {
