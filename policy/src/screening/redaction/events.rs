@@ -1,15 +1,15 @@
 //! Events with JSON in them, in which models send their answers piece by piece, however they are framed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::event::{hold, is_label, is_last, is_quantity};
 use super::leaves::{Leaves, Piece};
+use super::means::Means;
 use super::stream::StreamSettings;
-use super::text::{Hold, Means, TextStream};
-
-/// So many texts may come at once, as the choices of a completion do.
-const MAXIMUM_TEXTS: usize = 64;
+use super::text::{Hold, TextStream};
+use super::texts::Texts;
 
 /// So many events may wait for what follows, and so many bytes of them. Then they go out as if nothing followed.
 const MAXIMUM_WAITING: usize = 256;
@@ -39,7 +39,7 @@ pub(super) enum Framing {
 pub(super) struct Events {
     framing: Framing,
     pointers: Vec<String>,
-    texts: BTreeMap<String, Text>,
+    texts: Texts,
     leaves: Leaves,
     /// The events that wait, the number of the first of them, and their size.
     waiting: VecDeque<Waiting>,
@@ -48,16 +48,6 @@ pub(super) struct Events {
     /// So many events have come since one had a piece of a text.
     quiet: usize,
     is_refused: bool,
-}
-
-/// A text whose pieces are in events, at a place where a text is known to be.
-#[derive(Debug)]
-struct Text {
-    stream: TextStream,
-    pointer: Option<String>,
-    /// An event that had a piece of it, and its name: what a last piece is sent in.
-    event: Value,
-    name: Option<String>,
 }
 
 #[derive(Debug)]
@@ -97,7 +87,7 @@ impl Events {
         Self {
             framing,
             pointers: settings.pointers.clone(),
-            texts: BTreeMap::new(),
+            texts: Texts::default(),
             leaves: Leaves::default(),
             waiting: VecDeque::new(),
             first: 0,
@@ -108,14 +98,12 @@ impl Events {
     }
 
     pub(super) fn is_refused(&self) -> bool {
-        self.is_refused
-            || self.leaves.is_refused()
-            || self.texts.values().any(|text| text.stream.is_refused())
+        self.is_refused || self.leaves.is_refused() || self.texts.is_refused()
     }
 
     /// Whether something waits for what follows.
     pub(super) fn waits(&self) -> bool {
-        !self.waiting.is_empty() || self.texts.values().any(|text| text.stream.waits())
+        !self.waiting.is_empty() || self.texts.waits()
     }
 
     /// The next event, whose data is of `size` bytes; what stands before it, as it came; its name.
@@ -166,13 +154,7 @@ impl Events {
 
     /// Data that is not JSON: all of it is one text.
     pub(super) fn piece_of_text(&mut self, data: &str, means: Means<'_>) -> Data {
-        let text = self.texts.entry(String::new()).or_insert_with(|| Text {
-            stream: TextStream::default(),
-            pointer: None,
-            event: Value::Null,
-            name: None,
-        });
-        Data::Text(text.stream.push(data, means))
+        Data::Text(self.texts.push_bare(data, means))
     }
 
     /// Sends what texts still hold, and all that waits.
@@ -212,7 +194,8 @@ impl Events {
         let mut released = Vec::new();
         if is_last {
             for (pointer, piece) in std::mem::take(&mut pieces) {
-                let text = self.push_piece(&pointer, &place, &piece, None, means);
+                let text = self.texts.push(&pointer, &place, &piece, None, means);
+                let text = text.unwrap_or_else(|| self.whole(&piece, means));
                 released.push((pointer, text));
             }
             // Other texts end too, in events of their own.
@@ -230,7 +213,8 @@ impl Events {
         let strings = walk.strings;
         for (pointer, piece) in pieces {
             let sent = (&*event, &name);
-            let text = self.push_piece(&pointer, &place, &piece, Some(sent), means);
+            let text = self.texts.push(&pointer, &place, &piece, Some(sent), means);
+            let text = text.unwrap_or_else(|| self.whole(&piece, means));
             released.push((pointer, text));
         }
         for (pointer, text) in released {
@@ -241,55 +225,11 @@ impl Events {
         (!has_pieces || strings > 0).then_some(strings)
     }
 
-    /// A piece of a text at a place where a text is known to be, in this event; None where it ends there. What is released.
-    fn push_piece(
-        &mut self,
-        pointer: &str,
-        index: &str,
-        piece: &str,
-        event: Option<(&Value, &Option<String>)>,
-        means: Means<'_>,
-    ) -> String {
-        let key = format!("{pointer} {index}");
-        if !self.texts.contains_key(&key) && self.texts.len() >= MAXIMUM_TEXTS {
-            return self.whole(piece, means);
-        }
-        let text = self.texts.entry(key).or_insert_with(|| Text {
-            stream: TextStream::default(),
-            pointer: Some(pointer.to_owned()),
-            event: Value::Null,
-            name: None,
-        });
-        let mut released = text.stream.push(piece, means);
-        match event {
-            Some((event, name)) => {
-                text.event = event.clone();
-                text.name.clone_from(name);
-                forget_call(&mut text.event, pointer);
-            }
-            None => released.push_str(&text.stream.finish(means)),
-        }
-        released
-    }
-
     /// What texts still hold goes into events of its own.
     fn end_texts(&mut self, means: Means<'_>) {
-        for (_, mut text) in std::mem::take(&mut self.texts) {
-            let rest = text.stream.finish(means);
-            self.is_refused |= text.stream.is_refused();
-            if rest.is_empty() {
-                continue;
-            }
-            let before = text.name.map(|name| format!("event: {name}\n")).unwrap_or_default();
-            let size = rest.len();
-            let place = text.pointer.as_ref().and_then(|pointer| text.event.pointer_mut(pointer));
-            let data = match place {
-                Some(place) => {
-                    *place = Value::String(rest);
-                    Data::Json(text.event)
-                }
-                None => Data::Text(rest),
-            };
+        let (rests, is_refused) = self.texts.end(means);
+        self.is_refused |= is_refused;
+        for (before, data, size) in rests {
             self.queue(Waiting { before, data, size, strings: 0 });
         }
         self.leaves.let_go(Hold::Nothing, means);
@@ -429,112 +369,4 @@ impl Events {
 
 fn before(name: &str) -> String {
     format!("{}: ", name.replace(['_', '-'], " "))
-}
-
-/// How much of an event's strings waits for what follows.
-fn hold(event: &Value, is_over: bool, has_pieces: bool) -> Hold {
-    // A request or the answer to one (JSON-RPC 2.0) is a whole message, and somebody waits for it.
-    let is_awaited = || {
-        let id = event.get("id").filter(|id| !id.is_null());
-        id.is_some() && event.get("jsonrpc").is_some()
-    };
-    match (is_over || is_awaited(), has_pieces) {
-        (true, _) => Hold::Nothing,
-        // Its text is elsewhere.
-        (false, true) => Hold::Suspicious,
-        (false, false) => Hold::Word,
-    }
-}
-
-/// Whether a member of this name says what something is, and not what somebody says.
-fn is_label(name: &str) -> bool {
-    const LABELS: [&str; 47] = [
-        "agent",
-        "at",
-        "author",
-        "channel",
-        "created",
-        "cursor",
-        "date",
-        "encoding",
-        "etag",
-        "event",
-        "fingerprint",
-        "format",
-        "id",
-        "ids",
-        "index",
-        "jsonrpc",
-        "kind",
-        "lang",
-        "language",
-        "level",
-        "locale",
-        "logger",
-        "method",
-        "mime",
-        "model",
-        "name",
-        "node",
-        "object",
-        "obfuscation",
-        "op",
-        "phase",
-        "provider",
-        "reason",
-        "region",
-        "role",
-        "sender",
-        "seq",
-        "sequence",
-        "signature",
-        "state",
-        "status",
-        "tier",
-        "time",
-        "timestamp",
-        "type",
-        "user",
-        "version",
-    ];
-    // The last word of it, as in `call_id`, `createdAt` and `stop_reason`.
-    let is_upper = |c: char| c.is_ascii_uppercase();
-    let snake = name.rsplit(['_', '-', '.']).next().unwrap_or_default();
-    let camel = snake.rfind(is_upper).and_then(|start| snake.get(start..)).unwrap_or_default();
-    let is_one = |word: &str| LABELS.iter().any(|label| word.eq_ignore_ascii_case(label));
-    is_one(snake) || is_one(camel)
-}
-
-/// Whether a string is a decimal number or begins with a date (RFC 3339): all of it, and no piece of one.
-fn is_quantity(text: &str) -> bool {
-    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let decimal = text.strip_prefix(['-', '+']).unwrap_or(text).split_once('.');
-    let is_decimal = decimal.is_some_and(|(whole, part)| is_digits(whole) && is_digits(part));
-    let mut date = text.get(..10).unwrap_or_default().split('-');
-    let mut has = |length| date.next().is_some_and(|it| it.len() == length && is_digits(it));
-    is_decimal || has(4) && has(2) && has(2)
-}
-
-/// An event that is sent once more must not say again which tool is called: clients append names as they do arguments.
-fn forget_call(event: &mut Value, pointer: &str) {
-    let Some(function) = pointer.strip_suffix("/arguments") else { return };
-    if let Some(Value::Object(function)) = event.pointer_mut(function) {
-        function.remove("name");
-    }
-    let call = function.strip_suffix("/function").and_then(|call| event.pointer_mut(call));
-    if let Some(Value::Object(call)) = call {
-        call.remove("id");
-        call.remove("type");
-    }
-}
-
-/// Whether a text ends with this event, as the common interfaces say it.
-fn is_last(event: &Value) -> bool {
-    let finished = ["/choices/0/finish_reason", "/candidates/0/finishReason", "/delta/stop_reason"];
-    let is_finished = finished
-        .iter()
-        .any(|pointer| event.pointer(pointer).is_some_and(|reason| !reason.is_null()));
-    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
-    let is_end = ["_stop", ".done", ".completed"].iter().any(|end| kind.ends_with(end));
-    is_finished || is_end || event.get("done") == Some(&Value::Bool(true))
 }

@@ -240,7 +240,8 @@ fn nothing_waits_where_nothing_goes_on() {
 /// Values that are no texts hold events back only at the beginning, where they could be.
 #[test]
 fn values_do_not_starve_clients() {
-    let values: [(&str, fn(usize) -> String, usize); 9] = [
+    type Maker = fn(usize) -> String;
+    let values: [(&str, Maker, usize); 9] = [
         ("stage", |n| ["load", "parse", "embed-all", "rank"][n % 4].to_owned(), 9),
         ("file", |n| format!("src/{}.rs", ["main", "lib", "text"][n % 3]), 5),
         ("price", |n| format!("{}.25", 180 + n), 0),

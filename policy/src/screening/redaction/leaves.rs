@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Detection;
-use super::text::{Hold, Means, Sink, TextStream};
+use super::means::Means;
+use super::text::{Hold, Sink, TextStream};
 
 /// So many places are remembered: those that were seen last.
 const MAXIMUM_PLACES: usize = 64;

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::events::{Data, Events, Framing};
 use super::json::JsonStream;
+use super::means::Means;
 use super::sse::MAXIMUM_EVENT_BYTES;
 use super::stream::StreamSettings;
-use super::text::Means;
 
 /// What RFC 7464 begins a line with.
 const SEPARATOR: char = '\u{1e}';

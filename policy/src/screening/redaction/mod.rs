@@ -2,15 +2,19 @@
 
 mod canary;
 mod charset;
+mod event;
 mod events;
 mod json;
 mod leaves;
 mod lines;
+mod means;
 mod owner;
 mod sse;
 mod stream;
 mod text;
+mod texts;
 mod token;
+mod word;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::events::{Data, Events, Framing};
+use super::means::Means;
 use super::stream::StreamSettings;
-use super::text::Means;
 
 /// The longest event that is read as a whole. What is longer is redacted as text.
 pub(super) const MAXIMUM_EVENT_BYTES: usize = 256 * 1024;

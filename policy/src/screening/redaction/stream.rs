@@ -3,8 +3,9 @@
 use super::charset::{BEGINNING_BYTES, BYTE_ORDER_MARK, Charset, is_wide};
 use super::json::JsonStream;
 use super::lines::LineStream;
+use super::means::Means;
 use super::sse::EventStream;
-use super::text::{Means, TextStream};
+use super::text::TextStream;
 use super::{Canary, Owner, Redaction};
 use crate::screening::PersonalData;
 

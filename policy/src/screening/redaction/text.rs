@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::personal::PersonalData;
+use super::means::Means;
 use super::token::MAXIMUM_TOKEN_BYTES;
-use super::{Action, Canary, Detection, Kind, Owner, Redaction};
+use super::word;
+use super::{Action, Detection, Kind};
 
 /// Findings that are shorter than this are found as if the text had come in one piece; also what follows them and
 /// decides what they are.
@@ -20,84 +21,7 @@ const CONTEXT_BYTES: usize = 256;
 /// After so many letters and spaces nothing before them can still become anything.
 const PLAIN_BYTES: usize = 64;
 
-/// A number in more groups than this is none.
-const MAXIMUM_WORDS: usize = 32;
-
-/// Fewer digits than this tell nothing.
-const FEWEST_DIGITS: usize = 3;
-
-/// Words of letters, numbers, and words of both that go on for longer become nothing that is looked for.
-const MOST_LETTERS: usize = 32;
-const MOST_DIGITS: usize = 48;
-const MOST_OF_A_WORD: usize = 128;
-
-/// What may stand around a word, and ends it.
-const AROUND_WORDS: [char; 16] =
-    ['.', ',', '!', '?', ';', ':', '(', ')', '[', ']', '{', '}', '"', '\'', '*', '…'];
-
 const _: () = assert!(MAXIMUM_TOKEN_BYTES < MAXIMUM_HELD_BYTES);
-
-/// What redacts, whose text it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Means<'a> {
-    pub(super) data: &'a PersonalData,
-    pub(super) redaction: &'a Redaction,
-    pub(super) owner: &'a Owner,
-    pub(super) canary: Option<&'a Canary>,
-}
-
-impl Means<'_> {
-    /// What is in a text before which this is said, as far as it is not in what is said before it.
-    pub(super) fn find_after(&self, context: &str, text: &str) -> Vec<Detection> {
-        let base = context.len();
-        let found = self.find(&format!("{context}{text}")).into_iter();
-        let found = found.filter(|finding| finding.range.end > base).map(|mut finding| {
-            finding.range = finding.range.start.max(base) - base..finding.range.end - base;
-            finding
-        });
-        found.collect()
-    }
-
-    /// Those of two lists, as one without overlaps.
-    fn unite(&self, one: Vec<Detection>, other: &[Detection]) -> Vec<Detection> {
-        let mut all = one;
-        if other.is_empty() {
-            return all;
-        }
-        all.extend_from_slice(other);
-        all.sort_by_key(|finding| finding.range.start);
-        let mut united: Vec<Detection> = Vec::with_capacity(all.len());
-        for finding in all {
-            match united.last_mut().filter(|last| last.range.end > finding.range.start) {
-                Some(last) => {
-                    last.range.end = last.range.end.max(finding.range.end);
-                    let is_graver = self.redaction.action(finding.kind) == Action::Refuse;
-                    if is_graver || self.redaction.action(last.kind) <= Action::Flag {
-                        (last.kind, last.rule) = (finding.kind, finding.rule);
-                    }
-                }
-                None => united.push(finding),
-            }
-        }
-        united
-    }
-
-    /// What is in a text: in order, not overlapping. Markers come first.
-    fn find(&self, text: &str) -> Vec<Detection> {
-        let mut found = self.data.find(text);
-        let markers = self.canary.map(|canary| canary.find(text)).unwrap_or_default();
-        if !markers.is_empty() {
-            found.retain(|finding| {
-                let next =
-                    markers.partition_point(|marker| marker.range.end <= finding.range.start);
-                markers.get(next).is_none_or(|marker| marker.range.start >= finding.range.end)
-            });
-            found.extend(markers);
-            found.sort_by_key(|finding| finding.range.start);
-        }
-        found
-    }
-}
 
 /// Where a text goes that is released.
 pub(super) trait Sink {
@@ -236,7 +160,7 @@ impl TextStream {
                 let window = format!("{}{}", self.context, self.held);
                 let begun = means.canary.map_or(window.len(), |canary| canary.begun(&window));
                 let begun = begun.saturating_sub(self.context.len());
-                let ends = self.ends_before_a_word(&window, hold == Hold::Word).min(begun);
+                let ends = word::begins(&self.held, &window, hold == Hold::Word).min(begun);
                 let last = findings.last().filter(|last| last.range.end == self.held.len());
                 let touching = last.map_or(self.held.len(), |last| last.range.start);
                 ends.max(certain()).min(touching)
@@ -318,48 +242,6 @@ impl TextStream {
         if end >= floor { end } else { self.held.floor_char_boundary(limit) }
     }
 
-    /// Up to where nothing looks like the beginning of something: a word with more in it than letters, numbers and what is
-    /// between them; and, where it counts, any word that may go on. What is found of a value whose first letters are gone is masked
-    /// all the same.
-    fn ends_before_a_word(&self, window: &str, counts_all: bool) -> usize {
-        let mut end = self.held.len();
-        if is_endless(window) {
-            return end;
-        }
-        let mut cut = end;
-        let words = self.held.split_inclusive(ends_word).rev().take(MAXIMUM_WORDS);
-        let mut words = words.map(|word| {
-            end -= word.len();
-            (end, word)
-        });
-        let mut digits = 0;
-        let mut between = 0;
-        if let Some((start, word)) = words.next() {
-            let said = word.trim_matches(AROUND_WORDS);
-            let is_plain = said.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | '’'));
-            let has_ended = word.ends_with(ends_word);
-            let may_go_on = !has_ended && !word.ends_with(AROUND_WORDS);
-            digits = count_digits(word);
-            if digits >= FEWEST_DIGITS || !has_ended && !is_plain || counts_all && may_go_on {
-                cut = start;
-            }
-            between = usize::from(digits == 0);
-        }
-        // A number in groups, with a word of letters in it, as an IBAN may have.
-        for (start, word) in words {
-            let more = count_digits(word);
-            digits += more;
-            between = if more == 0 { between + 1 } else { 0 };
-            if between > 1 {
-                break;
-            }
-            if digits >= FEWEST_DIGITS && more > 0 {
-                cut = start;
-            }
-        }
-        cut
-    }
-
     /// Something is longer than what can be held: what is there of it is replaced, and the rest masked as it comes.
     fn begin_long(&mut self, kind: Kind, length: usize, released: &mut dyn Sink, means: Means<'_>) {
         let value = self.held.get(..length).unwrap_or(&self.held).to_owned();
@@ -397,34 +279,6 @@ impl TextStream {
             gone.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
         released.instead(gone.len(), &masked);
     }
-}
-
-/// Whether the word at the end is longer than any that is looked for and not found yet: names of things, one after another.
-fn is_endless(text: &str) -> bool {
-    let word = text.rfind(ends_word).and_then(|place| text.get(place..)).unwrap_or(text);
-    // A token of ours, or the head of a JWT, which is none before its last part.
-    if word.contains('<') || word.contains("eyJ") {
-        return false;
-    }
-    let digits = count_digits(word);
-    let is_plain = |c: char| c.is_alphabetic() || "'_-./:".contains(c);
-    let length = word.chars().filter(|c| !ends_word(*c)).count();
-    let most = match word.chars().filter(|c| !ends_word(*c)).all(is_plain) {
-        true => MOST_LETTERS,
-        false if digits == length => MOST_DIGITS,
-        false => MOST_OF_A_WORD,
-    };
-    length > most
-}
-
-/// Whether a word cannot go on behind this. Scripts other than ours mostly have no spaces.
-fn ends_word(character: char) -> bool {
-    let is_wide = matches!(character, '\u{ff01}'..='\u{ff5e}');
-    character.is_whitespace() || !character.is_ascii() && !character.is_numeric() && !is_wide
-}
-
-fn count_digits(word: &str) -> usize {
-    word.chars().filter(|c| c.is_numeric()).count()
 }
 
 /// Behind `END … PRIVATE KEY…-----`.
