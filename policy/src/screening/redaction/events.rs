@@ -10,6 +10,7 @@ use super::means::Means;
 use super::stream::StreamSettings;
 use super::text::{Hold, TextStream};
 use super::texts::Texts;
+use super::word::ends_word;
 
 /// So many events may wait for what follows, and so many bytes of them. Then they go out as if nothing followed.
 const MAXIMUM_WAITING: usize = 256;
@@ -116,6 +117,7 @@ impl Events {
         means: Means<'_>,
         out: &mut String,
     ) {
+        self.leaves.next_event();
         let (data, strings) = match data {
             Data::Json(mut value) => {
                 let strings = self.rewrite(&mut value, name, size, means);
@@ -130,25 +132,17 @@ impl Events {
         self.queue(Waiting { before, data, size, strings: strings.unwrap_or_default() });
         let is_full = self.waiting.len() > MAXIMUM_WAITING || self.size > MAXIMUM_WAITING_BYTES;
         if is_full {
-            self.leaves.let_go(Hold::Nothing, means);
+            self.leaves.let_go(means);
         }
-        match strings {
-            Some(0) => self.be_quiet(means, out),
-            _ => {
-                self.quiet = 0;
-                self.send(means, out);
-            }
-        }
+        self.quiet = if strings == Some(0) { self.quiet.saturating_add(1) } else { 0 };
+        self.leaves.give_up(self.quiet, means);
+        self.send(means, out);
     }
 
-    /// Something has come in which no text goes on. Words wait no longer, and the second time nothing does: who waits for an event
-    /// that says that all is told must get it.
+    /// Something has come that says nothing.
     pub(super) fn be_quiet(&mut self, means: Means<'_>, out: &mut String) {
         self.quiet = self.quiet.saturating_add(1);
-        if !self.waiting.is_empty() {
-            let hold = if self.quiet == 1 { Hold::Suspicious } else { Hold::Nothing };
-            self.leaves.let_go(hold, means);
-        }
+        self.leaves.give_up(self.quiet, means);
         self.send(means, out);
     }
 
@@ -232,7 +226,7 @@ impl Events {
         for (before, data, size) in rests {
             self.queue(Waiting { before, data, size, strings: 0 });
         }
-        self.leaves.let_go(Hold::Nothing, means);
+        self.leaves.let_go(means);
     }
 
     fn queue(&mut self, event: Waiting) {
@@ -244,7 +238,7 @@ impl Events {
     fn send(&mut self, means: Means<'_>, out: &mut String) {
         if self.is_refused() {
             // Nothing follows.
-            self.leaves.let_go(Hold::Nothing, means);
+            self.leaves.let_go(means);
         }
         for whole in self.leaves.whole() {
             let place = whole.event.checked_sub(self.first).and_then(|it| usize::try_from(it).ok());
@@ -334,7 +328,7 @@ impl Events {
         if text.is_empty() {
             return String::new();
         }
-        let is_data = text.len() >= DATA_BYTES && !text.contains(char::is_whitespace);
+        let is_data = text.len() >= DATA_BYTES && !text.contains(ends_word);
         if is_data || is_label(name) || is_quantity(text) || self.is_refused() {
             return self.named(name, text, means);
         }

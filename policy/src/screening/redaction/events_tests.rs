@@ -237,6 +237,34 @@ fn nothing_waits_where_nothing_goes_on() {
     assert_eq!(sent, [json!({"text": " **** 1111 and so on."})]);
 }
 
+/// One text after another, at other places: what the first ends in does not hold the second back.
+#[test]
+fn a_text_that_is_over_holds_no_other() {
+    let reasoning = |text: &str| json!({"choices": [{"index": 0, "delta": {"reasoning": text}}]});
+    let content = |text: &str| json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+    let thought = |text: &str| json!({"thought": text});
+    let answer = |text: &str| json!({"answer": text});
+    let forms: [(&dyn Fn(&str) -> Value, &dyn Fn(&str) -> Value); 2] =
+        [(&reasoning, &content), (&thought, &answer)];
+    for (first, second) in forms {
+        for (end, most) in [(" so", 2), (" 4111", 8)] {
+            let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
+            let mut waiting: usize = 0;
+            for text in ["they", " say", end] {
+                waiting += 1;
+                waiting -= stream.push(&first(text)).len();
+            }
+            let mut seen = 0;
+            for _ in 0..20 {
+                waiting += 1;
+                waiting -= stream.push(&second(" and")).len();
+                seen = seen.max(waiting);
+            }
+            assert!(seen <= most && waiting <= 1, "{end}: {seen} {waiting}");
+        }
+    }
+}
+
 /// Values that are no texts hold events back only at the beginning, where they could be.
 #[test]
 fn values_do_not_starve_clients() {

@@ -16,6 +16,9 @@ const LABEL_BYTES: usize = 16;
 /// The longest value that is compared with the next.
 const MAXIMUM_LABEL_BYTES: usize = 128;
 
+/// A text that has no piece in so many events is over. Others may come in between, as the choices of a completion do.
+const SILENT_EVENTS: u64 = 8;
+
 /// In the name of a text, before its number.
 const BEFORE_NUMBER: char = '#';
 
@@ -90,7 +93,6 @@ impl Leaves {
         let Piece { event, pointer, index, number, name, text, known } = piece;
         let told = if self.numbers.tell_texts { number } else { "" };
         let key = format!("{pointer} {index}{BEFORE_NUMBER}{told}");
-        self.clock += 1;
         let is_new = !self.texts.contains_key(&key);
         if is_new && self.texts.len() >= MAXIMUM_PLACES {
             self.forget_one(means);
@@ -143,10 +145,29 @@ impl Leaves {
         self.texts = texts.map(|(key, leaf)| (format!("{key}{}", leaf.number), leaf)).collect();
     }
 
-    /// Nothing follows for now: lets go of all but what is to be held all the same.
-    pub(super) fn let_go(&mut self, hold: Hold, means: Means<'_>) {
-        for leaf in self.texts.values_mut() {
+    /// The next event comes.
+    pub(super) fn next_event(&mut self) {
+        self.clock = self.clock.saturating_add(1);
+    }
+
+    /// An event has come, or several in a row in which no text goes on. Words do not wait for a text that does not go on, and in the
+    /// end nothing does: who waits for an event that says that all is told must get it.
+    pub(super) fn give_up(&mut self, quiet: usize, means: Means<'_>) {
+        for leaf in self.texts.values_mut().filter(|leaf| !leaf.pieces.waiting.is_empty()) {
+            let hold = match (self.clock.saturating_sub(leaf.used), quiet) {
+                (SILENT_EVENTS.., _) | (_, 2..) => Hold::Nothing,
+                (2.., _) | (_, 1) => Hold::Suspicious,
+                _ => continue,
+            };
             leaf.let_go(hold, means);
+            self.whole.append(&mut leaf.pieces.whole);
+        }
+    }
+
+    /// Lets go of all that is held.
+    pub(super) fn let_go(&mut self, means: Means<'_>) {
+        for leaf in self.texts.values_mut() {
+            leaf.let_go(Hold::Nothing, means);
             self.whole.append(&mut leaf.pieces.whole);
         }
     }

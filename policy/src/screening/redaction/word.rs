@@ -76,7 +76,7 @@ fn is_endless(text: &str) -> bool {
 }
 
 /// Whether a word cannot go on behind this. Scripts other than ours mostly have no spaces.
-fn ends_word(character: char) -> bool {
+pub(super) fn ends_word(character: char) -> bool {
     let is_wide = matches!(character, '\u{ff01}'..='\u{ff5e}');
     character.is_whitespace() || !character.is_ascii() && !character.is_numeric() && !is_wide
 }
