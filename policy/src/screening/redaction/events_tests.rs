@@ -244,8 +244,8 @@ fn a_text_that_is_over_holds_no_other() {
     let content = |text: &str| json!({"choices": [{"index": 0, "delta": {"content": text}}]});
     let thought = |text: &str| json!({"thought": text});
     let answer = |text: &str| json!({"answer": text});
-    let forms: [(&dyn Fn(&str) -> Value, &dyn Fn(&str) -> Value); 2] =
-        [(&reasoning, &content), (&thought, &answer)];
+    type Form<'a> = &'a dyn Fn(&str) -> Value;
+    let forms: [(Form<'_>, Form<'_>); 2] = [(&reasoning, &content), (&thought, &answer)];
     for (first, second) in forms {
         for (end, most) in [(" so", 2), (" 4111", 8)] {
             let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
