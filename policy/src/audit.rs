@@ -44,8 +44,10 @@ pub(crate) struct Record {
     pub(crate) notes: Notes,
     /// Where the response was not what it should be.
     pub(crate) response_schema: Vec<Violation>,
-    /// Whether the response was cut short because of what was in it.
+    /// Whether the response was cut short, or not sent at all.
     pub(crate) cut: bool,
+    /// Why the response was not sent, or not to its end, where that is not because of something in it.
+    pub(crate) unsent: Option<Reason>,
     /// What the upstream has noticed of the request.
     pub(crate) signals: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl Record {
             notes: Notes::default(),
             response_schema: Vec::new(),
             cut: false,
+            unsent: None,
             signals: Vec::new(),
         }
     }
@@ -145,6 +148,7 @@ impl Record {
                 notes: &self.notes,
                 response_schema: &self.response_schema,
                 cut: self.cut,
+                unsent: self.unsent.map(Reason::as_str),
                 signals: &self.signals,
             },
         };
@@ -262,9 +266,12 @@ struct Portcullis<'a> {
     /// Where the response was not what it should be, and went on.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     response_schema: &'a [Violation],
-    /// Whether the response was cut short because of what was in it.
+    /// Whether the response was cut short, or not sent at all.
     #[serde(rename = "response_cut", skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
+    /// Why, where that is not because of something in it.
+    #[serde(rename = "response_reason", skip_serializing_if = "Option::is_none")]
+    unsent: Option<&'static str>,
     /// What the upstream has noticed of the request.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     signals: &'a [String],

@@ -46,8 +46,59 @@ const FRAMING: [&str; 9] = [
 /// A compiled `output` section.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputRules {
+    /// The longest body of a response to a request for which there is no route.
+    pub(crate) max_body_bytes: Option<u64>,
     remove: Vec<String>,
     set: Vec<(String, String)>,
+}
+
+/// The length to which a response's body may grow, as it comes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyCap {
+    left: u64,
+    is_over: bool,
+}
+
+impl BodyCap {
+    /// The longest body that a section allows, where it says so. `field` is the section's place in the document.
+    pub(crate) fn compile(bytes: Option<u64>, field: &str) -> Result<Option<u64>, CompileError> {
+        match bytes {
+            Some(0) => {
+                let field = format!("{field}.max_body_bytes");
+                Err(CompileError::new(field, "expected at least 1: without it there is no cap"))
+            }
+            bytes => Ok(bytes),
+        }
+    }
+
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self { left: bytes, is_over: false }
+    }
+
+    /// What of the next part still fits.
+    pub(crate) fn take<'p>(&mut self, part: &'p [u8]) -> &'p [u8] {
+        if self.is_over {
+            return &[];
+        }
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        if let Some(left) = self.left.checked_sub(length) {
+            self.left = left;
+            return part;
+        }
+        self.is_over = true;
+        // It is less than the part has, which is in memory.
+        part.get(..usize::try_from(self.left).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Lets nothing more by.
+    pub(crate) fn close(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Whether there was more than may be.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
 }
 
 impl OutputRules {
@@ -90,6 +141,7 @@ impl OutputRules {
         }
         let lower = |name: &String| name.to_ascii_lowercase();
         Ok(Self {
+            max_body_bytes: BodyCap::compile(section.max_body_bytes, "output")?,
             remove: section.remove_headers.iter().map(lower).collect(),
             set: section
                 .set_headers
@@ -166,5 +218,21 @@ mod tests {
         assert_eq!(found.len(), MAXIMUM_SIGNALS);
         assert_eq!(found[..3], ["look-alikes", "buried-in-text", "1"]);
         assert!(signals(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_body_is_cut_where_it_grows_too_long() {
+        let mut cap = BodyCap::new(5);
+        assert_eq!(
+            (cap.take(b"abc"), cap.take(b"de"), cap.is_over()),
+            (&b"abc"[..], &b"de"[..], false)
+        );
+        assert_eq!((cap.take(b""), cap.is_over()), (&b""[..], false));
+        assert_eq!((cap.take(b"f"), cap.is_over()), (&b""[..], true));
+        let mut cap = BodyCap::new(5);
+        assert_eq!(
+            (cap.take(b"abcdef"), cap.take(b"g"), cap.is_over()),
+            (&b"abcde"[..], &b""[..], true)
+        );
     }
 }

@@ -228,8 +228,10 @@ reasons! {
     FileAddressRefused = "file-address-refused", Input, 422, "The address of a file is not accepted";
     /// A file that is known to be harmful.
     MalwareSuspected = "malware-suspected", Input, 422, "A file is known to be harmful";
-    /// A response that is compressed although that was not asked for, where responses are screened.
+    /// A response that is compressed although that was not asked for, or in a charset other than UTF-8, where responses are screened.
     ResponseUnreadable = "response-unreadable", Output, 502, "The response cannot be screened";
+    /// A response that is longer than `output.max_body_bytes`.
+    ResponseTooLarge = "response-too-large", Output, 502, "The response is too long";
     /// The upstream could not be told who is calling.
     AssertionUnavailable = "assertion-unavailable", Assertion, 503, "The request could not be signed, try again";
 }

@@ -11,6 +11,7 @@ use crate::identity::Required;
 use crate::input::DEFAULT_BODY_BYTES;
 use crate::limits::Limit;
 use crate::matcher::Matcher;
+use crate::output::BodyCap;
 use crate::policy::CompileError;
 use crate::problem::Stage;
 use crate::stages::{Identify, InputSections, Inspect, Shared, Stages};
@@ -33,6 +34,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) max_body_bytes: usize,
     /// And whether it takes compressed ones.
     pub(crate) decodes: bool,
+    /// The longest body of a response.
+    pub(crate) max_response_bytes: Option<u64>,
 }
 
 /// What the routes of a document are compiled with.
@@ -122,6 +125,10 @@ impl RouteCompiler<'_> {
             limits: stages.compile_limits(limits, &limits_field)?,
             max_body_bytes: input.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES) as usize,
             decodes: input.content_encoding == Some(ContentEncoding::Decode),
+            max_response_bytes: match route.output.max_body_bytes {
+                None => document.output.max_body_bytes,
+                bytes => BodyCap::compile(bytes, &format!("{field}.output"))?,
+            },
             input: stages.compile_input(&InputSections {
                 input: &input,
                 field: &section("input", route.input != Default::default()),

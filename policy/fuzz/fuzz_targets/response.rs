@@ -5,12 +5,13 @@ use portcullis_fuzz::{End, request};
 
 libfuzzer_sys::fuzz_target!(|input: (Vec<u8>, Vec<u8>, u8)| {
     let (body, pieces, kind) = input;
-    let content_type = match kind % 3 {
+    let content_type = match kind % 4 {
         0 => "application/json",
         1 => "text/event-stream",
+        2 => "application/x-ndjson",
         _ => "text/plain; charset=utf-8",
     };
-    let end = match kind / 3 % 4 {
+    let end = match kind / 4 % 4 {
         0 => End::LastPart,
         1 => End::Length,
         2 => End::Chunks,

@@ -47,7 +47,9 @@ pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
 pub use routes::{Route, RouteMatch};
 pub use screening::{Reaction, RedactionSection, ScreeningSection};
-pub use upstream::{AssertionSection, AuditLevel, AuditSection, OutputSection, ResponseSchema};
+pub use upstream::{
+    AssertionSection, AuditLevel, AuditSection, OutputSection, ResponseSchema, RouteOutput,
+};
 #[cfg(feature = "yaml")]
 pub(crate) use yaml::place_in;
 #[cfg(feature = "yaml")]
@@ -94,7 +96,7 @@ pub struct Document {
     /// anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assertion: Option<AssertionSection>,
-    /// What may leave.
+    /// What may leave. Routes may say how long it may be.
     #[serde(default)]
     pub output: OutputSection,
     /// The record of what was decided.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessSection, AuthorisationSection, InputSection, LimitRule};
+use super::{AccessSection, AuthorisationSection, InputSection, LimitRule, RouteOutput};
 
 /// Requests of one kind, and what holds for them in place of the document's own sections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Route {
     /// Overrides `input`, field by field.
     #[serde(default)]
     pub input: InputSection,
+    /// Overrides `output`, in what it has of it.
+    #[serde(default, skip_serializing_if = "RouteOutput::is_empty")]
+    pub output: RouteOutput,
 }
 
 /// Which requests a route is for: all that is given must fit.

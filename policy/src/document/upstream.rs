@@ -43,6 +43,11 @@ pub struct OutputSection {
         deserialize_with = "super::screening::personal_data"
     )]
     pub personal_data: BTreeMap<Kind, Action>,
+    /// The longest body of a response, in bytes as the upstream sends them, of whatever type. One that is announced to be longer
+    /// is answered with 502 in its place; one of unannounced length is cut there, and the audit record says
+    /// `portcullis.response_cut`. Default: there is no longest. Routes may say otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
     /// What JSON responses should be. None is held back for it: the audit record says where one is not, as
     /// `portcullis.response_schema`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,9 +68,26 @@ impl Default for OutputSection {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             personal_data: BTreeMap::new(),
+            max_body_bytes: None,
             schema: None,
             canaries: Vec::new(),
         }
+    }
+}
+
+/// What may leave on one route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteOutput {
+    /// The longest body of a response, in place of the document's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
+}
+
+impl RouteOutput {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::audit::Record;
 use crate::environment::{Environment, Timestamp};
 use crate::identity::Claims;
 use crate::limits::{Admission, Ending, Limit, LimitSettlement, LimitTake};
+use crate::output::BodyCap;
 use crate::policy::Policy;
 use crate::principal::RenderedPrincipal;
 use crate::problem::{Finding, Reason, Refusal, Reply, Stage};
@@ -83,6 +84,7 @@ pub struct Exchange {
     response_edits: Vec<HeaderEdit>,
     admission: Admission,
     rewriter: Option<Box<dyn RewriteBody>>,
+    cap: Option<BodyCap>,
     check: Option<Box<dyn CheckResponse>>,
     record: Record,
 }
@@ -107,6 +109,7 @@ impl Exchange {
             response_edits: Vec::new(),
             admission: Admission::default(),
             rewriter: None,
+            cap: None,
             check: None,
             record: Record::new(now),
         }
@@ -188,7 +191,7 @@ impl Exchange {
     /// The exchange is over, however it ended: the audit record to write, if the policy wants one.
     pub fn finish(&mut self, environment: &mut dyn Environment) -> Option<String> {
         self.leave(environment);
-        self.record.cut = self.rewriter.as_ref().is_some_and(|rewriter| rewriter.is_cut());
+        self.note_cut();
         let policy = &self.policy;
         if !policy.stages.contains(Stage::Audit) || !self.record.is_wanted(policy.audit) {
             return None;

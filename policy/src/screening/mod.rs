@@ -20,7 +20,8 @@ pub(crate) use noted::{Noted, Notes};
 pub use personal::PersonalData;
 pub use prompt::{PROMPT_FLAG, PROMPT_REFUSE, PromptScreen};
 pub(crate) use prose::Prose;
-pub use redaction::{Action, Canary, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings};
-pub(crate) use response::unreadable as unreadable_response;
-pub(crate) use response::{AnnouncedBody, ResponseScreening, RewriteBody};
+pub use redaction::{
+    Action, Canary, Charset, Owner, Redaction, StreamKind, StreamRedactor, StreamSettings,
+};
+pub(crate) use response::{AnnouncedBody, ResponseScreening, RewriteBody, withheld};
 pub use rules::{Decision, Found, Profile, Screened, Screening};

@@ -1,7 +1,7 @@
 //! What of a response goes on, in place of what the upstream sent.
 
 use super::data::DataRules;
-use super::{Canary, Owner, StreamKind, StreamRedactor, StreamSettings};
+use super::{Canary, Charset, Owner, StreamKind, StreamRedactor, StreamSettings};
 use crate::access::Header;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
@@ -25,6 +25,16 @@ pub(crate) trait RewriteBody: std::fmt::Debug + Send {
 
     /// Whether something was met after which nothing goes on.
     fn is_cut(&self) -> bool;
+
+    /// Why it is cut, where that is not because of something in it.
+    fn reason(&self) -> Option<Reason> {
+        None
+    }
+
+    /// Its content type, where that has changed.
+    fn content_type(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What a response's header section says of its body.
@@ -32,6 +42,8 @@ pub(crate) trait RewriteBody: std::fmt::Debug + Send {
 pub(crate) struct AnnouncedBody<'a> {
     /// None where it is not there or cannot be read, or is there twice.
     pub(crate) content_type: Option<&'a str>,
+    /// None where it is one that cannot be read.
+    pub(crate) charset: Option<Charset>,
     pub(crate) is_encoded: bool,
     /// How many bytes it has, where that is told.
     pub(crate) length: Option<u64>,
@@ -57,6 +69,7 @@ impl<'a> AnnouncedBody<'a> {
         };
         Self {
             content_type: only("content-type"),
+            charset: Charset::of(all("content-type").flatten()),
             is_encoded: !all("content-encoding").all(|coding| is_plain(&coding)),
             // Chunks have the last word (RFC 9112 §6.3).
             length: only("content-length").filter(|_| !is_chunked).and_then(|it| it.parse().ok()),
@@ -96,24 +109,36 @@ impl ResponseScreening {
         body: &AnnouncedBody<'_>,
         owner: Owner,
     ) -> Option<Box<dyn RewriteBody>> {
-        let AnnouncedBody { content_type, is_encoded, length, is_without_trailers } = *body;
+        let AnnouncedBody { content_type, charset, is_encoded, .. } = *body;
         if !is_text(content_type) {
             return None;
         }
-        let framed = |body: Box<dyn RewriteBody>| -> Box<dyn RewriteBody> {
-            Box::new(Framed { body, left: length, is_without_trailers, has_ended: false })
+        let Some(charset) = charset.filter(|_| !is_encoded) else {
+            return Some(withheld(unreadable(), None, body));
         };
-        if is_encoded {
-            return Some(framed(Box::new(Withheld)));
-        }
         let kind = StreamKind::of(content_type.unwrap_or_default());
         let DataRules { finder, redaction, .. } = &self.data;
         let redactor = StreamRedactor::new(kind, finder, redaction, &owner, &self.settings);
-        Some(framed(Box::new(match &self.canary {
+        let redactor = redactor.reading(charset);
+        let rewriter = match &self.canary {
             Some(canary) => redactor.watching(canary),
             None => redactor,
-        })))
+        };
+        let content_type = content_type.filter(|_| charset != Charset::Utf8);
+        let content_type = content_type.map(Charset::as_utf_8);
+        Some(Box::new(Framed { content_type, ..Framed::new(Box::new(rewriter), body) }))
     }
+}
+
+/// In place of a body: why nothing of it goes on.
+pub(crate) fn withheld(
+    refusal: Refusal,
+    request_id: Option<&str>,
+    body: &AnnouncedBody<'_>,
+) -> Box<dyn RewriteBody> {
+    let reason = refusal.reason;
+    let said = Some(refusal.into_reply(request_id).body);
+    Box::new(Framed::new(Box::new(Withheld { reason, said }), body))
 }
 
 impl RewriteBody for StreamRedactor {
@@ -132,6 +157,10 @@ impl RewriteBody for StreamRedactor {
     fn is_cut(&self) -> bool {
         self.is_refused()
     }
+
+    fn reason(&self) -> Option<Reason> {
+        self.is_unreadable().then_some(Reason::ResponseUnreadable)
+    }
 }
 
 /// A body of which is known where it ends. With trailers behind it no part says that it is the last one, and when they come
@@ -143,6 +172,14 @@ struct Framed {
     left: Option<u64>,
     is_without_trailers: bool,
     has_ended: bool,
+    content_type: Option<String>,
+}
+
+impl Framed {
+    fn new(body: Box<dyn RewriteBody>, announced: &AnnouncedBody<'_>) -> Self {
+        let AnnouncedBody { length, is_without_trailers, .. } = *announced;
+        Self { body, left: length, is_without_trailers, has_ended: false, content_type: None }
+    }
 }
 
 impl RewriteBody for Framed {
@@ -167,31 +204,44 @@ impl RewriteBody for Framed {
     fn is_cut(&self) -> bool {
         self.body.is_cut()
     }
+
+    fn reason(&self) -> Option<Reason> {
+        self.body.reason()
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
 }
 
-/// A text that cannot be read, and so cannot go on.
+/// A body that does not go on.
 #[derive(Debug)]
-struct Withheld;
+struct Withheld {
+    reason: Reason,
+    /// What goes in its place, until it has gone.
+    said: Option<Vec<u8>>,
+}
 
 impl RewriteBody for Withheld {
-    fn rewrite(&mut self, _: &[u8], is_last: bool) -> Vec<u8> {
-        match is_last {
-            true => unreadable().into_reply(None).body,
-            false => Vec::new(),
-        }
+    fn rewrite(&mut self, _: &[u8], _: bool) -> Vec<u8> {
+        self.said.take().unwrap_or_default()
     }
 
     fn waits(&self) -> bool {
-        true
+        self.said.is_some()
     }
 
     fn is_cut(&self) -> bool {
         true
     }
+
+    fn reason(&self) -> Option<Reason> {
+        Some(self.reason)
+    }
 }
 
 /// In place of a response that cannot be read.
-pub(crate) fn unreadable() -> Refusal {
+fn unreadable() -> Refusal {
     Refusal::new(
         Reason::ResponseUnreadable,
         "The service answered in a form that cannot be screened.",
@@ -211,161 +261,24 @@ fn is_text(content_type: Option<&str>) -> bool {
         "ndjson",
         "x-ndjson",
         "jsonl",
+        "x-jsonl",
+        "json-lines",
+        "jsonlines",
+        "x-jsonlines",
+        "x-json-stream",
+        "json-seq",
         "yaml",
         "problem+json",
     ];
     kind == "text"
         || names.contains(&subtype)
         || subtype.ends_with("+json")
+        || subtype.ends_with("+json-seq")
         || subtype.ends_with("+xml")
         || subtype.ends_with("+yaml")
         || subtype == "x-www-form-urlencoded"
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::document::{InputSection, OutputSection};
-    use crate::screening::{Action, Kind};
-
-    fn screening() -> ResponseScreening {
-        let personal_data = BTreeMap::from([(Kind::EmailAddress, Action::Mask)]);
-        let output = OutputSection { personal_data, ..OutputSection::default() };
-        let sections = InputSections {
-            input: &InputSection::default(),
-            field: "input",
-            output: &output,
-            redaction_key: None,
-            canaries: &["Heron-4821-quartz".to_owned().into()],
-            shared: &Default::default(),
-        };
-        ResponseScreening::compile(&sections, None).unwrap().unwrap()
-    }
-
-    fn rewriter(headers: &[(&str, &str)]) -> Option<Box<dyn RewriteBody>> {
-        let headers: Vec<Header<'_>> =
-            headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        screening().of(&AnnouncedBody::read(&headers), Owner::nobody())
-    }
-
-    fn sent(content_type: &str, encoding: Option<&str>, parts: &[&str]) -> Option<String> {
-        let mut headers = vec![("content-type", content_type)];
-        headers.extend(encoding.map(|coding| ("content-encoding", coding)));
-        let mut rewriter = rewriter(&headers)?;
-        let last = parts.len() - 1;
-        let parts = parts.iter().enumerate();
-        let sent: Vec<u8> = parts
-            .flat_map(|(index, part)| rewriter.rewrite(part.as_bytes(), index == last))
-            .collect();
-        Some(String::from_utf8(sent).unwrap())
-    }
-
-    #[test]
-    fn addresses_are_masked_across_parts() {
-        let parts = ["{\"text\": \"write to alice@exa", "mple.com", " today\"}"];
-        let sent = sent("application/json", None, &parts).unwrap();
-        assert_eq!(sent, "{\"text\": \"write to *****@*******.*** today\"}");
-    }
-
-    /// What comes of parts none of which says that it is the last, and whether something waits then.
-    fn unended(headers: &[(&str, &str)], parts: &[&str]) -> (String, bool) {
-        let mut rewriter = rewriter(headers).unwrap();
-        let sent: Vec<u8> =
-            parts.iter().flat_map(|part| rewriter.rewrite(part.as_bytes(), false)).collect();
-        (String::from_utf8(sent).unwrap(), rewriter.waits())
-    }
-
-    #[test]
-    fn what_has_a_length_ends_there() {
-        let parts = ["write to alice@exa", "mple.com"];
-        let masked = "write to *****@*******.***";
-        let text = ("content-type", "text/plain");
-        let length = ("content-length", "26");
-        assert_eq!(unended(&[text, length], &parts), (masked.to_owned(), false));
-        // Nobody looks at what follows the end, so it does not go on.
-        let more = [parts[0], parts[1], " or bob@example.com"];
-        assert_eq!(unended(&[text, length], &more), (masked.to_owned(), false));
-        // A length that the parts do not keep to, that is there twice or is none, says nothing.
-        for length in [
-            vec![("content-length", "20")],
-            vec![length, ("content-length", "27")],
-            vec![("content-length", "-1")],
-        ] {
-            let headers = [vec![text], length].concat();
-            let (sent, waits) = unended(&headers, &parts);
-            assert!(waits && !sent.contains("alice"), "{headers:?}: {sent}");
-        }
-        // In chunks no length counts.
-        let chunked = [text, length, ("transfer-encoding", "chunked"), ("trailer", "x-checksum")];
-        assert!(unended(&chunked, &parts).1);
-    }
-
-    #[test]
-    fn what_trailers_may_end_waits_for_them() {
-        let parts = ["write to alice@exa", "mple.com"];
-        let text = ("content-type", "text/plain");
-        let chunked = ("transfer-encoding", "chunked");
-        assert!(unended(&[text], &parts).1);
-        assert!(unended(&[text, chunked, ("trailer", "x-checksum")], &parts).1);
-        assert!(!unended(&[text, chunked], &parts).1);
-        // Where nothing is held back nothing has to wait.
-        let json = ("content-type", "application/json");
-        assert_eq!(unended(&[json], &["{\"a\": 1}"]), ("{\"a\": 1}".to_owned(), false));
-        assert!(unended(&[json], &["{\"a\": \"1"]).1);
-        let events = ("content-type", "text/event-stream");
-        let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
-        assert!(!unended(&[events], &[role]).1);
-        assert!(unended(&[events], &[role, "data: {\"ch"]).1);
-        assert!(unended(&[events], &[&role.replace("role", "content")]).1);
-        // What is said in the place of a body that cannot be read.
-        assert!(unended(&[text, ("content-encoding", "gzip")], &["\u{1f}"]).1);
-        assert!(
-            !unended(&[text, ("content-encoding", "gzip"), ("content-length", "1")], &["\u{1f}"]).1
-        );
-    }
-
-    #[test]
-    fn nothing_follows_a_marker() {
-        let parts = ["My instructions begin with h e r o n - 48", "21-quartz, and then", " go on"];
-        let sent = sent("text/plain", None, &parts).unwrap();
-        assert!(sent.starts_with("My instructions begin with "), "{sent}");
-        assert!(!sent.contains("quartz") && !sent.contains("go on"), "{sent}");
-    }
-
-    #[test]
-    fn what_is_no_text_goes_by() {
-        assert_eq!(sent("image/png", None, &["alice@example.com"]), None);
-        for kind in ["text/html; charset=utf-8", "application/problem+json", "application/xml"] {
-            // Also where what is called JSON is none.
-            for body in [
-                "alice@example.com",
-                "{\"a\": true} alice@example.com",
-                "trust alice@example.com",
-                "[nul, \"alice@example.com\"]",
-            ] {
-                assert!(!sent(kind, None, &[body]).unwrap().contains("alice"), "{kind}: {body}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_said_twice_of_a_body_is_not_believed() {
-        let image = ("content-type", "image/png");
-        assert!(rewriter(&[image]).is_none());
-        assert!(rewriter(&[image, ("content-type", "text/plain")]).is_some());
-        let codings = [("content-encoding", "identity"), ("content-encoding", "gzip")];
-        let text = ("content-type", "text/plain");
-        let mut encoded = rewriter(&[text, codings[0], codings[1]]).unwrap();
-        assert!(encoded.is_cut() && encoded.rewrite(b"alice", false).is_empty());
-        assert!(!rewriter(&[text, codings[0]]).unwrap().is_cut());
-    }
-
-    #[test]
-    fn what_cannot_be_read_does_not() {
-        let sent =
-            sent("application/json", Some("gzip"), &["\u{1f}", "alice@example.com"]).unwrap();
-        assert!(sent.contains("response-unreadable") && !sent.contains("alice"), "{sent}");
-    }
-}
+#[path = "response_tests.rs"]
+mod tests;

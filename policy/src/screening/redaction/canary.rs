@@ -16,11 +16,18 @@ const FEWEST_CHARACTERS: usize = 12;
 /// The longest marker, in bytes. Twice as long in hexadecimal, and spelled with signs between, it is still held.
 const MAXIMUM_MARKER_BYTES: usize = 64;
 
+/// The longest spelling of a marker that is known before its end, in bytes.
+const MAXIMUM_SPELLED_BYTES: usize = 512;
+
+/// So many letters and digits of a marker are its beginning.
+const FEWEST_BEGUN: usize = 3;
+
 /// Secret markers that may never be in an answer, however they are spelled: in other case, with signs or spaces between
 /// their letters, backwards, in ROT13, in hexadecimal or in base64.
 #[derive(Debug, Clone)]
 pub struct Canary {
     automaton: AhoCorasick,
+    patterns: Arc<[Vec<u8>]>,
     rules: Arc<[&'static str]>,
 }
 
@@ -58,9 +65,9 @@ impl Canary {
         }
         let automaton = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(patterns)
+            .build(&patterns)
             .map_err(|error| CompileError::new(field, error.to_string()))?;
-        Ok(Self { automaton, rules: rules.into() })
+        Ok(Self { automaton, patterns: patterns.into(), rules: rules.into() })
     }
 
     /// The markers in a text.
@@ -80,6 +87,19 @@ impl Canary {
             }
         }
         detections
+    }
+
+    /// From where the end of a text may be the beginning of a marker; its length where it is not. A few letters are none.
+    pub(super) fn begun(&self, text: &str) -> usize {
+        let from = text.floor_char_boundary(text.len().saturating_sub(MAXIMUM_SPELLED_BYTES));
+        let (bytes, places) = normal(text.get(from..).unwrap_or_default());
+        let longest = self.patterns.iter().map(Vec::len).max().unwrap_or_default();
+        let first = bytes.len().saturating_sub(longest);
+        let begun = (first..(bytes.len() + 1).saturating_sub(FEWEST_BEGUN)).find(|start| {
+            let end = bytes.get(*start..).unwrap_or_default();
+            self.patterns.iter().any(|pattern| pattern.starts_with(end))
+        });
+        begun.and_then(|start| places.get(start)).map_or(text.len(), |place| from + place.start)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A JSON body that comes in pieces: strings are read as what they say, whatever escapes they are written with.
 
-use super::text::{Means, TextStream};
+use super::means::Means;
+use super::text::TextStream;
 
 /// Members' names beyond this length say nothing about their values.
 const MAXIMUM_NAME_BYTES: usize = 64;

@@ -1,15 +1,24 @@
 //! What is done about personal data and secrets that were found.
 
 mod canary;
+mod charset;
+mod event;
+mod events;
 mod json;
+mod leaves;
+mod lines;
+mod means;
 mod owner;
 mod sse;
 mod stream;
 mod text;
+mod texts;
 mod token;
+mod word;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -19,13 +28,16 @@ use super::{Detection, Kind};
 use crate::secret::Secret;
 
 pub use canary::Canary;
+pub use charset::Charset;
 pub use owner::Owner;
 pub use stream::{StreamKind, StreamRedactor, StreamSettings};
 
 use token::{Tokens, label};
 
 /// What is done with something of a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -106,14 +118,48 @@ impl Redaction {
         self.edit(text, findings, owner, values)
     }
 
+    /// What [`Self::rewrite`] would put in the place of what: in order, not overlapping.
+    fn edits(
+        &self,
+        text: &str,
+        findings: &[Detection],
+        owner: &Owner,
+    ) -> Vec<(Range<usize>, String)> {
+        let tokens = self.tokens_in(text, owner);
+        let values = tokens.into_iter().map(|(range, value)| (range, Some(value))).collect();
+        self.edits_beside(text, findings, owner, values)
+    }
+
     /// Replaces findings, and the given ranges by what is given for them. Ranges win over findings.
     fn edit<'t>(
         &self,
         text: &'t str,
         findings: &[Detection],
         owner: &Owner,
-        ranges: Vec<(std::ops::Range<usize>, Option<String>)>,
+        ranges: Vec<(Range<usize>, Option<String>)>,
     ) -> Cow<'t, str> {
+        let edits = self.edits_beside(text, findings, owner, ranges);
+        if edits.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut edited = String::with_capacity(text.len());
+        let mut place = 0;
+        for (range, replacement) in edits {
+            edited.push_str(text.get(place..range.start).unwrap_or_default());
+            edited.push_str(&replacement);
+            place = range.end;
+        }
+        edited.push_str(text.get(place..).unwrap_or_default());
+        Cow::Owned(edited)
+    }
+
+    fn edits_beside(
+        &self,
+        text: &str,
+        findings: &[Detection],
+        owner: &Owner,
+        ranges: Vec<(Range<usize>, Option<String>)>,
+    ) -> Vec<(Range<usize>, String)> {
         let mut edits = ranges;
         let fixed = edits.len();
         for finding in findings {
@@ -128,20 +174,14 @@ impl Redaction {
                 edits.push((range.clone(), Some(replacement)));
             }
         }
-        if edits.iter().all(|(_, replacement)| replacement.is_none()) {
-            return Cow::Borrowed(text);
-        }
         edits.sort_by_key(|(range, _)| range.start);
-        let mut edited = String::with_capacity(text.len());
         let mut place = 0;
-        for (range, replacement) in edits {
-            let Some(replacement) = replacement.filter(|_| range.start >= place) else { continue };
-            edited.push_str(text.get(place..range.start).unwrap_or_default());
-            edited.push_str(&replacement);
+        let edits = edits.into_iter().filter_map(|(range, replacement)| {
+            let replacement = replacement.filter(|_| range.start >= place)?;
             place = range.end;
-        }
-        edited.push_str(text.get(place..).unwrap_or_default());
-        Cow::Owned(edited)
+            Some((range, replacement))
+        });
+        edits.collect()
     }
 
     /// What takes the place of a value; `None` where it stays.
@@ -163,7 +203,7 @@ impl Redaction {
     }
 
     /// The owner's tokens in a text, and what they stand for.
-    fn tokens_in(&self, text: &str, owner: &Owner) -> Vec<(std::ops::Range<usize>, String)> {
+    fn tokens_in(&self, text: &str, owner: &Owner) -> Vec<(Range<usize>, String)> {
         self.keys.as_ref().map(|keys| keys.tokens.find(text, owner)).unwrap_or_default()
     }
 }
@@ -248,5 +288,7 @@ fn derive(secret: &Secret, purpose: &str) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac(secret.expose(), purpose.as_bytes()))
 }
 
+#[cfg(test)]
+mod events_tests;
 #[cfg(test)]
 mod tests;

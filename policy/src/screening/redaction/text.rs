@@ -1,8 +1,11 @@
 //! One text that comes in pieces.
 
-use super::super::personal::PersonalData;
+use std::ops::Range;
+
+use super::means::Means;
 use super::token::MAXIMUM_TOKEN_BYTES;
-use super::{Action, Canary, Detection, Kind, Owner, Redaction};
+use super::word;
+use super::{Action, Detection, Kind};
 
 /// Findings that are shorter than this are found as if the text had come in one piece; also what follows them and
 /// decides what they are.
@@ -20,31 +23,36 @@ const PLAIN_BYTES: usize = 64;
 
 const _: () = assert!(MAXIMUM_TOKEN_BYTES < MAXIMUM_HELD_BYTES);
 
-/// What redacts, whose text it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Means<'a> {
-    pub(super) data: &'a PersonalData,
-    pub(super) redaction: &'a Redaction,
-    pub(super) owner: &'a Owner,
-    pub(super) canary: Option<&'a Canary>,
+/// Where a text goes that is released.
+pub(super) trait Sink {
+    /// As it came.
+    fn same(&mut self, text: &str);
+
+    /// In the place of so many bytes of what came.
+    fn instead(&mut self, came: usize, text: &str);
 }
 
-impl Means<'_> {
-    /// What is in a text: in order, not overlapping. Markers come first.
-    fn find(&self, text: &str) -> Vec<Detection> {
-        let mut found = self.data.find(text);
-        let markers = self.canary.map(|canary| canary.find(text)).unwrap_or_default();
-        if !markers.is_empty() {
-            found.retain(|finding| {
-                let next =
-                    markers.partition_point(|marker| marker.range.end <= finding.range.start);
-                markers.get(next).is_none_or(|marker| marker.range.start >= finding.range.end)
-            });
-            found.extend(markers);
-            found.sort_by_key(|finding| finding.range.start);
-        }
-        found
+impl Sink for String {
+    fn same(&mut self, text: &str) {
+        self.push_str(text);
     }
+
+    fn instead(&mut self, _: usize, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// How much of a text waits for what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// All of which it is not certain what it is.
+    Uncertain,
+    /// The word that it ends in, and what looks like the beginning of something.
+    Word,
+    /// What looks like the beginning of something: a number, an address, a marker.
+    Suspicious,
+    /// Nothing.
+    Nothing,
 }
 
 /// A text that comes in pieces and is released, redacted, in pieces.
@@ -53,6 +61,8 @@ pub(super) struct TextStream {
     /// The end of what was released, as it was before.
     context: String,
     held: String,
+    /// What was found in what is held by those who know more of it.
+    known: Vec<Detection>,
     inside: Inside,
     /// Something was found for which the whole text would have been refused.
     is_refused: bool,
@@ -87,46 +97,75 @@ impl TextStream {
     /// Takes a piece, releases what is certain.
     pub(super) fn push(&mut self, piece: &str, means: Means<'_>) -> String {
         let mut released = String::new();
-        // Long pieces are taken in parts: what is held stays bounded.
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let (part, after) = rest.split_at(rest.floor_char_boundary(MAXIMUM_HELD_BYTES));
-            rest = after;
-            self.held.push_str(part);
-            self.release(&mut released, means, false);
-        }
+        self.take(piece, Vec::new(), Hold::Uncertain, means, &mut released);
         released
     }
 
     /// The text is at its end.
     pub(super) fn finish(&mut self, means: Means<'_>) -> String {
         let mut released = String::new();
-        self.release(&mut released, means, true);
+        self.let_go(Hold::Nothing, means, &mut released);
         released
     }
 
-    fn release(&mut self, released: &mut String, means: Means<'_>, is_end: bool) {
+    /// Takes a piece with what is known to be in it, releases all but what is to be held.
+    pub(super) fn take(
+        &mut self,
+        piece: &str,
+        known: Vec<Detection>,
+        hold: Hold,
+        means: Means<'_>,
+        out: &mut dyn Sink,
+    ) {
+        let held = self.held.len();
+        self.known.extend(known.into_iter().map(|mut finding| {
+            finding.range = finding.range.start + held..finding.range.end + held;
+            finding
+        }));
+        // Long pieces are taken in parts: what is held stays bounded.
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(MAXIMUM_HELD_BYTES));
+            rest = after;
+            self.held.push_str(part);
+            let hold = if rest.is_empty() { hold } else { Hold::Uncertain };
+            self.release(out, means, hold);
+        }
+    }
+
+    /// Nothing follows for now: releases all but what is to be held all the same.
+    pub(super) fn let_go(&mut self, hold: Hold, means: Means<'_>, out: &mut dyn Sink) {
+        self.release(out, means, hold);
+    }
+
+    fn release(&mut self, released: &mut dyn Sink, means: Means<'_>, hold: Hold) {
+        let is_end = hold == Hold::Nothing;
         if self.is_refused {
             // Nothing follows it.
             self.held.clear();
+            self.known.clear();
             return;
         }
         self.leave_what_it_is_inside(released, is_end);
         if self.inside != Inside::Nothing || self.held.is_empty() {
             return;
         }
-        let window = format!("{}{}", self.context, self.held);
-        let base = self.context.len();
-        let findings: Vec<_> = means
-            .find(&window)
-            .into_iter()
-            .filter(|finding| finding.range.end > base)
-            .map(|mut finding| {
-                finding.range = finding.range.start.max(base) - base..finding.range.end - base;
-                finding
-            })
-            .collect();
-        let mut cut = if is_end { self.held.len() } else { self.certain(means.canary.is_some()) };
+        let findings = means.find_after(&self.context, &self.held);
+        let findings = means.unite(findings, &self.known);
+        let certain = || self.certain(means.canary.is_some());
+        let mut cut = match hold {
+            Hold::Nothing => self.held.len(),
+            Hold::Uncertain => certain(),
+            Hold::Word | Hold::Suspicious => {
+                let window = format!("{}{}", self.context, self.held);
+                let begun = means.canary.map_or(window.len(), |canary| canary.begun(&window));
+                let begun = begun.saturating_sub(self.context.len());
+                let ends = word::begins(&self.held, &window, hold == Hold::Word).min(begun);
+                let last = findings.last().filter(|last| last.range.end == self.held.len());
+                let touching = last.map_or(self.held.len(), |last| last.range.start);
+                ends.max(certain()).min(touching)
+            }
+        };
         // What is cut goes into the next piece, unless it is too long to be held.
         let straddling = findings.iter().find(|f| f.range.start < cut && f.range.end > cut);
         let mut forced = None;
@@ -147,7 +186,13 @@ impl TextStream {
         }
         done.retain(|finding| finding.range.end <= cut);
         let text = self.held.get(..cut).unwrap_or_default();
-        released.push_str(&means.redaction.rewrite(text, &done, means.owner));
+        let mut place = 0;
+        for (range, replacement) in means.redaction.edits(text, &done, means.owner) {
+            released.same(text.get(place..range.start).unwrap_or_default());
+            released.instead(range.len(), &replacement);
+            place = range.end;
+        }
+        released.same(text.get(place..).unwrap_or_default());
         self.forget(cut);
         if let Some((kind, range)) = forced {
             self.begin_long(kind, range.len(), released, means);
@@ -156,9 +201,8 @@ impl TextStream {
 
     /// Moves the beginning of what is held into the context.
     fn forget(&mut self, length: usize) {
-        let (gone, held) = self.held.split_at_checked(length).unwrap_or((&self.held, ""));
-        self.context.push_str(gone);
-        self.held = held.to_owned();
+        let gone = self.leave(length);
+        self.context.push_str(&gone);
         let surplus = self.context.len().saturating_sub(CONTEXT_BYTES);
         // Not in the middle of a word, which would look like another one.
         let surplus = self.context.ceil_char_boundary(surplus);
@@ -166,6 +210,17 @@ impl TextStream {
         if surplus > 0 {
             self.context = self.context.split_off(surplus + word.unwrap_or_default());
         }
+    }
+
+    /// Holds the beginning of what is held no longer.
+    fn leave(&mut self, length: usize) -> String {
+        let rest = self.held.split_off(self.held.floor_char_boundary(length));
+        self.known.retain_mut(|finding| {
+            let Range { start, end } = finding.range;
+            finding.range = start.saturating_sub(length)..end.saturating_sub(length);
+            end > length
+        });
+        std::mem::replace(&mut self.held, rest)
     }
 
     /// Up to where nothing that is still to come changes anything.
@@ -188,23 +243,23 @@ impl TextStream {
     }
 
     /// Something is longer than what can be held: what is there of it is replaced, and the rest masked as it comes.
-    fn begin_long(&mut self, kind: Kind, length: usize, released: &mut String, means: Means<'_>) {
+    fn begin_long(&mut self, kind: Kind, length: usize, released: &mut dyn Sink, means: Means<'_>) {
         let value = self.held.get(..length).unwrap_or(&self.held).to_owned();
         let Some(replacement) = means.redaction.replacement(kind, &value, means.owner) else {
             // It stays: its beginning is released, and so will be the rest.
-            released.push_str(&value);
+            released.same(&value);
             self.forget(value.len());
             return;
         };
         self.is_refused |= means.redaction.action(kind) == Action::Refuse;
-        released.push_str(&replacement);
-        self.held = self.held.split_off(value.len());
+        released.instead(value.len(), &replacement);
+        self.leave(value.len());
         self.context.clear();
         self.inside = if kind == Kind::PrivateKey { Inside::Key } else { Inside::Word };
         self.leave_what_it_is_inside(released, false);
     }
 
-    fn leave_what_it_is_inside(&mut self, released: &mut String, is_end: bool) {
+    fn leave_what_it_is_inside(&mut self, released: &mut dyn Sink, is_end: bool) {
         let end = match self.inside {
             Inside::Nothing => return,
             Inside::Word => self.held.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)),
@@ -219,9 +274,10 @@ impl TextStream {
             // The END may itself come in pieces.
             None => self.held.floor_char_boundary(self.held.len().saturating_sub(64)),
         };
-        let masked = self.held.get(..length).unwrap_or_default().chars();
-        released.extend(masked.map(|c| if c.is_whitespace() { c } else { '*' }));
-        self.held = self.held.split_off(length.min(self.held.len()));
+        let gone = self.leave(length.min(self.held.len()));
+        let masked: String =
+            gone.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
+        released.instead(gone.len(), &masked);
     }
 }
 
