@@ -1,5 +1,11 @@
 //! Answers beside the OpenAPI document that describes them, for the tests of components.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "only tests use this")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "only tests use this"
+)]
 
 use serde_json::{Value, json};
 
