@@ -1,6 +1,8 @@
 //! docs/problems.md lists every problem type, and is made here.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 
 use portcullis_policy::{PROBLEM_TYPE_PREFIX, Reason};
@@ -24,10 +26,46 @@ fn the_list_of_problems_is_fresh() {
         let grpc = reason.grpc_status() as u8;
         writeln!(text, "| `{name}` | {status} | {grpc} | {stage} | {title} |").unwrap();
     }
+    text.push_str(
+        "\n## Of the functions\n\n\
+         The functions behind the gate (the scam detector, jose, the token issuer, the guard) refuse in the same form, without\n\
+         `instance`: the request's id is in the response's `x-request-id`. Which path answers which: their `openapi.yaml`.\n\n\
+         | type | status | title |\n|---|---|---|\n",
+    );
+    let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
+    let mut problems = BTreeSet::new();
+    problems_in(&functions, &mut problems);
+    assert!(problems.len() > 20, "{problems:?}");
+    for (name, status, title) in problems {
+        writeln!(text, "| `{name}` | {status} | {title} |").unwrap();
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems.md");
     if std::env::var_os("PORTCULLIS_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+        fs::write(&path, &text).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(kept, text, "docs/problems.md is stale: run this test with PORTCULLIS_BLESS=1");
+}
+
+/// The problems that the functions' sources name: type, status and title.
+fn problems_in(folder: &Path, found: &mut BTreeSet<(String, u16, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            problems_in(&path, found);
+            continue;
+        }
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        for call in source.split("Problem::new(").skip(1) {
+            let (status, rest) = call.split_once(',').unwrap_or_default();
+            let mut texts = rest.split('"').skip(1).step_by(2);
+            let status: Option<u16> = status.trim().parse().ok();
+            if let (Some(status), Some(name), Some(title)) = (status, texts.next(), texts.next()) {
+                found.insert((name.to_owned(), status, title.to_owned()));
+            }
+        }
+    }
 }
