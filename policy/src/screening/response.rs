@@ -253,30 +253,12 @@ fn is_text(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/').unwrap_or((&essence, ""));
-    let names = [
-        "json",
-        "xml",
-        "javascript",
-        "ecmascript",
-        "ndjson",
-        "x-ndjson",
-        "jsonl",
-        "x-jsonl",
-        "json-lines",
-        "jsonlines",
-        "x-jsonlines",
-        "x-json-stream",
-        "json-seq",
-        "yaml",
-        "problem+json",
-    ];
-    kind == "text"
+    let names = ["json", "xml", "javascript", "ecmascript", "yaml", "x-www-form-urlencoded"];
+    StreamKind::of(content_type) != StreamKind::Text
+        || kind == "text"
         || names.contains(&subtype)
-        || subtype.ends_with("+json")
-        || subtype.ends_with("+json-seq")
         || subtype.ends_with("+xml")
         || subtype.ends_with("+yaml")
-        || subtype == "x-www-form-urlencoded"
 }
 
 #[cfg(test)]
