@@ -164,6 +164,9 @@ fn issuers_and_names_are_listed_once() {
         let message = error(&World::document(&one, &other, &changes, &none(), &none()));
         assert!(message.contains("identity.jwt.issuers[1]"), "{message}");
     }
+    let message =
+        error(&World::document(&one, &other, &json!({"name": "api_key"}), &none(), &none()));
+    assert!(message.contains("identity.jwt.issuers[0].name"), "{message}");
 }
 
 // === What an issuer's tokens must be ===

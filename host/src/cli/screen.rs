@@ -79,7 +79,7 @@ impl Args {
             ProfileName::Argument => Profile::Argument,
         };
 
-        let mut input = std::io::stdin().lock();
+        let mut input = std::io::BufReader::new(std::io::stdin().lock());
         let mut output = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut number, mut bad) = (0_u64, 0_u64);
         let mut line = Vec::new();
@@ -100,7 +100,12 @@ impl Args {
             match serde_json::from_slice::<Line>(&line) {
                 Ok(Line { id, text }) => {
                     let answer = answer(&screening, profile, &id, &text);
-                    if let Err(error) = writeln!(output, "{answer}") {
+                    let mut written = writeln!(output, "{answer}");
+                    // Who sends text by text waits for the answer.
+                    if input.buffer().is_empty() {
+                        written = written.and_then(|()| output.flush());
+                    }
+                    if let Err(error) = written {
                         return gone(&error);
                     }
                 }

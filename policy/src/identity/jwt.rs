@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::API_KEY;
 use super::cache::TokenCache;
 use super::claim::Claims;
 use super::claims::{ClaimRules, Validity, header_name};
@@ -90,6 +91,11 @@ impl JwtRules {
             if issuers.iter().any(|known| known.claims.issuer == compiled.claims.issuer) {
                 let message = "expected an issuer that is not listed before";
                 return Err(CompileError::new(format!("{field}.issuer"), message));
+            }
+            if compiled.name == API_KEY {
+                let message =
+                    format!("expected another name than `{API_KEY}`, which stands for API keys");
+                return Err(CompileError::new(format!("{field}.name"), message));
             }
             if issuers.iter().any(|known| known.name == compiled.name) {
                 let message = "expected a name that no other issuer has";

@@ -56,6 +56,9 @@ pub(crate) struct IdentityRules {
     revocation: Option<RevocationRules>,
 }
 
+/// What API keys are called among the names of issuers, where a route says what it wants.
+const API_KEY: &str = "api_key";
+
 /// A credential that a request presents.
 enum Presented<'a> {
     Token(&'a JwtRules, Found<'a>),
@@ -314,7 +317,7 @@ impl Identify for IdentityRules {
 
     fn require(&self, requirement: &Requirement, field: &str) -> Result<Required, CompileError> {
         let provider = |name: &str| match name {
-            "api_key" => self.api_keys.as_ref().map(|_| Provider::ApiKey),
+            API_KEY => self.api_keys.as_ref().map(|_| Provider::ApiKey),
             issuer => self.jwt.as_ref()?.issuer_named(issuer).map(Provider::Issuer),
         };
         let required = Required::compile(requirement, provider, field)?;
