@@ -4,7 +4,7 @@
 //! cryptography for it (RS256, RS384, RS512, ES256, ES384), it is asked; else, and for everything else, it is verified here.
 
 use super::jwk::{Algorithm, Key, KeySet, Material};
-use super::token::{Buffer, Envelope, Token};
+use super::token::{Buffer, Envelope};
 use crate::Environment;
 use crate::environment::NativeSignature;
 use crate::problem::{Reason, Refusal};
@@ -40,31 +40,12 @@ pub enum SignatureError {
 }
 
 impl KeySet {
-    /// Verifies a token's signature, and nothing else about it.
-    ///
-    /// # Errors
-    ///
-    /// The key is not known, is not for the token's algorithm, or has not signed it.
-    pub fn verify(
-        &self,
-        token: &Token<'_>,
-        environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
-        let signature = JwsSignature {
-            key_id: token.key_id(),
-            algorithm: token.algorithm(),
-            signing_input: token.signed.as_bytes(),
-            signature: &token.signature,
-        };
-        self.verify_jws(&signature, environment).map(|_| ())
-    }
-
     /// Verifies the signature of a JWS in compact serialisation (RFC 7515 §3.1), whatever it is of: no claims are looked for. What the
-    /// header may say is as in [`Token`].
+    /// header may say is as in [`Token`](super::Token).
     ///
     /// # Errors
     ///
-    /// As for [`verify`](Self::verify), and where it is no such JWS.
+    /// It is no such JWS, or the key is not known, is not for its algorithm, or has not signed it.
     pub fn verify_compact(
         &self,
         text: &str,

@@ -177,7 +177,7 @@ pub(crate) fn verify(keys: &Value, token: &str) -> Result<(), Reason> {
 pub(crate) fn verify_on(keys: &Value, token: &str, host: &mut Host) -> Result<(), Reason> {
     let keys = KeySet::from_value(keys).unwrap();
     let token = Token::parse(token).map_err(|refusal| refusal.reason)?;
-    keys.verify(&token, host).map_err(|refusal| refusal.reason)
+    keys.verify_compact(token.text, host).map_err(|refusal| refusal.reason)
 }
 
 pub(crate) fn parse(token: &str) -> Token<'_> {

@@ -293,6 +293,7 @@ fn keys_that_are_not_accepted_stay_known() {
     let keys = json!({"keys": [issuer.jwk, with(other.jwk, json!({"kid": "o"}))]});
     let keys = KeySet::from_value(&keys).unwrap().restricted_to(&[Algorithm::Es384]).unwrap();
     let token = issuer.token(&json!({}));
-    let refusal = keys.verify(&crate::issuer::parse(&token), &mut Host::gullible()).unwrap_err();
+    let refusal =
+        keys.verify_compact(crate::issuer::parse(&token).text, &mut Host::gullible()).unwrap_err();
     assert_eq!(refusal.reason, Reason::TokenUnsupported);
 }
