@@ -8,6 +8,7 @@ pub mod compile_cache;
 pub mod component;
 pub mod envoy;
 pub mod gateway;
+mod json_lines;
 mod native;
 pub mod proxy_wasm;
 pub mod replay;

@@ -106,13 +106,21 @@ impl RouteCompiler<'_> {
         let limits_field = section("limits", route.limits.is_some());
         let limits = route.limits.as_deref().unwrap_or(&document.limits);
         let matcher = Matcher::compile(route, &format!("{field}.match"))?;
+        let access = AccessRules::compile(
+            &route.access.over(&document.access),
+            &section("access", route.access != Default::default()),
+        )?;
+        // Such a route would be there and never apply.
+        let shut_out = |method: &String| !access.lets_through(method);
+        if let Some(index) = route.matches.methods.iter().position(shut_out) {
+            let message =
+                format!("expected a method that `access` lets through: {}", access.methods());
+            return Err(CompileError::new(format!("{field}.match.methods[{index}]"), message));
+        }
         let input = route.input.over(&document.input);
         Ok(CompiledRoute {
             name: route.name.clone(),
-            access: AccessRules::compile(
-                &route.access.over(&document.access),
-                &section("access", route.access != Default::default()),
-            )?,
+            access,
             required,
             authorisation: AuthorisationRules::compile(
                 &authorisation,

@@ -588,6 +588,28 @@ fn a_second_credential_does_not_rename_the_caller() {
     }
 }
 
+/// Such a route would refuse everybody.
+#[test]
+fn two_tokens_want_two_places() {
+    let (one, other) = (Issuer::new(Algorithm::EdDsa), Issuer::new(Algorithm::Es256));
+    let document = |sources: &Value, wanted: &Value| {
+        let sources = json!({ "sources": sources });
+        let routes = json!({"routes": [{"name": "all", "match": {"prefix": "/"}, "authorisation": {"require": {"all": wanted}}}]});
+        World::document(&one, &other, &none(), &sources, &routes)
+    };
+    let (bearer, second) = (json!({"header": "authorization"}), json!({"query": "token"}));
+    let message = error(&document(&json!([bearer]), &json!(["one", "other"])));
+    let expected = "routes[0].authorisation.require.all: expected no more issuers than there are places for tokens";
+    assert!(message.contains(expected), "{message}");
+    for (sources, wanted) in [
+        (json!([bearer, second]), json!(["one", "other"])),
+        (json!([bearer]), json!(["one", "api_key"])),
+    ] {
+        let secrets = [("PEPPER", URL_SAFE_NO_PAD.encode(PEPPER))];
+        Gate::with_secrets(&document(&sources, &wanted), &secrets);
+    }
+}
+
 #[test]
 fn fields_that_mean_something_else_are_not_made_of_claims() {
     let (one, other) = (Issuer::new(Algorithm::EdDsa), Issuer::new(Algorithm::EdDsa));

@@ -24,6 +24,7 @@ pub mod preinitialise;
 pub mod replay;
 pub mod screen;
 pub mod serve;
+mod texts;
 pub mod token;
 pub mod variables;
 pub mod watermark;
@@ -122,12 +123,17 @@ impl Failure {
     }
 }
 
-/// Writes `text` to standard output. A reader that has gone away is no failure.
+/// Writes `text` to standard output.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
 
     let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    written(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
+}
+
+/// What came of writing to standard output. A reader that has gone away is no failure.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::runtime(format_args!("standard output: {error}")))
         }

@@ -1,6 +1,6 @@
 //! `portcullis predict`: texts by the line, scored by the component that is shipped.
 
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,12 +12,13 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use portcullis_policy::assertion::Signer;
 use portcullis_policy::{CredentialKind, Principal, Secret};
-use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::texts::{TextLine, TextLines};
 use super::variables::VariableArgs;
+use super::{Failure, written};
 use crate::component::{Function, FunctionConfig, Variables};
 
 /// Ask a function like the scam detector about many texts
@@ -39,15 +40,6 @@ pub struct Args {
     variables: VariableArgs,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default)]
-    id: Value,
-    text: String,
-}
-
-/// The longest line, in bytes.
-const MAXIMUM_LINE_BYTES: u64 = 16 << 20;
 /// The most texts, and their bytes, that go into one request.
 const BATCH_TEXTS: usize = 64;
 const BATCH_BYTES: usize = 128 << 10;
@@ -77,35 +69,31 @@ impl Args {
             signer: Signer::new(KEY_ID, secret, 60),
             explain: self.explain,
         };
-        let mut batches = Batches::default();
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let (sender, mut batches) = mpsc::channel(at_once);
+        // In a thread of its own: answers are given while more is waited for.
+        let reader = std::thread::spawn(move || read_batches(&sender));
         let mut refused = 0_u64;
-        {
-            let mut answers =
-                stream::iter(&mut batches).map(|batch| asker.answer(batch)).buffered(at_once);
-            let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-            while let Some(lines) = runtime.block_on(answers.next()) {
-                for line in lines? {
-                    refused += u64::from(line.get("error").is_some());
-                    match writeln!(output, "{line}") {
-                        Ok(()) => {}
-                        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                            return Ok(());
-                        }
-                        Err(error) => {
-                            return Err(Failure::runtime(format_args!("standard output: {error}")));
-                        }
-                    }
-                }
+        let mut answers = stream::poll_fn(move |context| batches.poll_recv(context))
+            .map(|batch| asker.answer(batch))
+            .buffered(at_once);
+        let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+        while let Some(lines) = runtime.block_on(answers.next()) {
+            let mut result = Ok(());
+            for line in lines? {
+                refused += u64::from(line.get("error").is_some());
+                result = result.and_then(|()| writeln!(output, "{line}"));
             }
-            output
-                .flush()
-                .map_err(|error| Failure::runtime(format_args!("standard output: {error}")))?;
+            result = result.and_then(|()| output.flush());
+            if result.is_err() {
+                return written(result);
+            }
         }
-        match (batches.failure, batches.unreadable, refused) {
-            (Some(failure), _, _) => Err(failure),
-            (None, 0, 0) => Ok(()),
-            (None, unreadable, refused) => Err(Failure::input(format_args!(
+        let read = reader.join();
+        let unreadable = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        match (unreadable, refused) {
+            (0, 0) => Ok(()),
+            _ => Err(Failure::input(format_args!(
                 "{unreadable} lines could not be read, {refused} texts were refused"
             ))),
         }
@@ -117,66 +105,39 @@ fn load(component: &PathBuf, variables: Variables) -> Result<Function, Failure> 
     Function::load(component, config).map_err(Failure::input)
 }
 
-/// Lines of standard input, as many together as one request may have.
-#[derive(Default)]
-struct Batches {
-    /// A line that did not fit into the batch before.
-    next: Option<Line>,
-    number: u64,
-    unreadable: u64,
-    failure: Option<Failure>,
-}
-
-impl Batches {
-    fn line(&mut self) -> Option<Line> {
-        if let Some(line) = self.next.take() {
-            return Some(line);
-        }
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let mut input = std::io::stdin().lock().take(MAXIMUM_LINE_BYTES);
-            match input.read_until(b'\n', &mut bytes) {
-                Ok(0) => return None,
-                Ok(_) => self.number += 1,
-                Err(error) => {
-                    self.failure = Some(Failure::runtime(format_args!("standard input: {error}")));
-                    return None;
-                }
-            }
-            if bytes.trim_ascii().is_empty() {
-                continue;
-            }
-            match serde_json::from_slice(&bytes) {
-                Ok(line) => return Some(line),
-                Err(error) => {
-                    self.unreadable += 1;
-                    let number = self.number;
-                    eprintln!("line {number}: expected {{\"id\": …, \"text\": \"…\"}}: {error}");
-                }
-            }
-        }
-    }
-}
-
-impl Iterator for &mut Batches {
-    type Item = Vec<Line>;
-
-    fn next(&mut self) -> Option<Vec<Line>> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while batch.len() < BATCH_TEXTS
-            && let Some(line) = self.line()
-        {
-            bytes += line.text.len();
-            if bytes > BATCH_BYTES && !batch.is_empty() {
-                self.next = Some(line);
+/// Reads standard input to its end, and gives out as many texts together as one request may have, or as there are where more would
+/// have to be waited for. Says how many lines were no texts.
+fn read_batches(batches: &mpsc::Sender<Vec<TextLine>>) -> Result<u64, Failure> {
+    let mut lines = TextLines::new(std::io::stdin().lock());
+    let (mut batch, mut bytes): (Vec<TextLine>, usize) = (Vec::new(), 0);
+    let mut end = Ok(());
+    loop {
+        let line = match lines.next() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(failure) => {
+                end = Err(failure);
                 break;
             }
-            batch.push(line);
+        };
+        let is_full = bytes + line.text.len() > BATCH_BYTES || batch.len() == BATCH_TEXTS;
+        if is_full
+            && !batch.is_empty()
+            && batches.blocking_send(std::mem::take(&mut batch)).is_err()
+        {
+            break;
         }
-        (!batch.is_empty()).then_some(batch)
+        bytes = if batch.is_empty() { 0 } else { bytes } + line.text.len();
+        batch.push(line);
+        if lines.must_wait() && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+            break;
+        }
     }
+    // Where nobody takes them, the answers have ended.
+    if !batch.is_empty() {
+        let _ = batches.blocking_send(batch);
+    }
+    end.map(|()| lines.unreadable())
 }
 
 struct Asker {
@@ -187,7 +148,7 @@ struct Asker {
 
 impl Asker {
     /// A line of output for each of the batch. A text that is refused takes nobody with it.
-    async fn answer(&self, batch: Vec<Line>) -> Result<Vec<Value>, Failure> {
+    async fn answer(&self, batch: Vec<TextLine>) -> Result<Vec<Value>, Failure> {
         if let Ok(results) = self.ask(&batch).await? {
             return Ok(batch
                 .into_iter()
@@ -207,7 +168,7 @@ impl Asker {
     }
 
     /// The function's results, or its problem document.
-    async fn ask(&self, batch: &[Line]) -> Result<Result<Vec<Value>, Value>, Failure> {
+    async fn ask(&self, batch: &[TextLine]) -> Result<Result<Vec<Value>, Value>, Failure> {
         let texts: Vec<&str> = batch.iter().map(|line| line.text.as_str()).collect();
         let body = json!({ "texts": texts, "explain": self.explain }).to_string();
         let principal = Principal {

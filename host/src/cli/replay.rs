@@ -1,13 +1,13 @@
 //! `portcullis replay`: recorded requests, tried against a policy.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::Stages;
 
-use super::Failure;
 use super::fetched::FetchedArgs;
+use super::{Failure, written};
 use crate::bundle::Bundle;
 use crate::compile_cache::CompileCache;
 use crate::envoy::Sizes;
@@ -18,7 +18,7 @@ use crate::secrets::{EnvironmentSecrets, SecretArgs};
 /// Try recorded requests against a policy
 ///
 /// Each line of the file is a JSON object with id, method, path and, as far as there are any, headers (an array of
-/// [name, value], where a value is a string or {"base64": "…"}), body or body_base64, source (the client's address),
+/// [name, value], or an object where no name is there twice; a value is a string or {"base64": "…"}), body or body_base64, source (the client's address),
 /// time (RFC 3339) and client_certificate_sha256 (in hexadecimal, for the backend policy). For each, a line of JSON tells the verdict. Limits are counted across lines. The backends
 /// reach the same verdicts.
 #[derive(Debug, clap::Args)]
@@ -91,12 +91,7 @@ impl Args {
         let mut output = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
         let decided = replay(reader, backend.as_mut(), &mut output);
         // Also where a line was bad: what was decided before is not lost.
-        match output.flush() {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Failure::runtime(format_args!("standard output: {error}")))
-            }
-            _ => decided,
-        }
+        written(output.flush()).and(decided)
     }
 
     fn open(&self) -> Result<Box<dyn BufRead>, Failure> {
@@ -142,10 +137,9 @@ fn replay(
     for request in reader {
         let request = request.map_err(Failure::input)?;
         let verdict = backend.decide(&request).map_err(Failure::runtime)?;
-        match writeln!(output, "{}", verdict.to_line(&request.id)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::runtime(format_args!("standard output: {error}"))),
+        let result = writeln!(output, "{}", verdict.to_line(&request.id));
+        if result.is_err() {
+            return written(result);
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! `portcullis screen`.
 
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use portcullis_policy::screening::{Decision, Found, Owner, Profile, Screening};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::texts::{TextLine, TextLines};
+use super::{Failure, written};
 use crate::bundle::Bundle;
 use crate::secrets::SecretArgs;
 
@@ -48,16 +48,6 @@ enum ProfileName {
     Argument,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default)]
-    id: Value,
-    text: String,
-}
-
-/// The longest line, in bytes: more than any body may have, escaped.
-const MAXIMUM_LINE_BYTES: u64 = 16 << 20;
-
 impl Args {
     /// Answers every line.
     ///
@@ -79,57 +69,22 @@ impl Args {
             ProfileName::Argument => Profile::Argument,
         };
 
-        let mut input = std::io::BufReader::new(std::io::stdin().lock());
+        let mut lines = TextLines::new(std::io::stdin().lock());
         let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-        let (mut number, mut bad) = (0_u64, 0_u64);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = input
-                .by_ref()
-                .take(MAXIMUM_LINE_BYTES)
-                .read_until(b'\n', &mut line)
-                .map_err(|error| Failure::runtime(format_args!("standard input: {error}")))?;
-            if read == 0 {
-                break;
+        while let Some(TextLine { id, text }) = lines.next()? {
+            let mut result = writeln!(output, "{}", answer(&screening, profile, &id, &text));
+            if lines.must_wait() {
+                result = result.and_then(|()| output.flush());
             }
-            number += 1;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match serde_json::from_slice::<Line>(&line) {
-                Ok(Line { id, text }) => {
-                    let answer = answer(&screening, profile, &id, &text);
-                    let mut written = writeln!(output, "{answer}");
-                    // Who sends text by text waits for the answer.
-                    if input.buffer().is_empty() {
-                        written = written.and_then(|()| output.flush());
-                    }
-                    if let Err(error) = written {
-                        return gone(&error);
-                    }
-                }
-                Err(error) => {
-                    bad += 1;
-                    eprintln!("line {number}: expected {{\"id\": …, \"text\": \"…\"}}: {error}");
-                }
+            if result.is_err() {
+                return written(result);
             }
         }
-        if let Err(error) = output.flush() {
-            return gone(&error);
-        }
-        match bad {
+        written(output.flush())?;
+        match lines.unreadable() {
             0 => Ok(()),
-            bad => Err(Failure::input(format_args!("{bad} of {number} lines could not be read"))),
+            lines => Err(Failure::input(format_args!("{lines} lines could not be read"))),
         }
-    }
-}
-
-/// A reader that has gone away is no failure.
-fn gone(error: &std::io::Error) -> Result<(), Failure> {
-    match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(Failure::runtime(format_args!("standard output: {error}"))),
     }
 }
 

@@ -1,11 +1,13 @@
 //! A recorded request.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::Timestamp;
-use serde::Deserialize;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -72,7 +74,7 @@ struct Line {
     method: String,
     path: String,
     #[serde(default)]
-    headers: Vec<(String, Bytes)>,
+    headers: Fields,
     body: Option<String>,
     body_base64: Option<Base64>,
     source: Option<IpAddr>,
@@ -90,12 +92,11 @@ impl TryFrom<Line> for Request {
             (None, Some(Base64(bytes))) => bytes,
             (None, None) => Vec::new(),
         };
-        let headers = line.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
         Ok(Self {
             id: line.id.map_or(Value::Null, |id| id.0),
             method: line.method,
             path: line.path,
-            headers,
+            headers: line.headers.0,
             body,
             source: line.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             time: line.time.map_or_else(clock, |time| time.0),
@@ -116,6 +117,42 @@ impl TryFrom<Value> for Id {
             Value::String(_) | Value::Number(_) => Ok(Self(value)),
             _ => Err("expected a string or a number"),
         }
+    }
+}
+
+/// Header fields in order: pairs, or the members of an object.
+#[derive(Default)]
+struct Fields(Vec<(String, Vec<u8>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("header fields: [[\"name\", \"value\"], …] or {\"name\": \"value\", …}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = items.next_element::<(String, Bytes)>()? {
+            fields.push((name, value.into()));
+        }
+        Ok(Fields(fields))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = members.next_entry::<String, Bytes>()? {
+            fields.push((name, value.into()));
+        }
+        Ok(Fields(fields))
     }
 }
 

@@ -171,7 +171,16 @@ fn a_request_that_is_none_is_bad_input() {
             r#"{"method":"GET","path":"/","client_certificate_sha256":"abc"}"#,
             "client_certificate_sha256: expected the 64",
         ),
-        ("", "-:1:0: EOF"),
+        ("", "-: expected a JSON object"),
+        (r#"["1","GET","/"]"#, "-: expected a JSON object"),
+        (
+            r#"{"method":"GET","path":"/","headers":"host: a"}"#,
+            r#"headers: invalid type: string "host: a", expected header fields: [["name", "value"], …] or {"name": "value", …}"#,
+        ),
+        (
+            r#"{"method":"GET","path":"/","headers":{"host":1}}"#,
+            "headers.host: expected a string or",
+        ),
     ] {
         let ended = desk.run(&["explain", "--policy", "roles.yaml", "-"], text);
         assert_eq!(ended.code, 2, "{text}");

@@ -1,12 +1,15 @@
 //! The `portcullis` command as its users have it.
 
+#[path = "../common/components.rs"]
+#[allow(dead_code, reason = "a detector in a process of its own is for other tests")]
+mod components;
 mod dpop;
+mod explain;
 mod jwe;
 mod keys;
+mod texts;
 
 use std::collections::BTreeSet;
-mod explain;
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -371,6 +374,7 @@ fn a_bad_line_ends_a_replay_and_loses_nothing_before_it() {
             "-:3: expected either `body`",
         ),
         ("{", "-:3: EOF"),
+        (r#"["b","GET","/"]"#, "-:3: expected a JSON object"),
         (r#"{"id":1,"method":"GET","path":"/"} {}"#, "-:3: expected one JSON object"),
     ] {
         let ended = desk.replay(&[], &format!("{good}\n\n{bad}\n{good}\n"));

@@ -49,6 +49,16 @@ impl AccessRules {
         Ok(Self { allow: networks.allow, deny: networks.deny, methods })
     }
 
+    /// Whether requests with this method may pass.
+    pub(crate) fn lets_through(&self, method: &str) -> bool {
+        self.methods.iter().any(|allowed| allowed == method)
+    }
+
+    /// The methods that may pass, as the Allow field lists them (RFC 9110 §10.2.1).
+    pub(crate) fn methods(&self) -> String {
+        self.methods.join(", ")
+    }
+
     /// Fails closed: where there are rules about addresses, an unknown address is refused.
     pub(crate) fn check(
         &self,
@@ -62,8 +72,8 @@ impl AccessRules {
                 "Requests from your network address are not accepted.",
             ));
         }
-        if !self.methods.iter().any(|allowed| allowed == method) {
-            let allowed = self.methods.join(", ");
+        if !self.lets_through(method) {
+            let allowed = self.methods();
             let detail = format!("Use one of these methods: {allowed}.");
             return Err(Refusal::new(Reason::MethodNotAllowed, detail).header("allow", allowed));
         }

@@ -30,8 +30,18 @@ impl DocumentError {
     /// What serde says of a value of the wrong type, in words for who writes the document.
     #[cfg(feature = "yaml")]
     pub(crate) fn explained(file: &str, field: String, message: &str) -> Self {
+        if message == "invalid IP address syntax" {
+            let expected = "expected a network, such as 10.0.0.0/8, 10.0.0.1/32 or 2001:db8::/32";
+            return Self::new(file, field, expected);
+        }
         let Some((found, expected)) = message.rsplit_once(", expected ") else {
             return Self::new(file, field, message);
+        };
+        let found = match found {
+            "invalid type: null" | "invalid type: unit value" => "nothing stands here",
+            "invalid type: unit variant" => "a name alone",
+            "invalid value: map" => "none, or several",
+            other => other,
         };
         let expected = match expected {
             "u8" | "u16" | "u32" | "u64" | "usize" if field.ends_with("bytes") => {
@@ -45,6 +55,8 @@ impl DocumentError {
             "a boolean" => "true or false",
             "a sequence" => "a list, such as [a, b]",
             "a map" => "names and values, such as { name: value }",
+            "map with a single key" => "one name and its value, such as { name: value }",
+            "newtype variant" => "the name with its value, such as { name: value }",
             other if other.starts_with("struct ") => "fields, such as { name: value }",
             other => other,
         };

@@ -344,6 +344,22 @@ mod tests {
                 "input: invalid type: integer `7`, expected fields, such as { name: value }",
             ),
             (
+                "limits: [{ name: a, key: subnet }]",
+                "limits[0].key: a name alone, expected the name with its value, such as { name: value }",
+            ),
+            (
+                "identity: { jwt: { issuers: [{ issuer: a, audiences: [b], jwks: {} }] } }",
+                "jwks: none, or several, expected one name and its value, such as { name: value }",
+            ),
+            (
+                "roles: { caller: }",
+                "roles.caller: nothing stands here, expected fields, such as { name: value }",
+            ),
+            (
+                "penalty: { exempt: [10.0.0.1] }",
+                "penalty.exempt[0]: expected a network, such as 10.0.0.0/8, 10.0.0.1/32 or 2001:db8::/32",
+            ),
+            (
                 "input: { content_types: application/json }",
                 "input.content_types: invalid type: string \"application/json\", expected a list, such as [a, b]",
             ),

@@ -321,6 +321,16 @@ impl Identify for IdentityRules {
             issuer => self.jwt.as_ref()?.issuer_named(issuer).map(Provider::Issuer),
         };
         let required = Required::compile(requirement, provider, field)?;
+        // A place holds one token.
+        let issuers = required.together().iter();
+        let issuers = issuers.filter(|provider| matches!(provider, Provider::Issuer(_))).count();
+        let places = self.jwt.as_ref().map_or(0, |jwt| jwt.sources.len());
+        if issuers > places {
+            let message = format!(
+                "expected no more issuers than there are places for tokens: `identity.jwt.sources` has {places}"
+            );
+            return Err(CompileError::new(format!("{field}.all"), message));
+        }
         // The caller is who the first one names; a field for the upstream must not be about another.
         let mut fields: Vec<&str> = Vec::new();
         for provider in required.together() {

@@ -21,6 +21,9 @@ const ASSERTION_KEY: &str = "PORTCULLIS_ASSERTION_KEY";
 /// What screening may cost, in times of ModSecurity with the Core Rule Set.
 const SCREENING: f64 = 0.02;
 
+/// What a body that is made to be costly may cost, in times of an ordinary one as long.
+const HOSTILE: f64 = 5.0;
+
 /// Of so many requests ModSecurity gets one: it takes milliseconds for each.
 const ONE_IN: u32 = 20;
 
@@ -73,6 +76,12 @@ pub(super) fn plan(
             let load = body.with(attack).load(&tokens);
             plan.probes.push(Probe { program, what, load, expected: 422 });
             screening.push((variant, body.name));
+            for hostile in Body::hostile().iter().filter(|_| body.name == LONG) {
+                let name = format!("{}, {}", plan.variants[variant].name, hostile.name);
+                let load = hostile.load(&tokens);
+                let slow = plan.variant(name, program, load, Some(buffered), None);
+                plan.bound(slow, AtMost::Times { factor: HOSTILE, other: variant });
+            }
         }
     }
     match modsecurity {
@@ -126,18 +135,36 @@ struct Body {
     schema: Value,
 }
 
+/// The longer of the bodies that are one text.
+const LONG: &str = "POST 16 kB";
+
 impl Body {
     fn all() -> [Self; 3] {
-        let text = |name, bytes: usize| Self {
+        let said = "You have won a prize, call now. ";
+        [Self::text("POST 1 kB", said, 1024), Self::text(LONG, said, 16 * 1024), Self::chat()]
+    }
+
+    /// As long as [`LONG`], of what was found to take the screens the most time.
+    fn hostile() -> [Self; 3] {
+        let text = |name, piece| Self::text(name, piece, 16 * 1024);
+        [
+            text("of rows of digits", "id 12 34 56 78 9 "),
+            text("of dotted digits", "1.1.1."),
+            text("of quotes and brackets", "' or a("),
+        ]
+    }
+
+    /// About so many bytes of one text, a piece over and over.
+    fn text(name: &'static str, piece: &str, bytes: usize) -> Self {
+        Self {
             name,
-            value: json!({ "text": "You have won a prize, call now. ".repeat(bytes / 32) }),
+            value: json!({ "text": piece.repeat(bytes / piece.len()) }),
             last: "/text",
             schema: json!({
                 "type": "object", "required": ["text"], "additionalProperties": false,
                 "properties": { "text": { "type": "string", "minLength": 1, "maxLength": 20000 } },
             }),
-        };
-        [text("POST 1 kB", 1024), text("POST 16 kB", 16 * 1024), Self::chat()]
+        }
     }
 
     /// About a kilobyte, but of many values.
@@ -153,7 +180,7 @@ impl Body {
             json!({ "role": role, "content": said[place % said.len()] })
         };
         Self {
-            name: "POST 1 kB nested",
+            name: "POST 1 kB of many values",
             value: json!({ "messages": (0..11).map(message).collect::<Vec<_>>() }),
             last: "/messages/10/content",
             schema: json!({
@@ -239,6 +266,10 @@ mod tests {
         let sizes = Body::all().map(|body| body.value.to_string().len());
         for (size, expected) in sizes.into_iter().zip([1024, 16 * 1024, 1024]) {
             assert!(size.abs_diff(expected) < 40, "{size}, expected about {expected}");
+        }
+        for body in Body::hostile() {
+            let size = body.value.to_string().len();
+            assert!(size.abs_diff(16 * 1024) < 40, "{size} {}", body.name);
         }
     }
 

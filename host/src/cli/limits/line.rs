@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -14,16 +14,17 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::Failure;
+use crate::json_lines::JsonLines;
 
 /// The longest line, in bytes.
-const MAXIMUM_LINE_BYTES: u64 = 1024 * 1024;
+const MAXIMUM_LINE_BYTES: usize = 1024 * 1024;
 
 /// One request of a trace.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
     #[serde(skip)]
-    pub(super) number: usize,
+    pub(super) number: u64,
     pub(super) time: Time,
     #[serde(default)]
     pub(super) route: Option<String>,
@@ -110,8 +111,7 @@ fn ok() -> u16 {
 /// A trace as it is read. Blank lines are skipped.
 pub(super) struct Lines {
     name: String,
-    input: Box<dyn BufRead>,
-    number: usize,
+    lines: JsonLines<Box<dyn BufRead>>,
     latest: Option<Time>,
 }
 
@@ -130,7 +130,7 @@ impl Lines {
     }
 
     fn new(name: String, input: Box<dyn BufRead>) -> Self {
-        Self { name, input, number: 0, latest: None }
+        Self { name, lines: JsonLines::new(input, MAXIMUM_LINE_BYTES), latest: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -138,42 +138,16 @@ impl Lines {
     }
 
     /// What is wrong with the line that was read last.
-    pub(super) fn error(&self, message: &str) -> Failure {
-        Failure::input(format_args!("{}:{}: {message}", self.name, self.number))
+    pub(super) fn error(&self, message: impl fmt::Display) -> Failure {
+        Failure::input(format_args!("{}:{}: {message}", self.name, self.lines.number()))
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Line>, Failure> {
-        loop {
-            let mut line = Vec::new();
-            self.number += 1;
-            let mut limited = self.input.by_ref().take(MAXIMUM_LINE_BYTES + 1);
-            let read = limited.read_until(b'\n', &mut line);
-            read.map_err(|error| self.error(&error.to_string()))?;
-            if line.is_empty() {
-                return Ok(None);
-            }
-            if line.len() as u64 > MAXIMUM_LINE_BYTES {
-                return Err(self.error("expected a line of at most 1 MiB"));
-            }
-            if !line.trim_ascii().is_empty() {
-                return self.parse(line.trim_ascii()).map(Some);
-            }
-        }
+        let line = self.lines.next().map_err(|error| self.error(error))?;
+        line.map(|line| self.checked(line)).transpose()
     }
 
-    fn parse(&mut self, text: &[u8]) -> Result<Line, Failure> {
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let line: Line = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let message = error.inner().to_string();
-            // The line that serde_json counts is always the first.
-            let message = message.split(" at line 1 column ").next().unwrap_or(&message);
-            match field.as_str() {
-                "." | "?" => self.error(message),
-                field => self.error(&format!("{field}: {message}")),
-            }
-        })?;
-        deserializer.end().map_err(|_| self.error("expected one JSON object in a line"))?;
+    fn checked(&mut self, line: Line) -> Result<Line, Failure> {
         if self.latest.is_some_and(|latest| line.time < latest) {
             return Err(self.error("time: expected one that is not before that of the line above"));
         }
@@ -187,7 +161,7 @@ impl Lines {
             return Err(self.error("expected either `route` or `path`"));
         }
         self.latest = Some(line.time);
-        Ok(Line { number: self.number, ..line })
+        Ok(Line { number: self.lines.number(), ..line })
     }
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Failure;
 use super::private_key::PrivateKey;
@@ -48,6 +48,10 @@ pub(super) struct Args {
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
 
+    /// The typ of its header, such as at+jwt for an access token (RFC 9068); an empty one leaves it out
+    #[arg(long = "type", value_name = "TYPE", default_value = "JWT")]
+    token_type: String,
+
     /// How long it is valid from now on, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     ttl: u64,
@@ -76,10 +80,14 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let key = PrivateKey::read(&self.key)?;
-        let mut header = json!({ "alg": key.algorithm(), "typ": "JWT" });
-        if let (Some(header), Some(id)) = (header.as_object_mut(), key.id()) {
+        let mut header = Map::from_iter([("alg".to_owned(), key.algorithm().into())]);
+        if !self.token_type.is_empty() {
+            header.insert("typ".to_owned(), self.token_type.as_str().into());
+        }
+        if let Some(id) = key.id() {
             header.insert("kid".to_owned(), id.into());
         }
+        let header = Value::Object(header);
         let count = self.count;
         let given_id = self.claims.iter().any(|(name, _)| name == "jti");
         if count > 1 && given_id {

@@ -10,7 +10,8 @@ use portcullis_policy::{Header, Policy, Reason, RequestHead, Stage, Stages, Step
 use serde_json::{Value, json};
 
 use super::{Failure, token_text};
-use crate::cli::input_file;
+use crate::cli::{input_file, written};
+use crate::json_lines::skip_line;
 use crate::native::{NativeEnvironment, clock};
 use crate::terminal::for_terminals;
 
@@ -197,28 +198,5 @@ fn verify_lines(mut judge: impl Judge) -> Result<(), Failure> {
         if result.is_err() {
             return written(result);
         }
-    }
-}
-
-fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
-    loop {
-        let buffer = input.fill_buf()?;
-        let (length, done) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(index) => (index + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        input.consume(length);
-        if done {
-            return Ok(());
-        }
-    }
-}
-
-fn written(result: std::io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::runtime(format_args!("standard output: {error}")))
-        }
-        _ => Ok(()),
     }
 }
