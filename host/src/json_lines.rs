@@ -17,7 +17,7 @@ pub(crate) struct JsonLines<R> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
     /// The lines after this one can be read all the same.
-    #[error("{0}{}", column(.0))]
+    #[error("{}", in_line(.0))]
     Line(Misread),
     #[error("{0}")]
     Input(#[from] std::io::Error),
@@ -43,11 +43,11 @@ impl fmt::Display for Misread {
     }
 }
 
-/// Where in its line, for who looks for it there.
-fn column(misread: &Misread) -> String {
+/// With the column, for who looks for it in a long line.
+fn in_line(misread: &Misread) -> String {
     match misread.place {
-        (1, column) => format!(" (column {column})"),
-        _ => String::new(),
+        (1, column) => format!("{misread} (column {column})"),
+        _ => misread.to_string(),
     }
 }
 

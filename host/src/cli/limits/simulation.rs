@@ -26,8 +26,8 @@ pub(super) struct Simulation {
     policy: Arc<Policy>,
     environment: NativeEnvironment,
     /// Requests that are under way, by when they end.
-    under_way: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    exchanges: std::collections::HashMap<usize, (Exchange, u16)>,
+    under_way: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    exchanges: std::collections::HashMap<u64, (Exchange, u16)>,
     ticked: Timestamp,
 }
 
