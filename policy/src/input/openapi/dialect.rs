@@ -4,6 +4,8 @@
 //! `nullable` and exclusive bounds that are true or false are OpenAPI 3.0's, and documents of 3.1 have them all the same;
 //! `$recursiveRef` is of JSON Schema 2019-09.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::faults::Faults;
@@ -41,6 +43,7 @@ fn within(node: &Node<'_>, has_names: bool, around: Option<&str>, faults: &mut F
                 recursion(node, &mut all, around, faults);
                 bound(node, &mut all, ("exclusiveMinimum", "minimum"), faults);
                 bound(node, &mut all, ("exclusiveMaximum", "maximum"), faults);
+                once(&mut all);
                 discriminated(&mut all);
                 nullable(node, &mut all, faults);
             }
@@ -116,6 +119,14 @@ fn bound(
             all.remove(exclusive);
         }
         _ => {}
+    }
+}
+
+/// A name that is required twice is required.
+fn once(all: &mut Map<String, Value>) {
+    if let Some(Value::Array(names)) = all.get_mut("required") {
+        let mut known = BTreeSet::new();
+        names.retain(|name| name.as_str().is_none_or(|name| known.insert(name.to_owned())));
     }
 }
 

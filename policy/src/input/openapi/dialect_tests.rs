@@ -184,3 +184,12 @@ fn a_discriminator_says_which_one_is_meant() {
         json!({"properties": {"discriminator": {"type": "object"}}, "oneOf": [of("a"), of("b")]});
     assert!(!takes(&with(named), json!({"kind": "a", "a": 1, "b": 1})));
 }
+
+#[test]
+fn what_is_required_twice_is_required() {
+    let schemas = |required: Value| json!({"Thing": {"required": required, "properties": {"required": {"enum": ["a", "a"]}}}});
+    let twice = schemas(json!(["a", "b", "a"]));
+    assert!(takes(&twice, json!({"a": 1, "b": 1})));
+    assert!(!takes(&twice, json!({"b": 1})) && !takes(&twice, json!({"a": 1})));
+    assert!(error(&schemas(json!(["a", 1]))).contains("/Thing/required"));
+}
