@@ -98,7 +98,7 @@ impl OpenApi {
         let credentials = faults.take(credentials(&root)).unwrap_or_default();
         schemas.check(&root, &mut faults)?;
         faults.finish()?;
-        let schemas = schemas.build(&root)?;
+        let schemas = schemas.build(document, field)?;
         Ok(Self { items, operations, schemas, credentials })
     }
 
