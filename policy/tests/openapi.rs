@@ -274,7 +274,12 @@ fn forms_are_what_is_described() {
         [wanted(), text("n", "7"), text("tags", "a"), text("tags", "b"), file("picture", &png)];
     assert_eq!(send(&all), Ok(()));
     assert_eq!(send(&[wanted(), file("more", &png), file("more", &pdf)]), Ok(()));
+    // As many clients write what there may be several of.
+    assert_eq!(send(&[wanted(), text("tags[]", "a"), text("tags[]", "b")]), Ok(()));
     for (parts, at, expected) in [
+        (vec![wanted(), text("tags[]", "long")], "/tags/0", "a string of at most 3 characters"),
+        (vec![wanted(), text("n[]", "1")], "/n[]", "no such field"),
+        (vec![wanted(), text("tags[a]", "a")], "/tags[a]", "no such field"),
         (vec![text("n", "1")], "", "the member `file`"),
         (vec![text("file", "abc")], "/file", "a file, with a file name"),
         (vec![wanted(), text("n", "abc")], "/n", "an integer"),
@@ -304,19 +309,68 @@ fn forms_are_what_is_described() {
     assert_eq!(send(&[wanted(), text("tags", "a"), text("Tags", "b")]).unwrap_err().0, 400);
 
     let form = ("content-type", "application/x-www-form-urlencoded");
-    for body in ["a=1", "a=1&b=x", "b=x&a=1&b=y", "a=1&b=%3B"] {
+    for body in ["a=1", "a=1&b=x", "b=x&a=1&b=y", "a=1&b=%3B", "a=1&b[]=x&b%5B%5D=y"] {
         assert!(gate.send("POST", "/form", &[form], body.as_bytes()).is_ok(), "{body}");
     }
     for (body, status, at) in [
         ("b=x", 422, ""),
         ("a=x", 422, "/a"),
         ("a=1&b=1&b=2&b=3&b=4", 422, "/b"),
+        ("a=1&b[]=1&b[]=2&b[]=3&b[]=4", 422, "/b"),
+        ("a=1&b[]=x&b=y", 422, "/b"),
+        ("a=1&a[b]=2", 422, "/a[b]"),
         ("a=1&a=2", 400, ""),
         ("a=1;a=2", 400, ""),
         ("a=1&b=x;b=y", 400, ""),
     ] {
         let (found, _, problem) = gate.refused("POST", "/form", &[form], body.as_bytes());
         assert_eq!((found, problem["errors"][0]["at"].as_str()), (status, Some(at)), "{body}");
+    }
+}
+
+/// As OpenAI's own document has them.
+const VARIANTS: &str = r##"
+openapi: 3.1.0
+info: { title: Variants, version: "1" }
+paths:
+  /responses:
+    post: { requestBody: { $ref: "#/components/requestBodies/Text" } }
+    get:
+      parameters:
+        - { name: metadata, in: query, style: deepObject, schema: { type: object, nullable: true, additionalProperties: { type: string } } }
+  /responses?beta=true:
+    post: { requestBody: { $ref: "#/components/requestBodies/Filter" } }
+components:
+  requestBodies:
+    Text: { content: { application/json: { schema: { type: object, required: [text], properties: { text: { type: string, nullable: true } } } } } }
+    Filter: { content: { application/json: { schema: { $ref: "#/components/schemas/Filter" } } } }
+  schemas:
+    Filter: { $recursiveAnchor: true, type: object, required: [all], properties: { all: { type: array, items: { $recursiveRef: "#" } } } }
+"##;
+
+#[test]
+fn a_query_says_which_operation_is_asked_for() {
+    let mut gate = Gate::described_by(VARIANTS, json!({}), json!({}));
+    let (text, filter) = (&br#"{"text": null}"#[..], &br#"{"all": [{"all": []}]}"#[..]);
+    for (path, body) in [("/responses", text), ("/responses?beta=true", filter)] {
+        assert!(gate.send("POST", path, &[JSON], body).is_ok(), "{path}");
+    }
+    for path in ["/responses?metadata[a]=b", "/responses?metadata=null"] {
+        assert!(gate.send("GET", path, &[], b"").is_ok(), "{path}");
+    }
+    for (method, path, body, status, name) in [
+        ("POST", "/responses", filter, 422, "schema-violated"),
+        ("POST", "/responses?beta=true", text, 422, "schema-violated"),
+        ("POST", "/responses?beta=true", br#"{"all": [{"text": 1}]}"#, 422, "schema-violated"),
+        ("POST", "/responses?beta=true&beta=false", text, 422, "parameter-invalid"),
+        ("POST", "/responses?beta=false&%62eta=true", filter, 422, "parameter-invalid"),
+        ("POST", "/responses?beta=false", text, 400, "parameter-unknown"),
+        ("GET", "/responses?beta=true", b"", 405, "method-unknown"),
+        ("GET", "/responses?metadata[a]=b&metadata[A]=c", b"", 422, "parameter-invalid"),
+        ("GET", "/responses?metadata[a][b]=c", b"", 400, "parameter-unknown"),
+    ] {
+        let (found, reason, problem) = gate.refused(method, path, &[JSON], body);
+        assert_eq!((found, reason.as_str()), (status, name), "{method} {path}: {problem}");
     }
 }
 

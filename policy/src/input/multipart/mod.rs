@@ -14,7 +14,7 @@ use std::ops::Range;
 use memchr::memmem::{Finder, find};
 
 use names::{NameSet, check_name};
-pub(super) use names::{check_file_name, extension};
+pub(super) use names::{check_file_name, extension, is_magic};
 
 /// The most parts of a body.
 const MAXIMUM_PARTS: usize = 100;

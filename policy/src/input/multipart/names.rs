@@ -19,15 +19,15 @@ fn segments(name: &str) -> Option<Vec<&str>> {
     Some(std::iter::once(base).chain(brackets.split("][")).collect())
 }
 
+/// Whether a name would change how all other parts are read (RFC 7578 §4.6), or every object of a JavaScript program.
+pub(in crate::input) fn is_magic(name: &str) -> bool {
+    let magic = ["_charset_", "__proto__", "constructor", "prototype"];
+    magic.iter().any(|magic| name.eq_ignore_ascii_case(magic))
+}
+
 /// A name, if there is one way to read it.
 pub(super) fn check_name(name: &str) -> Result<&str, MultipartError> {
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
-    // Would change how all other parts are read (RFC 7578 §4.6), or every object of a JavaScript program.
-    let is_magic = |segment: &str| {
-        ["_charset_", "__proto__", "constructor", "prototype"]
-            .iter()
-            .any(|magic| segment.eq_ignore_ascii_case(magic))
-    };
     let segments = segments(name).filter(|_| name.len() <= MAXIMUM_NAME);
     let segments = segments.ok_or(MultipartError::Name)?;
     let last = segments.len().saturating_sub(1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::node::Node;
+use super::object::Properties;
 use super::types::Types;
 use crate::files::FileType;
 use crate::input::schema::Violation;
@@ -41,6 +42,10 @@ struct Field {
     single: One,
     /// Where it may be an array: its items, and what stands between them; nothing where each is a field of its own.
     items: Option<(One, Option<char>)>,
+    /// Where it may be an object of texts, as `name[property]`: many clients send it so.
+    members: Option<Properties>,
+    /// Whether items may be called `name[]`, as many clients have it.
+    takes_brackets: bool,
     takes: Takes,
     /// What types its files may be of, with wildcards; empty: any.
     media_types: Vec<String>,
@@ -62,6 +67,14 @@ struct Takes {
     is_measured: bool,
 }
 
+/// What is sent of one field: by how it is spelled.
+#[derive(Debug, Default)]
+struct Values<'a> {
+    named: Vec<Sent<'a>>,
+    items: Vec<Sent<'a>>,
+    members: Vec<(String, Sent<'a>)>,
+}
+
 impl Fields {
     /// Of a media type that forms may be of.
     pub(super) fn compile(media_type: &Node<'_>) -> Result<Self, CompileError> {
@@ -80,24 +93,57 @@ impl Fields {
 
     /// Whether a field may be there several times.
     pub(super) fn is_list(&self, name: &str) -> bool {
-        matches!(self.get(name).items, Some((_, None)))
+        let is_item = matches!(self.bracketed(name), Some((_, "")));
+        is_item || matches!(self.get(name).items, Some((_, None)))
+    }
+
+    /// The field that a name with brackets is of, and what is in them.
+    fn bracketed<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        let (outer, inner) = name.split_once('[')?;
+        let inner = inner.strip_suffix(']')?;
+        let field = self.named.get(outer).filter(|field| field.takes_brackets)?;
+        let is_it = match inner {
+            "" => matches!(field.items, Some((_, None))),
+            inner => field.members.as_ref().is_some_and(|members| members.has(inner)),
+        };
+        (is_it && !self.named.contains_key(name)).then_some((outer, inner))
+    }
+
+    /// Whether some take it for a part of a field that is described, and is described as none.
+    fn is_within(&self, name: &str) -> bool {
+        let outer = name.split_once('[').map(|(outer, _)| outer);
+        let is_known = self.named.contains_key(name) || self.bracketed(name).is_some();
+        !is_known && outer.is_some_and(|outer| self.named.contains_key(outer))
     }
 
     /// A form as the object that its schema is about, or what is wrong with it before that.
     pub(super) fn object(&self, sent: &[(&str, Sent<'_>)]) -> Result<Value, Vec<Violation>> {
-        let mut values: BTreeMap<&str, Vec<Sent<'_>>> = BTreeMap::new();
+        let mut fields: BTreeMap<&str, Values<'_>> = BTreeMap::new();
+        let mut violations = Vec::new();
         for (name, value) in sent {
-            values.entry(name).or_default().push(*value);
+            if self.is_within(name) {
+                let at = pointer(&[Step::Member((*name).into())]);
+                violations.push(Violation { at, expected: "no such field".to_owned() });
+                continue;
+            }
+            match self.bracketed(name) {
+                None => fields.entry(name).or_default().named.push(*value),
+                Some((outer, "")) => fields.entry(outer).or_default().items.push(*value),
+                Some((outer, inner)) => {
+                    fields.entry(outer).or_default().members.push((inner.to_owned(), *value));
+                }
+            }
         }
         let mut object = Map::new();
-        let mut violations = Vec::new();
-        for (name, values) in values {
-            match self.get(name).read(&values) {
+        for (name, values) in fields {
+            match self.get(name).value(&values) {
                 Ok(value) => {
                     object.insert(name.to_owned(), value);
                 }
-                Err(expected) => violations
-                    .push(Violation { at: pointer(&[Step::Member(name.into())]), expected }),
+                Err(Violation { at, expected }) => {
+                    let at = format!("{}{at}", pointer(&[Step::Member(name.into())]));
+                    violations.push(Violation { at, expected });
+                }
             }
         }
         if violations.is_empty() { Ok(Value::Object(object)) } else { Err(violations) }
@@ -145,7 +191,14 @@ impl Default for Field {
     fn default() -> Self {
         let takes = Takes { text: true, file: true, is_measured: false };
         let single = One { types: Types::STRING, is_json: false };
-        Self { single, items: None, takes, media_types: Vec::new() }
+        Self {
+            single,
+            items: None,
+            members: None,
+            takes_brackets: false,
+            takes,
+            media_types: Vec::new(),
+        }
     }
 }
 
@@ -170,7 +223,12 @@ impl Field {
             One { types, is_json: says_json || is_object }
         };
         let items = items.map(|types| (one(types), separator));
-        Ok(Self { single: one(types.without("array")), items, takes, media_types })
+        let single = one(types.without("array"));
+        // Where nothing is said of how it is written.
+        let takes_brackets = encoding.is_none_or(|node| node.raw("style").is_none()) && !says_json;
+        let is_object = takes_brackets && types != Types::ANY && types.has("object");
+        let members = is_object.then(|| Properties::compile(schema).ok()).flatten();
+        Ok(Self { single, items, members, takes_brackets, takes, media_types })
     }
 
     /// Where two schemas describe it, too much rather than too little: both are asked in the end.
@@ -182,9 +240,52 @@ impl Field {
         Self {
             single: self.single.or(other.single),
             items,
+            members: match (self.members, &other.members) {
+                (Some(ours), Some(theirs)) => Some(ours.or(theirs)),
+                (ours, theirs) => ours.or(theirs.clone()),
+            },
+            takes_brackets: self.takes_brackets && other.takes_brackets,
             takes: self.takes.or(other.takes),
             media_types: self.media_types,
         }
+    }
+
+    fn value(&self, values: &Values<'_>) -> Result<Value, Violation> {
+        let wrong = |expected: String| Violation { at: String::new(), expected };
+        match (values.named.as_slice(), values.items.as_slice(), values.members.as_slice()) {
+            (named, [], []) => self.read(named).map_err(wrong),
+            ([], items, []) => self.array(items).map_err(wrong),
+            ([], [], members) => self.object(members),
+            // Each is read by some and not by others.
+            _ => Err(wrong("it in one spelling".to_owned())),
+        }
+    }
+
+    fn object(&self, sent: &[(String, Sent<'_>)]) -> Result<Value, Violation> {
+        let wrong = |at: String, expected: &str| Violation { at, expected: expected.to_owned() };
+        let text = |(name, value): &(String, Sent<'_>)| match value {
+            Sent::Text(text) => Ok((name.clone(), (*text).to_owned())),
+            Sent::File { .. } => {
+                let at = pointer(&[Step::Member(name.as_str().into())]);
+                Err(wrong(at, "text, and no file name"))
+            }
+        };
+        let texts = sent.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        let members = self.members.as_ref();
+        let members = members.ok_or_else(|| wrong(String::new(), "no members in brackets"))?;
+        members.object(&texts)
+    }
+
+    fn array(&self, sent: &[Sent<'_>]) -> Result<Value, String> {
+        if let Some(expected) = sent.iter().find_map(|value| self.unfit(*value)) {
+            return Err(expected);
+        }
+        let one = self.items.map_or(self.single, |(one, _)| one);
+        let item = |value: &Sent<'_>| match value {
+            Sent::Text(text) => one.read(text).map(|read| read.unwrap_or((*text).into())),
+            file => Ok(self.placeholder(*file)),
+        };
+        sent.iter().map(item).collect()
     }
 
     fn read(&self, sent: &[Sent<'_>]) -> Result<Value, String> {
@@ -205,14 +306,7 @@ impl Field {
                 }
             }
             ([file], None) => Ok(self.placeholder(*file)),
-            (several, items) => {
-                let one = items.map_or(self.single, |(one, _)| one);
-                let item = |value: &Sent<'_>| match value {
-                    Sent::Text(text) => one.read(text).map(|read| read.unwrap_or((*text).into())),
-                    file => Ok(self.placeholder(*file)),
-                };
-                several.iter().map(item).collect()
-            }
+            (several, _) => self.array(several),
         }
     }
 

@@ -98,6 +98,67 @@ fn files_are_where_files_are_described() {
 }
 
 #[test]
+fn members_and_items_may_be_in_brackets() {
+    let media_type = json!({
+        "schema": {"properties": {
+            "after": {"type": "object", "properties": {"days": {"type": "integer"}}},
+            "meta": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+            "deep": {"type": "object", "properties": {"of": {"type": "object"}}},
+            "list": {"type": "array", "items": {"type": "integer"}},
+            "either": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            "commas": {"type": "array", "items": {"type": "string"}},
+            "json": {"type": "object", "properties": {"a": {}}},
+            "mode": {"anyOf": [{"enum": ["auto"]}, {"type": "object", "properties": {"on": {"type": "boolean"}}}]},
+            "items[]": {"type": "array", "items": {"type": "string"}},
+            "n": {"type": "integer"},
+        }},
+        "encoding": {"commas": {"style": "form", "explode": false}, "json": {"contentType": "application/json"}},
+    });
+    let fields = fields(&media_type).unwrap();
+    for (sent, expected) in [
+        (&[("after[days]", "7")][..], json!({"after": {"days": 7}})),
+        (
+            &[("meta[a]", "7"), ("n", "1"), ("meta[b]", "")],
+            json!({"meta": {"a": "7", "b": ""}, "n": 1}),
+        ),
+        (&[("list[]", "1"), ("list[]", "x")], json!({"list": [1, "x"]})),
+        (&[("either[]", "a")], json!({"either": ["a"]})),
+        (&[("mode", "auto")], json!({"mode": "auto"})),
+        (&[("mode[on]", "true")], json!({"mode": {"on": true}})),
+        (&[("items[]", "a")], json!({"items[]": ["a"]})),
+        (&[("other[a]", "7")], json!({"other[a]": "7"})),
+    ] {
+        assert_eq!(read(&fields, sent), Ok(expected), "{sent:?}");
+    }
+    for (sent, at, expected) in [
+        (&[("after[days]", "x")][..], "/after/days", "integer"),
+        (&[("after[days]", "1"), ("after", "{}")], "/after", "it in one spelling"),
+        (&[("list[]", "1"), ("list", "1")], "/list", "it in one spelling"),
+        (&[("meta[a]", "1"), ("meta[A]", "1")], "/meta/A", "it once"),
+        (&[("after[Days]", "x")], "/after[Days]", "no such field"),
+        (&[("after[more]", "x")], "/after[more]", "no such field"),
+        (&[("meta[0]", "x")], "/meta[0]", "no such field"),
+        (&[("meta[__proto__]", "x")], "/meta[__proto__]", "no such field"),
+        (&[("meta[a][b]", "x")], "/meta[a][b]", "no such field"),
+        (&[("meta[]", "x")], "/meta[]", "no such field"),
+        (&[("deep[of]", "{}")], "/deep[of]", "no such field"),
+        (&[("commas[]", "x")], "/commas[]", "no such field"),
+        (&[("json[a]", "x")], "/json[a]", "no such field"),
+        (&[("n[]", "1")], "/n[]", "no such field"),
+        (&[("n[", "1")], "/n[", "no such field"),
+    ] {
+        let refused = (at.to_owned(), expected.to_owned());
+        assert_eq!(read(&fields, sent), Err(refused), "{sent:?}");
+    }
+    let sent = [("meta[a]", Sent::File { file_type: FileType::Png, length: 4 })];
+    assert_eq!(fields.object(&sent).unwrap_err()[0].expected, "text, and no file name");
+    assert!(fields.is_list("list[]") && fields.is_list("items[]"));
+    for name in ["n[]", "meta[]", "commas[]", "meta[a]", "other[]"] {
+        assert!(!fields.is_list(name), "{name}");
+    }
+}
+
+#[test]
 fn styles_that_are_none_of_forms_are_errors() {
     let media_type = json!({
         "schema": {"properties": {"a": {"type": "object"}}},

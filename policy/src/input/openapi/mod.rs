@@ -4,15 +4,19 @@
 //! What it describes and a gate cannot check is an error when it is loaded, and not a gap when a request comes.
 
 mod body;
+mod dialect;
 mod faults;
 mod fields;
+mod item;
 mod node;
+mod object;
 mod parameter;
 mod parameters;
 mod paths;
 mod schemas;
 mod servers;
 mod slim;
+mod style;
 mod types;
 
 #[cfg(test)]
@@ -31,19 +35,14 @@ pub(crate) use slim::slim;
 
 use body::Body;
 use faults::Faults;
+use item::Items;
 use node::Node;
-use parameters::{Parameters, Sent};
-use paths::Paths;
+use parameters::{Parameters, Sent, pairs};
 use schemas::{Schemas, SchemasBuilder};
 use servers::{bases_of, check_version};
 
-/// How many operations a document may have.
-const MAXIMUM_OPERATIONS: usize = 2000;
-
 /// How long the list of what is allowed may be, for messages.
 const MAXIMUM_TOLD: usize = 16;
-
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// By which field of a form some take another method.
 const METHOD_FIELD: &str = "_method";
@@ -51,17 +50,12 @@ const METHOD_FIELD: &str = "_method";
 /// A compiled document.
 #[derive(Debug)]
 pub(crate) struct OpenApi {
-    paths: Paths,
-    items: Vec<Item>,
+    items: Items,
     operations: Vec<Operation>,
     schemas: Schemas,
     /// Names of query parameters that carry credentials.
     credentials: Vec<String>,
 }
-
-/// What there is at one path: an operation by method.
-#[derive(Debug, Default)]
-struct Item(Vec<(String, usize)>);
 
 #[derive(Debug)]
 pub(crate) struct Operation {
@@ -85,25 +79,27 @@ impl OpenApi {
     pub(super) fn compile(document: &Value, field: &str) -> Result<Self, CompileError> {
         let root = Node::root(document, field)?;
         check_version(&root)?;
-        let (mut paths, mut items, mut made) = (Paths::default(), Vec::new(), Made::default());
+        let (mut items, mut made) = (Items::default(), Made::default());
+        let document = dialect::translated(&root, &mut made.faults);
+        let root = root.of(&document);
         let bases = made.faults.take(bases_of(&root)).flatten();
         let bases = bases.unwrap_or_else(|| vec![String::new()]);
         for (path, node) in root.members("paths")? {
             if !path.starts_with("x-") {
-                let item = Item::compile(path, node, &bases, (items.len(), &mut paths), &mut made);
-                items.push(made.faults.take(item).unwrap_or_default());
+                let added = items.add(path, node, &bases, &mut made);
+                made.faults.take(added);
             }
         }
         let Made { operations, schemas, mut faults } = made;
         if operations.is_empty() && faults.count() == 0 {
             return Err(root.error("expected at least one operation under `paths`"));
         }
-        paths.sort();
+        items.sort();
         let credentials = faults.take(credentials(&root)).unwrap_or_default();
         schemas.check(&root, &mut faults)?;
         faults.finish()?;
-        let schemas = schemas.build(&root)?;
-        Ok(Self { paths, items, operations, schemas, credentials })
+        let schemas = schemas.build(document, field)?;
+        Ok(Self { items, operations, schemas, credentials })
     }
 
     /// Which operation a request asks for, once its parameters are known to be right.
@@ -112,23 +108,20 @@ impl OpenApi {
         target: &Target,
         headers: &[Header<'_>],
     ) -> Result<usize, Refusal> {
-        let found = self.paths.find(&target.path).map_err(|_| {
-            Refusal::new(Reason::PathInvalid, "Send a plain, normalised path.")
-                .finding(":path", "no escaped character that the path has unescaped")
-        })?;
+        let query = pairs(target.query.as_deref().unwrap_or_default())?;
+        let (found, variant) = self.items.find(&target.path, &query)?;
+        let index = variant.operation(&target.method)?;
         let unknown = || Refusal::new(Reason::PathUnknown, "Check the path.");
-        let found = found.ok_or_else(unknown)?;
-        let item = self.items.get(found.item).ok_or_else(unknown)?;
-        let index = item.operation(&target.method)?;
         let operation = self.operation(index).ok_or_else(unknown)?;
         if let Some((name, _)) = headers.iter().find(|(name, _)| is_override(name)) {
             let detail = "Ask for what you want with the method and the path themselves.";
             let refusal = Refusal::new(Reason::HeaderConflict, detail);
             return Err(refusal.finding(*name, "no such field"));
         }
-        let sent = Sent { path: &found.values, query: target.query.as_deref(), headers };
+        let sent = Sent { path: &found.values, query: &query, headers };
         let is_credential = |name: &str| self.credentials.iter().any(|known| known == name);
-        operation.parameters.check(&self.schemas, &sent, is_credential)?;
+        let is_extra = |name: &str| variant.has(name) || is_credential(name);
+        operation.parameters.check(&self.schemas, &sent, is_extra)?;
         Ok(index)
     }
 
@@ -243,68 +236,4 @@ impl Operation {
         let find = |name: &str| self.responses.iter().find(|(status, _)| status == name);
         names.find_map(find).and_then(|(_, body)| body.content(media_type))
     }
-}
-
-impl Item {
-    /// `paths` gets the ways to it, by its number.
-    fn compile(
-        path: &str,
-        place: Node<'_>,
-        bases: &[String],
-        (number, paths): (usize, &mut Paths),
-        made: &mut Made,
-    ) -> Result<Self, CompileError> {
-        if !path.starts_with('/') {
-            return Err(place.error("expected a path that begins with a slash"));
-        }
-        let known = made.faults.count();
-        let node = place.clone().resolved()?;
-        let own = bases_of(&node)?;
-        for base in own.as_deref().unwrap_or(bases) {
-            made.faults.take(paths.add(base, path, number, &place));
-        }
-        node.object()?;
-        let Made { operations, schemas, faults } = made;
-        let shared = Parameters::compile(&node, &Parameters::default(), schemas, faults)?;
-        let mut item = Self::default();
-        for method in METHODS {
-            let Some(node) = faults.take(node.get(method)).flatten() else { continue };
-            let operation = Operation::compile(&node, &shared, schemas, faults);
-            let Some(operation) = faults.take(operation) else { continue };
-            // Unless it is not known for being wrong.
-            let undescribed =
-                parameter_names(path).find(|name| !operation.parameters.has_path(name));
-            if let Some(name) = undescribed.filter(|_| faults.count() == known) {
-                let message = format!("expected the path's parameter {name} to be described");
-                faults.add(node.error(&message));
-            }
-            if operations.len() >= MAXIMUM_OPERATIONS {
-                return Err(
-                    node.error(&format!("expected at most {MAXIMUM_OPERATIONS} operations"))
-                );
-            }
-            item.0.push((method.to_ascii_uppercase(), operations.len()));
-            operations.push(operation);
-        }
-        Ok(item)
-    }
-
-    /// A head is that of what GET would answer (RFC 9110 §9.3.2).
-    fn operation(&self, method: &str) -> Result<usize, Refusal> {
-        let find = |wanted: &str| self.0.iter().find(|(known, _)| known == wanted);
-        let or_get = || if method == "HEAD" { find("GET") } else { None };
-        find(method).or_else(or_get).map(|(_, index)| *index).ok_or_else(|| {
-            let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
-            if names.contains(&"GET") && !names.contains(&"HEAD") {
-                names.push("HEAD");
-            }
-            let names = names.join(", ");
-            Refusal::new(Reason::MethodUnknown, format!("Use one of these methods: {names}."))
-                .header("allow", names)
-        })
-    }
-}
-
-fn parameter_names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

@@ -31,6 +31,18 @@ impl<'a> Node<'a> {
         Ok(root)
     }
 
+    /// The root of another document that is named alike.
+    pub(super) fn of<'b>(&self, document: &'b Value) -> Node<'b>
+    where
+        'a: 'b,
+    {
+        Node { root: document, field: self.field, value: document, pointer: String::new() }
+    }
+
+    pub(super) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// A member, references resolved.
     pub(super) fn get(&self, name: &str) -> Result<Option<Self>, CompileError> {
         self.value.get(name).map(|value| self.child(name, value).resolved()).transpose()
@@ -109,7 +121,7 @@ impl<'a> Node<'a> {
         self.value.as_object().ok_or_else(|| self.error("expected an object"))
     }
 
-    fn child(&self, name: &str, value: &'a Value) -> Self {
+    pub(super) fn child(&self, name: &str, value: &'a Value) -> Self {
         let name = name.replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{name}", self.pointer);
         Self { root: self.root, field: self.field, value, pointer }

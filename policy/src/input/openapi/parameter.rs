@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::node::Node;
+use super::object::Properties;
 use super::parameters::Invalid;
 use super::schemas::{Schemas, SchemasBuilder, Use};
-use super::types::Types;
+use super::style::{Form, Spellings};
 use crate::input::schema::Violation;
 use crate::input::{JsonLimits, parse_json};
 use crate::policy::CompileError;
@@ -20,6 +21,7 @@ pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) is_required: bool,
     form: Form,
+    spellings: Spellings,
     schema: Option<Use>,
 }
 
@@ -31,15 +33,22 @@ pub(super) enum Place {
     Cookie,
 }
 
-/// How values are written.
-#[derive(Debug, Clone)]
-enum Form {
-    Json,
-    Text {
-        types: Types,
-        /// Of the items, where it may be an array, and what stands between them; nothing where each is a parameter of its own.
-        items: Option<(Types, Option<char>)>,
-    },
+/// What of a request is a parameter's, decoded: by how it is spelled.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) named: Vec<String>,
+    /// The properties of an object, by their own names.
+    own: Vec<(String, String)>,
+    /// The same, or the items of an array, whose names are empty, with brackets.
+    bracketed: Vec<(String, String)>,
+}
+
+/// How a part of a query is one of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling<'n> {
+    Named,
+    Own,
+    Bracketed(&'n str),
 }
 
 impl Parameter {
@@ -76,8 +85,39 @@ impl Parameter {
                 (Form::compile(node, schema.as_ref(), place)?, node.raw("schema"))
             }
         };
+        let spellings = Spellings::of(node, place, &form)?;
         let schema = schema.map(|schema| schemas.add(&schema)).transpose()?;
-        Ok(Some(Self { place, name, is_required, form, schema }))
+        Ok(Some(Self { place, name, is_required, form, spellings, schema }))
+    }
+
+    /// How a name in a query is one of this parameter, if it is.
+    pub(super) fn spelling<'n>(&self, name: &'n str) -> Option<Spelling<'n>> {
+        if self.place != Place::Query {
+            return None;
+        }
+        if self.name == name {
+            return Some(Spelling::Named);
+        }
+        let within = name.strip_prefix(self.name.as_str());
+        let within = within.and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'));
+        let within = within.filter(|_| self.spellings.brackets);
+        match &self.form {
+            Form::Object { properties, .. } => {
+                let is_own = self.spellings.own_names && properties.is_named(name);
+                let bracketed = within.filter(|within| properties.has(within));
+                bracketed.map(Spelling::Bracketed).or(is_own.then_some(Spelling::Own))
+            }
+            _ => within.filter(|within| within.is_empty()).map(Spelling::Bracketed),
+        }
+    }
+
+    /// Names in a query that are this parameter's beside its own, as far as other parameters could have them.
+    pub(super) fn own_names(&self) -> impl Iterator<Item = &str> {
+        let properties = match &self.form {
+            Form::Object { properties, .. } if self.spellings.own_names => Some(properties),
+            _ => None,
+        };
+        properties.into_iter().flat_map(Properties::named)
     }
 
     pub(super) fn is(&self, place: Place, name: &str) -> bool {
@@ -94,10 +134,12 @@ impl Parameter {
         }
     }
 
-    pub(super) fn check(&self, texts: &[String], schemas: &Schemas, invalid: &mut Invalid) {
-        let candidates = match self.read(texts) {
+    pub(super) fn check(&self, texts: &Texts, schemas: &Schemas, invalid: &mut Invalid) {
+        let candidates = match self.candidates(texts) {
             Ok(candidates) => candidates,
-            Err(expected) => return invalid.add(self.at(), expected),
+            Err(Violation { at, expected }) => {
+                return invalid.add(format!("{}{at}", self.at()), expected);
+            }
         };
         let Some(schema) = self.schema else { return };
         let mut first = None;
@@ -113,20 +155,48 @@ impl Parameter {
         }
     }
 
+    /// What it can be: at least one thing.
+    fn candidates(&self, texts: &Texts) -> Result<Vec<Value>, Violation> {
+        let wrong = |expected: &str| Violation { at: String::new(), expected: expected.to_owned() };
+        let Texts { named, own, bracketed } = texts;
+        // Each is read by some and not by others.
+        let spellings = [named.is_empty(), own.is_empty(), bracketed.is_empty()];
+        if spellings.iter().filter(|is_empty| !**is_empty).count() > 1 {
+            return Err(wrong("it in one spelling"));
+        }
+        let Form::Object { properties, takes_null } = &self.form else {
+            let is_list = !bracketed.is_empty();
+            let bracketed = bracketed.iter().map(|(_, text)| text.as_str());
+            let texts: Vec<&str> = named.iter().map(String::as_str).chain(bracketed).collect();
+            let mut candidates = self.read(&texts).map_err(|expected| wrong(&expected))?;
+            candidates.retain(|candidate| !is_list || candidate.is_array());
+            return if candidates.is_empty() { Err(wrong("a list")) } else { Ok(candidates) };
+        };
+        match named.as_slice() {
+            [] => {
+                properties.object(if own.is_empty() { bracketed } else { own }).map(|it| vec![it])
+            }
+            // What there is to be no object with.
+            [text] if *takes_null && text == "null" => Ok(vec![Value::Null]),
+            _ if self.spellings.brackets => Err(wrong("its members, as in name[member]=value")),
+            _ => Err(wrong("its members, each by its own name")),
+        }
+    }
+
     /// What the texts can be: at least one thing.
-    fn read(&self, texts: &[String]) -> Result<Vec<Value>, String> {
+    fn read(&self, texts: &[&str]) -> Result<Vec<Value>, String> {
         let (types, items) = match (&self.form, texts) {
             (Form::Json, [text]) => {
                 let value = parse_json(text.as_bytes(), JSON_LIMITS);
                 return value.map(|value| vec![value]).map_err(|error| error.to_string());
             }
-            (Form::Json, _) => return Err("it once".to_owned()),
+            (Form::Json | Form::Object { .. }, _) => return Err("it once".to_owned()),
             (Form::Text { types, items }, _) => (*types, *items),
         };
         let mut candidates = Vec::new();
         if let Some((item_types, separator)) = items {
             let texts: Option<Vec<&str>> = match (separator, texts) {
-                (None, texts) => Some(texts.iter().map(String::as_str).collect()),
+                (None, texts) => Some(texts.to_vec()),
                 (Some(separator), [text]) => Some(text.split(separator).map(str::trim).collect()),
                 // Header fields may be there several times where they are lists (RFC 9110 §5.3).
                 (Some(separator), texts) if self.place == Place::Header => Some(
@@ -154,43 +224,12 @@ impl Parameter {
     }
 }
 
-impl Form {
-    fn compile(
-        node: &Node<'_>,
-        schema: Option<&Node<'_>>,
-        place: Place,
-    ) -> Result<Self, CompileError> {
-        let (default_style, default_explode) = match place {
-            Place::Path | Place::Header => ("simple", false),
-            Place::Query | Place::Cookie => ("form", true),
-        };
-        let style = node.text("style")?.unwrap_or(default_style);
-        let explode = node.flag("explode")?.unwrap_or(style == "form" && default_explode);
-        let separator = match style {
-            "simple" if default_style == "simple" => Some(','),
-            "form" if place == Place::Query && explode => None,
-            "form" if default_style == "form" => Some(','),
-            "spaceDelimited" if place == Place::Query => Some(' '),
-            "pipeDelimited" if place == Place::Query => Some('|'),
-            _ => {
-                let message = "expected simple in a path or header field, form in a cookie, and \
-                               form, spaceDelimited or pipeDelimited in a query";
-                return Err(node.error_at("style", message));
-            }
-        };
-        let Some(schema) = schema else {
-            return Ok(Self::Text { types: Types::STRING, items: None });
-        };
-        let types = Types::of(schema)?;
-        if !["boolean", "integer", "number", "string", "array"].iter().any(|it| types.has(it)) {
-            let message =
-                "expected a type that a text can be: boolean, integer, number, string, array";
-            // By the parameter and not by what its schema refers to: others may refer to that too.
-            return Err(node.error_at("schema", message));
+impl Texts {
+    pub(super) fn add(&mut self, spelling: Spelling<'_>, name: &str, text: String) {
+        match spelling {
+            Spelling::Named => self.named.push(text),
+            Spelling::Own => self.own.push((name.to_owned(), text)),
+            Spelling::Bracketed(within) => self.bracketed.push((within.to_owned(), text)),
         }
-        // Where nothing is said of a type, it is a text and no list.
-        let has_array = types.has("array") && types != Types::ANY;
-        let items = has_array.then(|| Types::of_items(schema)).transpose()?;
-        Ok(Self::Text { types, items: items.map(|types| (types, separator)) })
     }
 }

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::faults::Faults;
 use super::node::Node;
-use super::parameter::{Parameter, Place};
+use super::parameter::{Parameter, Place, Spelling, Texts};
 use super::schemas::{Schemas, SchemasBuilder};
 use crate::access::Header;
 use crate::form::decode;
@@ -51,7 +51,41 @@ impl Parameters {
             let message = format!("expected at most {MAXIMUM_PARAMETERS} parameters");
             return Err(node.error(&message));
         }
-        Ok(Self(own))
+        let all = Self(own);
+        if let Some(name) = all.ambiguous() {
+            let message = format!(
+                "expected the query's {name} to be of one parameter; an object's members have the names \
+                 of others: style deepObject would tell them apart"
+            );
+            faults.add(node.error_at("parameters", &message));
+        }
+        Ok(all)
+    }
+
+    /// A name in a query that two parameters could have.
+    fn ambiguous(&self) -> Option<&str> {
+        let is_other = |index: usize, name: &str| {
+            let mut others = self.0.iter().enumerate().filter(|(other, _)| *other != index);
+            others.any(|(_, other)| other.spelling(name).is_some())
+        };
+        let queries = self.0.iter().enumerate().filter(|(_, it)| it.place == Place::Query);
+        let mut names = queries.flat_map(|(index, parameter)| {
+            // One that is described as `name[]` is that one.
+            let name = Some(parameter.name.as_str()).filter(|name| !name.ends_with("[]"));
+            name.into_iter().chain(parameter.own_names()).map(move |name| (index, name))
+        });
+        names.find(|(index, name)| is_other(*index, name)).map(|(_, name)| name)
+    }
+
+    /// Which parameter a name in a query is of.
+    fn spelled<'n>(&self, name: &'n str) -> Option<(usize, Spelling<'n>)> {
+        let exact = self.0.iter().position(|parameter| parameter.is(Place::Query, name));
+        let exact = exact.map(|index| (index, Spelling::Named));
+        let find = || {
+            let mut all = self.0.iter().enumerate();
+            all.find_map(|(index, parameter)| Some((index, parameter.spelling(name)?)))
+        };
+        exact.or_else(find)
     }
 
     pub(super) fn has_path(&self, name: &str) -> bool {
@@ -82,8 +116,8 @@ impl Parameters {
         &self,
         sent: &Sent<'_>,
         is_extra: impl Fn(&str) -> bool,
-    ) -> Result<BTreeMap<usize, Vec<String>>, Refusal> {
-        let mut values: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    ) -> Result<BTreeMap<usize, Texts>, Refusal> {
+        let mut values: BTreeMap<usize, Texts> = BTreeMap::new();
         let find = |place, name: &str| self.0.iter().position(|it| it.is(place, name));
         for (name, value) in sent.path {
             // Some servers end the segment at a semicolon, and read another path than this.
@@ -93,15 +127,17 @@ impl Parameters {
                 return Err(invalid(format!("path/{name}"), "UTF-8, percent-encoded, no bare `;`"));
             };
             if let Some(index) = find(Place::Path, name) {
-                values.entry(index).or_default().push(decoded.into_owned());
+                values.entry(index).or_default().named.push(decoded.into_owned());
             }
         }
         let mut unknown: Option<Refusal> = None;
         let mut told = 0_usize;
-        for (name, value) in pairs(sent.query.unwrap_or_default())? {
-            match find(Place::Query, &name) {
-                Some(index) => values.entry(index).or_default().push(value),
-                None if is_extra(&name) => {}
+        for (name, value) in sent.query {
+            match self.spelled(name) {
+                Some((index, spelling)) => {
+                    values.entry(index).or_default().add(spelling, name, value.clone());
+                }
+                None if is_extra(name) => {}
                 None if told < MAXIMUM_FINDINGS => {
                     let name: String = name.chars().take(MAXIMUM_NAME_CHARS).collect();
                     let refusal = unknown.take().unwrap_or_else(|| {
@@ -131,14 +167,14 @@ impl Parameters {
             };
             if place == Place::Header {
                 if let Some(index) = find(place, name) {
-                    values.entry(index).or_default().push(text.trim().to_owned());
+                    values.entry(index).or_default().named.push(text.trim().to_owned());
                 }
                 continue;
             }
             for cookie in text.split(';') {
                 let Some((name, value)) = cookie.trim().split_once('=') else { continue };
                 if let Some(index) = find(place, name.trim_end()) {
-                    values.entry(index).or_default().push(value.trim_start().to_owned());
+                    values.entry(index).or_default().named.push(value.trim_start().to_owned());
                 }
             }
         }
@@ -150,7 +186,8 @@ impl Parameters {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent<'a> {
     pub(super) path: &'a [(&'a str, &'a str)],
-    pub(super) query: Option<&'a str>,
+    /// Decoded.
+    pub(super) query: &'a [(String, String)],
     pub(super) headers: &'a [Header<'a>],
 }
 
@@ -172,13 +209,13 @@ impl Invalid {
     }
 }
 
-fn invalid(at: String, expected: impl Into<String>) -> Refusal {
+pub(super) fn invalid(at: String, expected: impl Into<String>) -> Refusal {
     Refusal::new(Reason::ParameterInvalid, "Send parameters as they are described here.")
         .finding(at, expected)
 }
 
 /// The names and values of a query, read strictly: what two parsers could read differently is refused.
-fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
     let mut pairs = Vec::new();
     for piece in query.split('&').filter(|piece| !piece.is_empty()) {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));

@@ -46,19 +46,20 @@ impl SchemasBuilder {
         Ok(())
     }
 
-    pub(super) fn build(self, document: &Node<'_>) -> Result<Schemas, CompileError> {
+    /// `document` is moved: a copy of a large one is much for a filter.
+    pub(super) fn build(self, document: Value, field: &str) -> Result<Schemas, CompileError> {
         let mut root = Map::new();
         // What references lead to. `properties` is no member of an OpenAPI document.
-        for name in ["components", "paths"] {
-            if let Some(value) = document.value.get(name) {
-                root.insert(name.to_owned(), value.clone());
+        if let Value::Object(mut members) = document {
+            for name in ["components", "paths"] {
+                root.extend(members.remove_entry(name));
             }
         }
         root.insert("properties".to_owned(), Value::Object(self.properties));
         let options = jsonschema::options().with_draft(Draft::Draft202012);
         let compiled = Compiled::build(options, &Value::Object(root)).map_err(|error| {
             let Violation { at, expected } = unusable(error);
-            document.error(&format!("{expected} (at {at})"))
+            CompileError::new(field, format!("the document: {expected} (at {at})"))
         })?;
         Ok(Schemas(compiled))
     }

@@ -58,13 +58,13 @@ fn document() -> Value {
     })
 }
 
-fn compile(document: &Value) -> Result<OpenApi, String> {
+pub(super) fn compile(document: &Value) -> Result<OpenApi, String> {
     OpenApi::compile(document, "input.openapi").map_err(|error| error.to_string())
 }
 
-type Told = (u16, &'static str, Vec<(String, String)>);
+pub(super) type Told = (u16, &'static str, Vec<(String, String)>);
 
-fn head_of(
+pub(super) fn head_of(
     api: &OpenApi,
     method: &str,
     path: &str,
@@ -307,7 +307,11 @@ fn errors_name_the_place_in_the_document() {
         ),
         (
             with(schema, json!({"type": "object"})),
-            &format!("{schema}: expected a type that a text"),
+            &format!("{schema}: expected `properties` or `additionalProperties`"),
+        ),
+        (
+            with("/paths/~1things~1{id}/parameters/0/schema", json!({"type": "object"})),
+            "/paths/~1things~1{id}/parameters/0/schema: expected a type that a text",
         ),
         (
             with(schema, json!({"pattern": "(a)\\1"})),
@@ -344,26 +348,28 @@ fn errors_name_the_place_in_the_document() {
 #[test]
 fn all_errors_are_told_at_once() {
     let mut changed = document();
-    changed["paths"]["/things"]["get"]["parameters"][0]["schema"] = json!({"type": "object"});
+    changed["paths"]["/things"]["get"]["parameters"][0]["schema"] =
+        json!({"type": "object", "properties": {"a": {"type": "object"}}});
     changed["paths"]["/things"]["get"]["parameters"][5]["style"] = json!("deepObject");
     changed["components"]["requestBodies"]["Thing"] = json!(7);
     changed["components"]["schemas"]["Thing"]["required"] = json!(1);
-    changed["components"]["schemas"]["Other"] = json!({"$recursiveAnchor": true});
+    changed["components"]["schemas"]["Other"] = json!({"$recursiveRef": "#"});
     changed["paths"]["/things/{id}"]["parameters"] = json!([{"name": "id", "in": "nowhere"}]);
     let error = compile(&changed).map(drop).unwrap_err();
     let lines: Vec<&str> = error.lines().collect();
     for (line, expected) in [
-        "input.openapi: /paths/~1things/get/parameters/0/schema: expected a type",
+        "/paths/~1things/get/parameters/0/schema/properties/a: expected a type",
         "  /components/requestBodies/Thing: expected an object",
         "  /paths/~1things/get/parameters/5/style: expected simple",
         "  /paths/~1things~1{id}/parameters/0: expected `in`",
-        "  /components/schemas/Other/$recursiveAnchor: not a usable schema: expected a string",
+        "  /components/schemas/Other/$recursiveRef: expected #",
         "  /components/schemas/Thing/required: not a usable schema: expected an array",
     ]
     .into_iter()
     .enumerate()
     {
-        let found = lines.iter().any(|found| found.trim().starts_with(expected.trim()));
+        let told = |line: &&str| line.trim_start_matches("input.openapi:").trim().to_owned();
+        let found = lines.iter().any(|line| told(line).starts_with(expected.trim()));
         assert!(found, "{line}: {expected} is not in {error}");
     }
     assert_eq!(lines.len(), 6, "{error}");

@@ -45,6 +45,11 @@ impl Types {
         self.0 & Self::bit(name) != 0
     }
 
+    /// Whether a text can be one of them.
+    pub(super) fn has_text(self) -> bool {
+        ["boolean", "integer", "number", "string"].iter().any(|name| self.has(name))
+    }
+
     pub(super) fn without(self, name: &str) -> Self {
         Self(self.0 & !Self::bit(name))
     }
