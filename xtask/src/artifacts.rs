@@ -55,7 +55,7 @@ impl Part {
                     ensured(workspace, toolchain)?,
                     WasmTarget::Wasip2,
                     "functions",
-                    "compiling the Spin components (6 to 12 minutes the first time: the ONNX runtime)",
+                    "compiling the Spin components (4 to 12 minutes the first time: the ONNX runtime)",
                     &FUNCTIONS,
                 )
             }
@@ -216,7 +216,7 @@ fn build_wasm(
 fn build_native(workspace: &Workspace) -> Result<()> {
     let step = QuietStep::new(
         "portcullis",
-        "compiling the `portcullis` command (5 to 10 minutes the first time: wasmtime)",
+        "compiling the `portcullis` command (10 to 15 minutes the first time: wasmtime)",
     );
     // The command comes with any integration test of its package; with a small one, since what counts is that it has the
     // features of all tests. Built on its own it had others, and wasmtime was compiled once for `up` and once for `test`.

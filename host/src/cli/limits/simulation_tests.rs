@@ -22,7 +22,7 @@ fn simulation(limits: Value) -> Simulation {
 
 /// Whether each line is admitted.
 fn run(simulation: &mut Simulation, lines: &[Value]) -> Vec<bool> {
-    let lines = lines.iter().enumerate();
+    let lines = (0_u64..).zip(lines);
     let verdicts = lines.map(|(number, line)| {
         let line: Line = serde_json::from_value(line.clone()).unwrap();
         simulation.request(&Line { number, ..line }).unwrap()
