@@ -16,16 +16,16 @@ OWN_PER_TEMPLATE = 16
 SOURCE_WEIGHT = {
     "portcullis_messages": 0.22,
     "promo_ots": 0.2,
-    "promo_spamassassin": 0.05,
-    "uci_sms": 20.0,
+    "promo_spamassassin": 0.1,
+    "uci_sms": 22.0,
 }
 # There is no code but what the templates make, and code is what is asked about most.
-GROUP_WEIGHT = {"own: ham/code": 8.0}
+GROUP_WEIGHT = {"own: ham/code": 10.0}
 # Disguised copies, of so many scams and so many other texts.
-COPIES, COPY_WEIGHT = 4000, 0.004
+COPIES, COPY_WEIGHT = 4000, 0.05
 # Stretches of genuine texts, and stretches with a scam in them or beside it.
 WINDOWS, WINDOW_WEIGHT = 10_000, 0.006
-BURIED, BURIED_WEIGHT = 1500, 0.02
+BURIED, BURIED_WEIGHT = 1500, 0.1
 SHORT = range(20, 400)
 
 
