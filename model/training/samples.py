@@ -19,7 +19,7 @@ SOURCE_WEIGHT = {
     "promo_spamassassin": 0.1,
     "uci_sms": 22.0,
 }
-# There is no code but what the templates make, and code is what is asked about most.
+# There is no code but what the templates make, and much of what assistants are asked is code.
 GROUP_WEIGHT = {"own: ham/code": 10.0}
 # Disguised copies, of so many scams and so many other texts.
 COPIES, COPY_WEIGHT = 4000, 0.05
