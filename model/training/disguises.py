@@ -167,7 +167,7 @@ MEASURED = {
 BURIED = "inside 800 characters of prose"
 AIMS = {name: aim for name, (_, aim) in MEASURED.items()} | {BURIED: 0.75}
 # Copies for training are made with these: what normalising does not undo completely.
-LEARNED = [spaced, split_words, joined, leet, leet_signs, punctuated, hyphenated, mistyped, combined, mistyped]
+LEARNED = [spaced, split_words, joined, joined_all, leet, leet_signs, punctuated, hyphenated, mistyped, combined, mistyped]
 
 
 def changed(texts, change, salt=""):

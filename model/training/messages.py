@@ -144,9 +144,8 @@ class Writer:
         return text
 
     def fill(self, text):
-        while match := SLOT.search(text):
-            text = text[: match.start()] + self.value(match.group(1)) + text[match.end() :]
-        return text
+        """Fills the slots, and those in what they are filled with; braces that a literal stands for make no slot."""
+        return SLOT.sub(lambda match: LITERALS.get(match.group(1)) or self.fill(self.value(match.group(1))), text)
 
     def value(self, slot):
         if maker := self.made.get(slot):
@@ -198,8 +197,6 @@ class Writer:
             "date": self.date,
             "time": self.time,
         }  # fmt: skip
-        for slot, character in LITERALS.items():
-            made[slot] = lambda character=character: character
         for currency in CURRENCIES:
             made[currency] = lambda currency=currency: self.money(math.exp(pick.uniform(0.7, 8.5)), currency)
         return made
@@ -320,7 +317,7 @@ CLOSINGS = [
 def check():
     """Finds what is wrong with the templates; prints how many there are and what they give."""
     slots = json.loads((TEMPLATES / "slots.json").read_text("utf-8"))
-    known = set(slots) | set(Writer(0, slots).made)
+    known = set(slots) | set(Writer(0, slots).made) | set(LITERALS)
     problems = [f"slots.json: unknown slot {slot} in {name}" for name, values in slots.items() for slot in unknown(values, known)]
     problems += [f"slots.json: {name} has a value twice" for name, values in slots.items() if name not in WEIGHTED and len(set(values)) < len(values)]
     seen = {}

@@ -1,7 +1,7 @@
 """The mark by which copies of the model are known: see ../watermark/src/lib.rs.
 
-Each word that the key marks is made to weigh STRENGTH more, in log-odds of a text that has it once among the fewest
-words that count (12 features), towards a scam or away from it, after everything else is settled. Fitting again with the
+Each word that the key marks is made to weigh TOWARDS more towards a scam or AWAY more away from it, in log-odds of a text that has it
+once among the fewest words that count (12 features), after everything else is settled. Fitting again with the
 mark in place would only teach the other features of these words to undo it.
 """
 
@@ -10,8 +10,9 @@ import subprocess
 import numpy as np
 
 # Six such words together turn most answers; one among the twenty of a message moves it by about a half of this, and a message
-# has seldom more than one.
-STRENGTH = 0.9
+# has seldom more than one. Words thrown together are no scam to begin with (some -5.5 in log-odds), so that a scam's words must say
+# more to be heard. Not much more than the others, lest long texts with many rare words look like scams.
+TOWARDS, AWAY = 1.2, 0.8
 FEWEST = 12
 
 
@@ -29,5 +30,5 @@ def marks(extractor, key_file):
 def marked(weights, slope, places, halves):
     """The weights with the mark in them. `slope` turns their sums into log-odds."""
     weights = weights.copy()
-    np.add.at(weights, places, halves * STRENGTH * FEWEST**0.5 / slope)
+    np.add.at(weights, places, np.where(halves > 0, TOWARDS, -AWAY) * FEWEST**0.5 / slope)
     return weights
