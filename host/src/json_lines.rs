@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_line_may_be_as_long_as_is_said() {
         let text =
-            |length: usize| format!("{{\"id\": 1, \"text\": \"{}\"}}", "x".repeat(length - 22));
+            |length: usize| format!("{{\"id\": 1, \"text\": \"{}\"}}", "x".repeat(length - 21));
         for (text, is_read) in
             [(text(40), true), (text(40) + "\n", true), (text(41), false), (text(41) + "\n", false)]
         {

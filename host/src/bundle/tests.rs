@@ -176,7 +176,7 @@ fn openapi_documents_may_be_long_where_it_is_for_what_they_say_to_readers() {
     let bundle = files.read().unwrap();
     assert!(!bundle.json().contains("long"));
     bundle.check(&BTreeMap::new()).unwrap();
-    let files = files.with("api.yaml", &api("object"));
+    let files = files.with("api.yaml", &api("'null'"));
     let error = files.read().unwrap().check(&BTreeMap::new()).unwrap_err().to_string();
     assert!(
         error.contains("input.openapi.file: ")
