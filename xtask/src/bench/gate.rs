@@ -68,14 +68,20 @@ pub(super) fn plan(
             ("all stages", all_stages(schema), None),
             ("and prose screened", screened(schema, PROSE), Some(INJECTED_PROMPT)),
             ("and arguments screened", screened(schema, &[]), Some(INJECTED_SQL)),
+            (EVERY_KIND, every_kind(schema), Some(INJECTED_PROMPT)),
         ] {
+            if what == EVERY_KIND && body.name != LONG {
+                continue;
+            }
             let name = format!("gate: {what}, {name}");
             let program = plan.program(gate(&name, policy));
             let variant = plan.variant(name, program, load(), Some(buffered), None);
-            let Some((what, attack)) = attack else { continue };
-            let load = body.with(attack).load(&tokens);
-            plan.probes.push(Probe { program, what, load, expected: 422 });
-            screening.push((variant, body.name));
+            let Some((attack, text)) = attack else { continue };
+            let load = body.with(text).load(&tokens);
+            plan.probes.push(Probe { program, what: attack, load, expected: 422 });
+            if what != EVERY_KIND {
+                screening.push((variant, body.name));
+            }
             for hostile in Body::hostile().iter().filter(|_| body.name == LONG) {
                 let name = format!("{}, {}", plan.variants[variant].name, hostile.name);
                 let load = hostile.load(&tokens);
@@ -150,7 +156,7 @@ impl Body {
         [
             text("of rows of digits", "id 12 34 56 78 9 "),
             text("of dotted digits", "1.1.1."),
-            text("of quotes and brackets", "' or a("),
+            text("of quotes", "' a "),
         ]
     }
 
@@ -254,6 +260,18 @@ fn screened(schema: &Value, prompts: &[&str]) -> Value {
         "personal_data": { "payment_card": "mask", "email_address": "mask", "us_ssn": "mask",
             "iban": "mask", "phone_number": "mask", "secret": "mask", "private_key": "mask" },
     });
+    policy
+}
+
+/// Prose, and personal data of every kind: what is dearest on bodies that are made to be costly.
+const EVERY_KIND: &str = "and every kind of personal data";
+
+fn every_kind(schema: &Value) -> Value {
+    let mut policy = screened(schema, PROSE);
+    let kinds = &mut policy["routes"][0]["input"]["screening"]["personal_data"];
+    for kind in ["national_id", "ip_address", "mac_address", "crypto_address", "credential_url"] {
+        kinds[kind] = "mask".into();
+    }
     policy
 }
 
