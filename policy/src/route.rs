@@ -110,8 +110,9 @@ impl RouteCompiler<'_> {
             &route.access.over(&document.access),
             &section("access", route.access != Default::default()),
         )?;
-        // Such a route would be there and never apply.
-        let shut_out = |method: &String| !access.lets_through(method);
+        // Such a route would be there and never apply. A filter without this stage leaves it to others.
+        let has_access = stages.contains(Stage::Access);
+        let shut_out = |method: &String| has_access && !access.lets_through(method);
         if let Some(index) = route.matches.methods.iter().position(shut_out) {
             let message =
                 format!("expected a method that `access` lets through: {}", access.methods());

@@ -4,7 +4,7 @@ mod common;
 
 use common::gate::{Gate, Head};
 use portcullis_policy::identity::ApiKey;
-use portcullis_policy::{Reason, Secret};
+use portcullis_policy::{Reason, Secret, Stage, Stages};
 use serde_json::{Value, json};
 
 const PEPPER: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU";
@@ -245,4 +245,20 @@ fn a_cookie_without_a_name_is_no_other_ones() {
         let sent = send(&mut gate, format!("session={key}; {evil}"));
         assert_eq!(sent, Err(Reason::CredentialConflict), "{evil}");
     }
+}
+
+/// It would be there, look as if it protected something, and never apply.
+#[test]
+fn a_route_is_for_methods_that_are_let_through() {
+    let secrets = [("PEPPER", PEPPER.to_owned())];
+    let mut document = document();
+    document["routes"][1]["match"]["methods"] = json!(["GET", "DELETE"]);
+    let error = Gate::error(&document, &secrets);
+    let expected =
+        "routes[1].match.methods[1]: expected a method that `access` lets through: GET, HEAD, POST";
+    assert!(error.contains(expected), "{error}");
+    // A filter that leaves access to another.
+    Gate::of(&document, &secrets, Stages::of(&[Stage::Limits]));
+    document["routes"][1]["access"] = json!({"methods": ["GET", "DELETE"]});
+    gate(&document);
 }
