@@ -263,7 +263,8 @@ fn screened(schema: &Value, prompts: &[&str]) -> Value {
     policy
 }
 
-/// Prose, and personal data of every kind: what is dearest on bodies that are made to be costly.
+/// Prose, and personal data of every kind but stack traces, which are looked for in responses: what is dearest on bodies that are made
+/// to be costly.
 const EVERY_KIND: &str = "and every kind of personal data";
 
 fn every_kind(schema: &Value) -> Value {
