@@ -10,7 +10,7 @@ use crate::Environment;
 use crate::access::{AccessRules, HeaderRules, Target};
 use crate::assertion::{MAXIMUM_LIFETIME_SECONDS, Signer};
 use crate::authorisation::Roles;
-use crate::document::{AuditSection, Document, DocumentError, KeyPart, SecretSource};
+use crate::document::{AuditSection, Document, DocumentError, KeyPart, LimitsFields, SecretSource};
 use crate::environment::Timestamp;
 use crate::exchange::Exchange;
 use crate::identity::check_routes;
@@ -37,9 +37,11 @@ pub struct Policy {
     pub(crate) service: Option<RateLimitService>,
     pub(crate) routes: Vec<CompiledRoute>,
     pub(crate) limiter: Limiter,
+    pub(crate) limits_fields: LimitsFields,
     pub(crate) signer: Option<Signer>,
     pub(crate) output: OutputRules,
     pub(crate) audit: AuditSection,
+    names_callers: bool,
     /// Who has presented nothing.
     pub(crate) anonymous: Arc<RenderedPrincipal>,
     /// What tells one version of a policy from another in records.
@@ -101,6 +103,7 @@ impl Policy {
                 document.limits_table.unwrap_or_default(),
                 document.penalty.as_ref(),
             )?,
+            limits_fields: document.limits_fields,
             service: compile_service(document, stages, &routes)?,
             routes,
             identity,
@@ -108,6 +111,7 @@ impl Policy {
             signer,
             output: OutputRules::compile(document)?,
             audit: document.audit,
+            names_callers: document.identity.jwt.is_some() || document.identity.api_keys.is_some(),
             anonymous: Arc::new(Principal::anonymous().into()),
             digest: digest(document),
         })
@@ -128,6 +132,12 @@ impl Policy {
     /// Begins one request's way through the stages. `now` is the time at which it came.
     pub fn begin(self: &Arc<Self>, now: Timestamp) -> Exchange {
         Exchange::new(Arc::clone(self), now)
+    }
+
+    /// Whether callers may have a principal: whether the document says how they prove who they are, also where that is for another
+    /// filter of the chain to see.
+    pub fn names_callers(&self) -> bool {
+        self.names_callers
     }
 
     /// Whether there is anything to do beside requests, documents to fetch or leases to give back: then [`Self::upkeep`] is to be

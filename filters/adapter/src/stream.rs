@@ -95,7 +95,9 @@ impl StreamState {
         self.ends_with_head = end_of_stream;
         self.environment.set_clock(headers);
         let mut exchange = policy.begin(self.environment.now());
+        // All filters of a chain have the same document.
         if !self.filter.stages.contains(Stage::Identity)
+            && policy.names_callers()
             && let Some(principal) = inherited_principal()
         {
             exchange.assume_principal(principal);

@@ -40,8 +40,8 @@ pub use input::{
     OpenApiSource, SchemaSource, TextSection,
 };
 pub use limits::{
-    Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsTable, PenaltySection, Period,
-    RequestValue, Reserve, ResponseValue, Subnet,
+    Allowance, Cost, KeyPart, LimitKey, LimitRule, LimitsFields, LimitsTable, PenaltySection,
+    Period, RequestValue, Reserve, ResponseValue, Subnet,
 };
 pub use limits_service::{OnFailure, RateLimitServiceSection};
 pub use remote::{Discovery, Endpoint, Remote};
@@ -77,6 +77,9 @@ pub struct Document {
     /// How often. All limits must hold. A route's own list replaces this one.
     #[serde(default)]
     pub limits: Vec<LimitRule>,
+    /// Which responses have the RateLimit fields. Default: `all`.
+    #[serde(default, skip_serializing_if = "LimitsFields::is_default")]
+    pub limits_fields: LimitsFields,
     /// The memory that limits share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits_table: Option<LimitsTable>,

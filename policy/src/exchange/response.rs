@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Exchange, HeaderEdit};
 use crate::access::{Header, single};
+use crate::document::LimitsFields;
 use crate::output::{BodyCap, signals};
 use crate::policy::Policy;
 use crate::problem::{PROBLEM_MEDIA_TYPE, Reason, Refusal, Stage};
@@ -53,7 +54,9 @@ impl Exchange {
         if self.record.refused.is_none() {
             let policy = Arc::clone(&self.policy);
             let limits = self.limits(&policy);
-            self.admission.fields(limits, self.begun, &mut edits);
+            if policy.limits_fields == LimitsFields::All {
+                self.admission.fields(limits, self.begun, &mut edits);
+            }
             self.admission.response_head(limits, headers, self.is_head());
             if !self.cap_response(headers, &mut edits) {
                 self.rewrite_response(headers, &mut edits);

@@ -30,6 +30,25 @@ fn left(gate: &Worker) -> u64 {
 }
 
 #[test]
+fn limits_are_told_with_all_responses_or_with_refusals_alone() {
+    let limits = json!([{"name": "test", "key": "principal", "requests": 1, "per_seconds": 60}]);
+    for (which, told) in [("all", true), ("refused", false)] {
+        let more = json!({ "limits_fields": which });
+        let gate = workers(1, limits.clone(), more).remove(0);
+        let asked = gate.begin(&Ask::of("alice"), &mut || ());
+        let (edits, _) = gate.answer(asked, &OK, &[]);
+        let names = edits.iter().map(|edit| match edit {
+            HeaderEdit::Set(name, _) | HeaderEdit::Remove(name) => name.as_str(),
+        });
+        assert_eq!(names.filter(|name| name.starts_with("ratelimit")).count() == 2, told);
+        let refused = gate.begin(&Ask::of("alice"), &mut || ()).outcome.unwrap_err();
+        for name in ["retry-after", "ratelimit", "ratelimit-policy"] {
+            assert!(refused.headers.iter().any(|(other, _)| *other == name), "{which}: {name}");
+        }
+    }
+}
+
+#[test]
 fn what_was_reserved_and_not_used_is_given_back() {
     let gate = tokens(json!(1));
     let reserving = tokens(json!(300));

@@ -131,8 +131,8 @@ pub(super) fn api_key_auth(keys: &[String]) -> Value {
     )
 }
 
-/// A bucket for each value of a header field.
-pub(super) fn local_ratelimit(field: &str) -> Value {
+/// With a bucket for each value of `field`; `tells` is whether responses have the RateLimit fields.
+pub(super) fn local_ratelimit(field: &str, tells: bool) -> Value {
     let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
     let bucket = json!({ "max_tokens": 1_000_000_000, "tokens_per_fill": 1_000_000_000, "fill_interval": "1s" });
     typed(
@@ -146,7 +146,7 @@ pub(super) fn local_ratelimit(field: &str) -> Value {
             "descriptors": [{ "entries": [{ "key": "user" }], "token_bucket": bucket }],
             "rate_limits": [{ "actions": [{ "request_headers":
                 { "header_name": field, "descriptor_key": "user" } }] }],
-            "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+            "enable_x_ratelimit_headers": if tells { "DRAFT_VERSION_03" } else { "OFF" },
         }),
     )
 }

@@ -36,8 +36,11 @@ pub(super) fn plan(
     let tokens = issuer.tokens(ALGORITHM, 1)?;
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
     let native = |name, cached| {
-        Envoy::new(name, vec![jwt_authn(&ALGORITHM.key_set(), cached), local_ratelimit("x-user")])
-            .with_access_log()
+        Envoy::new(
+            name,
+            vec![jwt_authn(&ALGORITHM.key_set(), cached), local_ratelimit("x-user", true)],
+        )
+        .with_access_log()
     };
     let gate = |name: &str, policy: Value| {
         let secrets = vec![(ASSERTION_KEY, SECRET.to_owned())];

@@ -1,4 +1,5 @@
-//! Limits: rate-limit beside local_ratelimit with a bucket for each value of a header field, and beside a filter that does nothing.
+//! Limits: rate-limit beside local_ratelimit with a bucket for each value of a header field, and beside a filter that does nothing;
+//! both with and without the RateLimit fields in their responses.
 
 use anyhow::Result;
 use serde_json::json;
@@ -21,13 +22,11 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
     let (bare, _) = plan.floor(workspace, get);
 
-    let native = plan.program(Envoy::new("local_ratelimit", vec![local_ratelimit(FIELD)]));
-    let native =
-        plan.variant("local_ratelimit, dynamic descriptor", native, get(), Some(bare), None);
-    let limits = |limit| {
+    let limits = |limit, fields| {
         let policy = json!({
             "version": 1,
             "limits": [limit],
+            "limits_fields": fields,
             "audit": { "record": "refused" },
             "authorisation": { "require": "anonymous" },
             "routes": [{ "name": "model", "match": { "path": "/v1/model", "methods": ["GET"] } }],
@@ -37,13 +36,20 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     // So large that workers lease, and so small that the store is asked each time.
     let leased = json!({ "name": "leased", "key": { "header": FIELD }, "requests": 10_000_000, "per_seconds": 1 });
     let asked = json!({ "name": "asked", "key": { "header": FIELD }, "requests": 10_000_000, "per_seconds": 1, "burst": 63 });
-    for (what, limit, bounded) in [("leased", leased, true), ("burst below 64", asked, false)] {
-        let own = Envoy::new(format!("rate_limit.wasm, {what}"), vec![limits(limit)]);
-        let own = plan.program(own);
-        let name = format!("rate-limit, {what}");
-        let own = plan.variant(name, own, get(), Some(bare), Some(native));
-        if bounded {
-            plan.bound(own, AtMost::Times { factor: LIMITER, other: native });
+    for (fields, told) in [("all", "RateLimit fields"), ("refused", "no fields")] {
+        let native = format!("local_ratelimit, {told}");
+        let envoy = Envoy::new(&native, vec![local_ratelimit(FIELD, fields == "all")]);
+        let envoy = plan.program(envoy);
+        let native = plan.variant(native, envoy, get(), Some(bare), None);
+        for (what, limit, bounded) in [("leased", &leased, true), ("burst below 64", &asked, false)]
+        {
+            let name = format!("rate-limit, {told}, {what}");
+            let own = Envoy::new(&name, vec![limits(limit, fields)]);
+            let own = plan.program(own);
+            let own = plan.variant(name, own, get(), Some(bare), Some(native));
+            if bounded {
+                plan.bound(own, AtMost::Times { factor: LIMITER, other: native });
+            }
         }
     }
     Ok(plan)

@@ -95,6 +95,25 @@ pub enum Period {
     Month,
 }
 
+/// Which responses tell of limits, in the fields `RateLimit` and `RateLimit-Policy`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LimitsFields {
+    /// All of them, so that clients slow down before they are refused.
+    #[default]
+    All,
+    /// Only refusals: what a limit is, and how much of it is left, is not told before. It costs less.
+    Refused,
+}
+
+impl LimitsFields {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::All
+    }
+}
+
 /// The memory that the limits of all keys share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
