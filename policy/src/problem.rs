@@ -291,6 +291,15 @@ impl Refusal {
         Self { reason, detail: detail.into(), findings: Vec::new(), headers: Vec::new() }
     }
 
+    /// The same, where what was found stands behind a JSON pointer.
+    #[must_use]
+    pub(crate) fn behind(mut self, pointer: &str) -> Self {
+        for finding in &mut self.findings {
+            finding.at.insert_str(0, pointer);
+        }
+        self
+    }
+
     /// Adds a finding.
     #[must_use]
     pub fn finding(mut self, at: impl Into<String>, expected: impl Into<String>) -> Self {

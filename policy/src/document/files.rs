@@ -8,12 +8,14 @@ use crate::files::FileType;
 /// Files that may be sent along: as parts of multipart forms, and in JSON as data URLs or in base64, where the APIs of the large
 /// providers have them (`image_url`, `input_audio`, `file_data`, `source.data`, `inlineData`, `images`).
 ///
-/// What a file is, is told by what is in it, and what is said of it must be so. Each is walked to its end, and nothing may follow.
+/// What a file is, is told by what is in it, and what is said of it must be so. Each is walked to its end, and nothing may follow. The
+/// strings of texts are screened as prose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FilesSection {
-    /// What types they may be of. Default: PNG, JPEG, GIF and WebP.
+    /// What types they may be of. Default: PNG, JPEG, GIF and WebP. Nothing in a text tells of which type it is: there what is said of it
+    /// decides, and it is held to that.
     pub types: Vec<FileType>,
     /// The longest file, in bytes, when it is not in base64. Default 1 MiB, which is the longest body.
     pub max_bytes: u32,

@@ -25,6 +25,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
     if patterns.as_ref().is_none_or(|patterns| patterns.is_match(bytes)) {
         return Err("no script inside of the file");
     }
+    check_documents(bytes)
+}
+
+/// The same of what is no script.
+pub(super) fn check_documents(bytes: &[u8]) -> Result<(), Fault> {
     let start = bytes.get(..bytes.len().min(PDF_WINDOW)).unwrap_or_default();
     if start.windows(5).any(|sign| sign == b"%PDF-") {
         return Err("no document inside of the file");

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TextForm;
+
 /// A type of file that can be looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -30,6 +32,21 @@ pub enum FileType {
     /// MP3: MPEG audio, layer III.
     #[serde(rename = "audio/mpeg")]
     Mp3,
+    /// Plain text in UTF-8. The strings of this and the following are screened as prose.
+    #[serde(rename = "text/plain")]
+    Text,
+    /// Markdown.
+    #[serde(rename = "text/markdown")]
+    Markdown,
+    /// Comma-separated values (RFC 4180). What a spreadsheet makes of a cell is not looked at.
+    #[serde(rename = "text/csv")]
+    Csv,
+    /// JSON, as strictly as a body.
+    #[serde(rename = "application/json")]
+    Json,
+    /// A JSON text on each line, as APIs take them to learn from and in batches.
+    #[serde(rename = "application/jsonl")]
+    JsonLines,
 }
 
 impl FileType {
@@ -47,7 +64,35 @@ impl FileType {
             Self::Pdf => "application/pdf",
             Self::Wav => "audio/wav",
             Self::Mp3 => "audio/mpeg",
+            Self::Text => "text/plain",
+            Self::Markdown => "text/markdown",
+            Self::Csv => "text/csv",
+            Self::Json => "application/json",
+            Self::JsonLines => "application/jsonl",
         }
+    }
+
+    /// Where its strings stand, if it is text.
+    pub(crate) fn text_form(self) -> Option<TextForm> {
+        match self {
+            Self::Text | Self::Markdown | Self::Csv => Some(TextForm::Prose),
+            Self::Json => Some(TextForm::Json),
+            Self::JsonLines => Some(TextForm::JsonLines),
+            Self::Png
+            | Self::Jpeg
+            | Self::Gif
+            | Self::Webp
+            | Self::Svg
+            | Self::Pdf
+            | Self::Wav
+            | Self::Mp3 => None,
+        }
+    }
+
+    /// Whether it is all that is said of a file.
+    pub(super) fn agrees(self, declared: &[String], extension: Option<&str>) -> bool {
+        declared.iter().all(|name| self.is_declared_by(name))
+            && extension.is_none_or(|end| self.has_extension(end))
     }
 
     /// Whether it is what a media type, or one of the short names of APIs, says.
@@ -61,13 +106,23 @@ impl FileType {
             Self::Pdf => &["pdf"],
             Self::Wav => &["audio/wave", "audio/x-wav", "audio/vnd.wave", "wav"],
             Self::Mp3 => &["audio/mp3", "audio/x-mp3", "mp3"],
+            Self::Text => &["text"],
+            Self::Markdown => &["text/x-markdown", "markdown"],
+            Self::Csv => &["csv"],
+            Self::Json => &["json"],
+            Self::JsonLines => &[
+                "application/x-ndjson",
+                "application/x-jsonlines",
+                "application/jsonlines",
+                "jsonl",
+            ],
         };
         let is = |known: &str| known.eq_ignore_ascii_case(name);
         is(self.as_str()) || names.iter().copied().any(is)
     }
 
     /// Whether a file of it may have a name that ends so.
-    pub(super) fn has_extension(self, extension: &str) -> bool {
+    fn has_extension(self, extension: &str) -> bool {
         let known: &[&str] = match self {
             Self::Png => &["png", "apng"],
             Self::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
@@ -77,6 +132,11 @@ impl FileType {
             Self::Pdf => &["pdf"],
             Self::Wav => &["wav", "wave"],
             Self::Mp3 => &["mp3", "mpga", "mpeg"],
+            Self::Text => &["txt", "text"],
+            Self::Markdown => &["md", "markdown"],
+            Self::Csv => &["csv"],
+            Self::Json => &["json"],
+            Self::JsonLines => &["jsonl", "ndjson"],
         };
         known.iter().any(|known| known.eq_ignore_ascii_case(extension))
     }

@@ -1,4 +1,4 @@
-//! Files: images, sound and documents that are sent along.
+//! Files: images, sound, documents and texts that are sent along.
 //!
 //! What a file is, is told by what is in it, and not by its name or by what is said of it; both must agree with it. A file is
 //! walked from its first byte to its last by the structure of its format, and no picture is decoded: so there is no bomb
@@ -25,6 +25,7 @@ pub(crate) mod samples;
 mod svg;
 #[cfg(test)]
 mod tests;
+mod text;
 mod wav;
 mod webp;
 
@@ -32,6 +33,7 @@ pub(crate) use address::check_address;
 pub use kind::FileType;
 pub(crate) use malware::find_test_virus;
 pub(crate) use rules::{Checked, File, FileRules, Unfit};
+pub(crate) use text::{TextFile, TextForm};
 
 /// What was expected of a file, and is not so.
 type Fault = &'static str;

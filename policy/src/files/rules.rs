@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest as _, Sha256};
 
 use super::kind::{FileType, Sniffed, sniff};
-use super::{Fault, active, gif, jpeg, malware, mp3, pdf, png, svg, wav, webp};
+use super::{Fault, active, gif, jpeg, malware, mp3, pdf, png, svg, text, wav, webp};
 use crate::document::{FilesSection, Metadata, Reaction};
 use crate::policy::CompileError;
 use crate::problem::Reason;
@@ -117,24 +117,24 @@ impl FileRules {
             let expected = "no file that is known to be harmful".to_owned();
             return Err(Unfit { reason: Reason::MalwareSuspected, expected });
         }
-        let file_type = match sniff(file.bytes) {
-            Sniffed::Known(file_type) if self.types.contains(&file_type) => file_type,
+        let known = match sniff(file.bytes) {
+            Sniffed::Known(file_type) => Some(file_type).filter(|known| self.types.contains(known)),
             Sniffed::Refused(expected) => return Err(refused(expected)),
-            Sniffed::Known(_) | Sniffed::Unknown => {
-                let names: Vec<&str> = self.types.iter().map(|known| known.as_str()).collect();
-                return Err(refused(format!("a file of one of these types: {}", names.join(", "))));
-            }
+            Sniffed::Unknown => text::told(&file, &self.types),
         };
-        let is_as_declared = file.declared.iter().all(|name| file_type.is_declared_by(name));
-        let is_as_named = file.extension.is_none_or(|end| file_type.has_extension(end));
-        if !is_as_declared || !is_as_named {
+        let Some(file_type) = known else {
+            let names: Vec<&str> = self.types.iter().map(|known| known.as_str()).collect();
+            let expected = format!("a file of one of these types: {}", names.join(", "));
+            return Err(refused(expected));
+        };
+        if !file_type.agrees(file.declared, file.extension) {
             let name = file_type.as_str();
             return Err(refused(format!("the type and the name of what the file is, {name}")));
         }
         let plain = self.walk(file_type, file.bytes).map_err(refused)?;
         let stripped = (self.metadata == Metadata::Strip && plain != file.bytes).then_some(plain);
         // A document may well talk of scripts, and has its own rules.
-        if file_type != FileType::Pdf {
+        if file_type != FileType::Pdf && file_type.text_form().is_none() {
             active::check(stripped.as_deref().unwrap_or(file.bytes)).map_err(refused)?;
         }
         Ok(Checked { file_type, stripped })
@@ -151,6 +151,11 @@ impl FileRules {
             FileType::Pdf => pdf::walk(bytes),
             FileType::Wav => wav::walk(bytes),
             FileType::Mp3 => mp3::walk(bytes),
+            FileType::Text
+            | FileType::Markdown
+            | FileType::Csv
+            | FileType::Json
+            | FileType::JsonLines => text::walk(bytes),
         }
     }
 }

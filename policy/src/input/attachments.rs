@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::json::{Step, Text, rewrite};
 use super::{multipart, pointer};
 use crate::document::Reaction;
-use crate::files::{Checked, File, FileRules, Unfit, check_address};
+use crate::files::{Checked, File, FileRules, TextFile, TextForm, Unfit, check_address};
 use crate::problem::{Reason, Refusal};
 use crate::screening::{Kind, Noted, Notes};
 
@@ -66,6 +66,26 @@ pub(super) enum Seen {
     Text(Option<String>),
     /// A file; and what goes on in its place, if it is not to go on as it is.
     File(Option<String>),
+    /// A file of text, whose own strings have not been looked at yet.
+    TextFile(EncodedText),
+}
+
+/// A file of text in base64.
+pub(super) struct EncodedText {
+    prefix: String,
+    form: TextForm,
+    text: String,
+}
+
+impl EncodedText {
+    pub(super) fn file(&self) -> TextFile<'_> {
+        TextFile { form: self.form, text: &self.text }
+    }
+
+    /// The string for another text in its place.
+    pub(super) fn with(&self, text: &str) -> String {
+        format!("{}{}", self.prefix, STANDARD.encode(text))
+    }
 }
 
 /// What a string has to be.
@@ -82,9 +102,20 @@ impl<'a> Attachments<'a> {
         Self { rules, labels: BTreeMap::new(), count: 0 }
     }
 
+    /// For the files within a file, which count together with all others.
+    pub(super) fn within(&self) -> Self {
+        Self { count: self.count, ..Self::new(self.rules) }
+    }
+
+    /// Counts what there was within a file.
+    pub(super) fn count_on(&mut self, within: &Self) {
+        self.count = within.count;
+    }
+
     /// Reads what a body says of its files: members have no order, so a type may stand behind what it is the type of.
     pub(super) fn read_labels(&mut self, body: &[u8]) {
         let labels = &mut self.labels;
+        labels.clear();
         let mut read =
             |Text { path, container, is_name, text }: Text<'_>| -> Result<_, Infallible> {
                 if let (Some(Step::Member(name)), false) = (path.last(), is_name)
@@ -138,29 +169,29 @@ impl<'a> Attachments<'a> {
             return Err(refused(unfit("a file name that leads nowhere"), &at));
         }
         let extension = name.as_deref().and_then(multipart::extension);
-        let stripped = self.check_encoded(encoded, &declared, extension, &at, notes)?;
-        Ok(Seen::File(stripped.map(|encoded| format!("{prefix}{encoded}"))))
+        let bytes = self.decode(encoded, &at)?;
+        let file = File { bytes: &bytes, declared: &declared, extension };
+        let Checked { file_type, stripped } = self.check(file, &at, notes)?;
+        match file_type.text_form() {
+            None => {
+                Ok(Seen::File(stripped.map(|bytes| format!("{prefix}{}", STANDARD.encode(bytes)))))
+            }
+            Some(form) => {
+                let text = String::from_utf8(bytes).map_err(|_| refused(unfit("UTF-8"), &at))?;
+                Ok(Seen::TextFile(EncodedText { prefix: prefix.to_owned(), form, text }))
+            }
+        }
     }
 
-    /// What goes on in the place of a file in base64, if it is not to go on as it is.
-    fn check_encoded(
-        &mut self,
-        encoded: &str,
-        declared: &[String],
-        extension: Option<&str>,
-        at: &str,
-        notes: &mut Notes,
-    ) -> Result<Option<String>, Refusal> {
+    /// A file that is in base64.
+    fn decode(&self, encoded: &str, at: &str) -> Result<Vec<u8>, Refusal> {
         // Before it takes memory.
         if encoded.len() / 4 > (self.rules.max_bytes() / 3).saturating_add(1) {
             return Err(refused(self.rules.too_large(), at));
         }
-        let bytes = STANDARD.decode(encoded).map_err(|_| {
+        STANDARD.decode(encoded).map_err(|_| {
             refused(unfit("base64 (RFC 4648 §4) with padding and without line ends"), at)
-        })?;
-        let file = File { bytes: &bytes, declared, extension };
-        let stripped = self.check(file, at, notes)?.stripped;
-        Ok(stripped.map(|bytes| STANDARD.encode(bytes)))
+        })
     }
 
     /// What goes on in a file's place, if it is not to go on as it is.
@@ -271,11 +302,11 @@ fn data_url(text: &str) -> Option<(&str, Option<&str>, &str)> {
     is_type.then_some((prefix, Some(media_type), encoded))
 }
 
-fn unfit(expected: impl Into<String>) -> Unfit {
+pub(super) fn unfit(expected: impl Into<String>) -> Unfit {
     Unfit { reason: Reason::FileRefused, expected: expected.into() }
 }
 
-fn refused(unfit: Unfit, at: &str) -> Refusal {
+pub(super) fn refused(unfit: Unfit, at: &str) -> Refusal {
     let detail = format!("Expected {}.", unfit.expected);
     Refusal::new(unfit.reason, detail).finding(at, unfit.expected)
 }

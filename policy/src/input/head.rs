@@ -5,7 +5,7 @@ mod tests;
 
 use percent_encoding::percent_decode_str;
 
-use super::note;
+use super::strings::note;
 use crate::access::{Header, Target};
 use crate::problem::{Reason, Refusal};
 use crate::screening::{ArgumentScreen, Kind, Notes, Screening, Unfit};

@@ -16,6 +16,7 @@ mod parts;
 mod prose_tests;
 mod response;
 mod schema;
+mod strings;
 #[cfg(test)]
 mod tests;
 
@@ -38,19 +39,17 @@ use crate::files::FileRules;
 use crate::form::Form;
 use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
-use crate::screening::{
-    AnnouncedBody, Decision, Found, Kind, Noted, Notes, Owner, Profile, ResponseScreening,
-    RewriteBody, Screening,
-};
+use crate::screening::{AnnouncedBody, Notes, Owner, ResponseScreening, RewriteBody, Screening};
 use crate::stages::{Announced, CheckResponse, InputSections, Inspect, Inspected};
 
-use attachments::{Attachments, Seen};
+use attachments::Attachments;
 use coding::{Caps, DecodeError};
 use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
 use openapi::{Content, OpenApi, Operation, SentField};
 use response::ResponseRules;
 use schema::Schema;
+use strings::Strings;
 
 /// The longest body that can be allowed, in bytes.
 const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
@@ -221,10 +220,7 @@ impl InputRules {
             true => Some(self.parse(body)?),
             false => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
         };
-        if let Some(attachments) = &mut strings.attachments {
-            attachments.read_labels(body);
-        }
-        let rewritten = json::rewrite(body, &mut |text| strings.check(text))?;
+        let rewritten = strings.check_json(body)?;
         if let Some(value) = value {
             // What goes on is what must be of the form that the route takes.
             let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
@@ -297,67 +293,6 @@ impl InputRules {
         Ok(rewritten.map(String::into_bytes))
     }
 }
-
-/// The strings of a body, as they are met.
-struct Strings<'a> {
-    screening: &'a Screening,
-    attachments: Option<Attachments<'a>>,
-    owner: &'a Owner,
-    notes: Notes,
-}
-
-impl Strings<'_> {
-    /// What goes on in a string's place, if it is not to go on as it is.
-    fn check(&mut self, text: Text<'_>) -> Result<Option<String>, Refusal> {
-        let mut without_metadata = None;
-        if let Some(attachments) = &mut self.attachments {
-            match attachments.look(text, &mut self.notes)? {
-                Seen::File(answer) => return Ok(answer),
-                Seen::Text(answer) => without_metadata = answer,
-            }
-        }
-        let Text { path, is_name, text, .. } = text;
-        let text = without_metadata.as_deref().unwrap_or(text);
-        let profile = if is_name { Profile::Name } else { self.screening.profile(path) };
-        // The name itself may hold what was found, so it is not repeated.
-        let screened = self.screening.screen(profile, text, self.owner).map_err(|unfit| {
-            let detail = format!("Expected {}.", unfit.expected);
-            Refusal::new(unfit.reason, detail).finding(pointer(path), unfit.expected)
-        })?;
-        note(&screened.found, || pointer(path), &mut self.notes)?;
-        Ok(screened.rewritten.or(without_metadata))
-    }
-}
-
-/// Notes what was found; refuses where it has to be.
-fn note(found: &[Found], at: impl Fn() -> String, notes: &mut Notes) -> Result<(), Refusal> {
-    let denied = found.iter().filter(|found| found.decision == Decision::Deny);
-    let mut refusal: Option<Refusal> = None;
-    for Found { detection, .. } in denied.take(MAXIMUM_FINDINGS) {
-        let reason = match detection.kind {
-            kind if kind.is_attack() => Reason::AttackSuspected,
-            Kind::PromptInjection => Reason::PromptInjectionSuspected,
-            Kind::Malware => Reason::MalwareSuspected,
-            _ => Reason::PersonalDataRefused,
-        };
-        // What it is, for those who did not mean it; not by what it was recognised, for those who did.
-        let expected = format!("no {}", detection.kind.as_str());
-        let refused = refusal.take();
-        let refused =
-            refused.unwrap_or_else(|| Refusal::new(reason, format!("Expected {expected}.")));
-        refusal = Some(refused.finding(at(), expected));
-    }
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    for Found { detection, .. } in found {
-        notes.add(Noted { kind: detection.kind, rule: detection.rule, at: at() });
-    }
-    Ok(())
-}
-
-/// How many findings of one string are told.
-const MAXIMUM_FINDINGS: usize = 8;
 
 fn refused_json(misread: json::Misread) -> Refusal {
     let error = &misread.error;
@@ -482,6 +417,8 @@ impl Inspect for InputRules {
             screening: &self.screening,
             attachments: self.files.as_ref().map(Attachments::new),
             owner: &owner,
+            json: self.json,
+            is_file: false,
             notes: Notes::default(),
         };
         let content_type = announced.content_type.as_deref();

@@ -4,7 +4,7 @@ use super::json::{Step, Text};
 use super::multipart::{self, MultipartError, Part};
 use super::openapi::{Content, OpenApi, SentField};
 use super::{Strings, pointer};
-use crate::files::{Checked, File, FileType};
+use crate::files::{Checked, File, FileType, TextFile};
 use crate::problem::{Reason, Refusal};
 
 const OCTETS: &str = "application/octet-stream";
@@ -85,7 +85,10 @@ fn check_part(
         let file =
             File { bytes: content, declared: &declared, extension: multipart::extension(name) };
         let Checked { file_type, stripped } = attachments.check(file, &at, &mut strings.notes)?;
-        return Ok((stripped, Some(file_type)));
+        let Some(form) = file_type.text_form() else { return Ok((stripped, Some(file_type))) };
+        let text = std::str::from_utf8(content).map_err(|_| not_utf8(part.name))?;
+        let replaced = strings.check_file(TextFile { form, text }, &at)?;
+        return Ok((replaced.map(String::into_bytes), Some(file_type)));
     }
     // Busboy takes what says that it is something else for a file, without a name.
     if !part.content_type.is_none_or(is_text) {

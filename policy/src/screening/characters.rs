@@ -64,7 +64,12 @@ impl CharacterRules {
     /// The rules for what stands in the head of a request, where nothing is taken out either. Of how long and of what form texts
     /// are, others say there.
     pub(super) fn for_heads(self) -> Self {
-        Self { max_chars: usize::MAX, normalise: Normalisation::None, ..self.for_names() }
+        Self { normalise: Normalisation::None, ..self.for_names().of_any_length() }
+    }
+
+    /// The rules for texts of whose length others say something.
+    pub(super) fn of_any_length(self) -> Self {
+        Self { max_chars: usize::MAX, ..self }
     }
 
     /// Whether no control character may stay where nothing can be taken out.

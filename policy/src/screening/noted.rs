@@ -39,6 +39,12 @@ impl Notes {
         others.0.into_iter().for_each(|noted| self.add(noted));
     }
 
+    /// The same, for what stands behind a JSON pointer.
+    pub(crate) fn behind(self, pointer: &str) -> Self {
+        let behind = |noted: Noted| Noted { at: format!("{pointer}{}", noted.at), ..noted };
+        Self(self.0.into_iter().map(behind).collect())
+    }
+
     /// The value of the field `portcullis-findings`: a list of tokens (RFC 9651 §3.1), each kind once.
     pub(crate) fn field(&self) -> String {
         let mut kinds: Vec<&str> = Vec::new();

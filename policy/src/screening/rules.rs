@@ -34,6 +34,8 @@ pub struct Screening {
 pub enum Profile {
     /// Prose for a model.
     Prompt,
+    /// The same in a file, whose length others bound.
+    Document,
     /// What a program will read.
     Argument,
     /// The same, and the name of something: nothing in it can be taken out or replaced, or two names could become one.
@@ -125,13 +127,14 @@ impl Screening {
     pub fn screen(&self, profile: Profile, text: &str, owner: &Owner) -> Result<Screened, Unfit> {
         let characters = match profile {
             Profile::Name => &self.characters.for_names(),
+            Profile::Document => &self.characters.of_any_length(),
             Profile::Prompt | Profile::Argument => &self.characters,
         };
         let rewritten = characters.check(text)?;
         let left = rewritten.as_ref().map_or(text, Rewritten::text);
         let mut found = match profile {
             Profile::Argument | Profile::Name => self.attacks(left),
-            Profile::Prompt => self.prompt_injections(left),
+            Profile::Prompt | Profile::Document => self.prompt_injections(left),
         };
         found.extend(self.malware(left));
         let mut redacted = None;

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Attachments, MAXIMUM_PREFIX, data_url, pointer, refused, unfit};
+use crate::files::{Checked, File};
 use crate::input::json::Step;
 use crate::problem::Refusal;
 use crate::screening::Notes;
@@ -29,10 +33,17 @@ impl Attachments<'_> {
             let (prefix, media_type, encoded) = data_url(url)
                 .ok_or_else(|| refused(unfit("data:TYPE;base64, and base64 behind it"), &at))?;
             let declared: Vec<String> = media_type.map(str::to_owned).into_iter().collect();
-            if let Some(encoded) = self.check_encoded(encoded, &declared, None, &at, notes)? {
+            let bytes = self.decode(encoded, &at)?;
+            let file = File { bytes: &bytes, declared: &declared, extension: None };
+            let Checked { file_type, stripped } = self.check(file, &at, notes)?;
+            if file_type.text_form().is_some() {
+                return Err(refused(unfit("no file of text amid other words"), &at));
+            }
+            if let Some(bytes) = stripped {
                 let rewritten = rewritten.get_or_insert_default();
                 let before = text.get(copied..range.start).unwrap_or_default();
-                [before, prefix, &encoded].into_iter().for_each(|part| rewritten.push_str(part));
+                [before, prefix].into_iter().for_each(|part| rewritten.push_str(part));
+                STANDARD.encode_string(bytes, rewritten);
                 copied = range.end;
             }
         }
