@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use portcullis::clusters::{Cluster, ClusterLimits, Clusters};
 use portcullis::compile_cache::CompileCache;
 use portcullis::component::{Function, FunctionConfig, Limits};
-use portcullis::gateway::{Gateway, GatewayLimits, Server, ServerLimits, Upstream};
+use portcullis::gateway::{AccessLog, Filters, Gateway, Server, ServerLimits, Upstream};
 use portcullis::proxy_wasm::{Engine, FilterPool, Host, Module, PluginConfig};
 use portcullis::tls;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -52,16 +52,11 @@ impl Running {
             FilterPool::start(&host, &[(module, PluginConfig::new("pass", "{}"))], 2).unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = log.clone();
-        let gateway = Arc::new(Gateway {
-            host,
-            filters,
-            upstream,
-            limits: GatewayLimits::default(),
-            access_log: Arc::new(move |line| {
-                sink.lock().unwrap().push(serde_json::from_str(line).unwrap());
-            }),
-            error_log: Arc::new(|_| {}),
+        let access_log: AccessLog = Arc::new(move |line| {
+            sink.lock().unwrap().push(serde_json::from_str(line).unwrap());
         });
+        let filters = Filters { host, pool: filters };
+        let gateway = Arc::new(Gateway::new(filters, upstream, access_log, Arc::new(|_| {})));
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), tls, limits).await.unwrap();
         let address = server.local_address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version, request};
 use http_body::{Body as _, Frame};
@@ -22,13 +23,13 @@ use crate::proxy_wasm::{
 
 /// The bounds of the gateway.
 #[derive(Clone, Debug)]
-pub struct GatewayLimits {
+struct GatewayLimits {
     /// The largest request body, in bytes; the filters may have a lower limit.
-    pub request_body: usize,
+    request_body: usize,
     /// How long the parts of a request's body may be apart.
-    pub request_idle: Duration,
+    request_idle: Duration,
     /// How long a whole request may take to arrive and to be decided on.
-    pub request_timeout: Duration,
+    request_timeout: Duration,
 }
 
 impl Default for GatewayLimits {
@@ -41,15 +42,44 @@ impl Default for GatewayLimits {
     }
 }
 
+/// Filters, and what they share.
+#[derive(Clone)]
+pub struct Filters {
+    pub host: Arc<Host>,
+    pub pool: Arc<FilterPool>,
+}
+
 /// Filters in front of an upstream.
 pub struct Gateway {
-    pub host: Arc<Host>,
-    pub filters: Arc<FilterPool>,
-    pub upstream: Upstream,
-    pub limits: GatewayLimits,
-    pub access_log: AccessLog,
+    filters: ArcSwap<Filters>,
+    upstream: Upstream,
+    limits: GatewayLimits,
+    access_log: AccessLog,
     /// Where it is said why an upstream gave no response.
-    pub error_log: AccessLog,
+    error_log: AccessLog,
+}
+
+impl Gateway {
+    /// A gateway with the default bounds. `access_log` is told of each request, `error_log` why an upstream gave no response.
+    pub fn new(
+        filters: Filters,
+        upstream: Upstream,
+        access_log: AccessLog,
+        error_log: AccessLog,
+    ) -> Self {
+        let filters = ArcSwap::from_pointee(filters);
+        Self { filters, upstream, limits: GatewayLimits::default(), access_log, error_log }
+    }
+
+    /// The filters that requests pass now.
+    pub fn filters(&self) -> Arc<Filters> {
+        self.filters.load_full()
+    }
+
+    /// Has further requests pass these filters, and answers those that were there: requests that are under way end with them.
+    pub fn replace_filters(&self, filters: Filters) -> Arc<Filters> {
+        self.filters.swap(Arc::new(filters))
+    }
 }
 
 impl Handler for Gateway {
@@ -66,9 +96,11 @@ impl Handler for Gateway {
             Err(malformed) => return refusal(record, Problem::BadRequest, malformed.0),
         };
 
-        let exchange = self.filters.begin(self.stream_info(&head, &peer));
+        let filters = self.filters();
+        let Filters { host, pool } = &*filters;
+        let exchange = pool.begin(stream_info(host, &head, &peer));
         let is_head = head.method == http::Method::HEAD;
-        let back = Return { exchange, host: self.host.clone(), record, is_head };
+        let back = Return { exchange, host: Arc::clone(host), record, is_head };
         let forward = Forward { gateway: &self, back, upstream: None, taken: 0 };
         with_request_id(forward.run(fields, body).await, &request_id)
     }
@@ -113,18 +145,18 @@ impl Gateway {
         entry.tls = peer.tls.as_ref().map(|tls| tls.version);
         record
     }
+}
 
-    fn stream_info(&self, head: &request::Parts, peer: &Peer) -> StreamInfo {
-        let now = self.host.clock().now_nanoseconds();
-        let mut info = StreamInfo::new(peer.address, peer.local_address, now);
-        info.protocol = protocol(head.version);
-        info.tls = peer.tls.as_ref().map(|tls| TlsInfo {
-            version: tls.version.to_owned(),
-            requested_server_name: tls.server_name.clone().unwrap_or_default(),
-            peer: tls.client.clone(),
-        });
-        info
-    }
+fn stream_info(host: &Host, head: &request::Parts, peer: &Peer) -> StreamInfo {
+    let now = host.clock().now_nanoseconds();
+    let mut info = StreamInfo::new(peer.address, peer.local_address, now);
+    info.protocol = protocol(head.version);
+    info.tls = peer.tls.as_ref().map(|tls| TlsInfo {
+        version: tls.version.to_owned(),
+        requested_server_name: tls.server_name.clone().unwrap_or_default(),
+        peer: tls.client.clone(),
+    });
+    info
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -18,9 +18,9 @@ mod upstream;
 
 pub use access_log::AccessLog;
 pub use connection::{Peer, Tls};
-pub use gate::{Gateway, GatewayLimits};
+pub use gate::{Filters, Gateway};
 pub use log_writer::LogWriter;
 pub use problem::Problem;
-pub use server::{BodyError, Handler, ResponseBody, Server, ServerLimits};
+pub use server::{BodyError, CurrentTls, Handler, ResponseBody, Server, ServerLimits};
 pub(crate) use upstream::innermost;
 pub use upstream::{HttpUpstream, InvalidUpstream, Upstream, function_response};

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{Request, Response, request};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -122,10 +123,21 @@ impl ServerLimits {
     }
 }
 
+/// How a server speaks TLS, if it does. What replaces it holds for further connections.
+#[derive(Clone, Debug)]
+pub struct CurrentTls(Arc<ArcSwapOption<TlsConfig>>);
+
+impl CurrentTls {
+    /// Has further connections go by these certificates.
+    pub fn replace(&self, config: Option<Arc<TlsConfig>>) {
+        self.0.store(config);
+    }
+}
+
 /// A server that has its port and does not answer yet.
 pub struct Server {
     listener: TcpListener,
-    tls: Option<Arc<TlsConfig>>,
+    tls: CurrentTls,
     limits: ServerLimits,
     log: AccessLog,
 }
@@ -142,6 +154,7 @@ impl Server {
         limits: ServerLimits,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
+        let tls = CurrentTls(Arc::new(ArcSwapOption::new(tls)));
         Ok(Self { listener, tls, limits, log: Arc::new(|_| {}) })
     }
 
@@ -150,6 +163,12 @@ impl Server {
     pub fn with_log(mut self, log: AccessLog) -> Self {
         self.log = log;
         self
+    }
+
+    /// What its certificates can be replaced by.
+    #[must_use]
+    pub fn tls(&self) -> CurrentTls {
+        self.tls.clone()
     }
 
     /// The address that was taken, with the port if port 0 was asked for.
@@ -167,7 +186,7 @@ impl Server {
     ///
     /// As for [`Server::local_address`].
     pub fn url(&self) -> io::Result<String> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.tls.0.load().is_some() { "https" } else { "http" };
         Ok(format!("{scheme}://{}", self.local_address()?))
     }
 
@@ -189,7 +208,7 @@ impl Server {
                 handler: handler.clone(),
                 limits: limits.clone(),
                 stopped: stopped.clone(),
-                tls: tls.clone(),
+                tls: tls.0.load_full(),
             };
             tokio::spawn(async move {
                 connection.serve(socket, address).await;

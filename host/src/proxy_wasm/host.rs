@@ -14,9 +14,9 @@ use super::shared_queue::SharedQueues;
 /// way out to other servers. In Envoy there is one of it; here there may be several, apart from
 /// each other.
 pub struct Host {
-    pub(super) shared_data: SharedData,
-    pub(super) queues: SharedQueues,
-    pub(super) metrics: Metrics,
+    pub(super) shared_data: Arc<SharedData>,
+    pub(super) queues: Arc<SharedQueues>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogSink>,
     pub(super) call_outs: Arc<dyn CallOuts>,
@@ -27,9 +27,9 @@ impl Default for Host {
     /// The machine's clock, warnings to standard error, no clusters to call out to.
     fn default() -> Self {
         Self {
-            shared_data: SharedData::default(),
-            queues: SharedQueues::default(),
-            metrics: Metrics::default(),
+            shared_data: Arc::default(),
+            queues: Arc::default(),
+            metrics: Arc::default(),
             clock: Arc::new(SystemClock),
             log: Arc::new(StderrLog(LogLevel::Warn)),
             call_outs: Arc::new(NoCallOuts),
@@ -39,6 +39,20 @@ impl Default for Host {
 }
 
 impl Host {
+    /// For filters that take the place of this one's: they find the store, the queues and the metrics as these leave them.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            shared_data: Arc::clone(&self.shared_data),
+            queues: Arc::clone(&self.queues),
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            log: Arc::clone(&self.log),
+            call_outs: Arc::clone(&self.call_outs),
+            timers: Timers::default(),
+        }
+    }
+
     /// With another clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {

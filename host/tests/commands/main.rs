@@ -7,6 +7,8 @@ mod dpop;
 mod explain;
 mod jwe;
 mod keys;
+#[cfg(unix)]
+mod serve;
 mod texts;
 
 use std::collections::BTreeSet;

@@ -10,7 +10,7 @@ use portcullis::bundle::Bundle;
 use portcullis::clusters::{ClusterLimits, Clusters};
 use portcullis::compile_cache::CompileCache;
 use portcullis::gateway::{
-    AccessLog, Gateway, GatewayLimits, Server, ServerLimits, Upstream as GatewayUpstream,
+    AccessLog, Filters, Gateway, Server, ServerLimits, Upstream as GatewayUpstream,
 };
 use portcullis::proxy_wasm::{Engine, FilterPool, Host, LogLevel, MemoryLog, Module, PluginConfig};
 use portcullis::tls;
@@ -65,14 +65,9 @@ pub(super) fn start(
     let filters = FilterPool::start(&host, &filters, 2)?;
 
     let upstream = format!("http://{upstream}").parse().context("the echo's address")?;
-    let gateway = Gateway {
-        host,
-        filters,
-        upstream: GatewayUpstream::Http(upstream),
-        limits: GatewayLimits::default(),
-        access_log: Arc::clone(&log),
-        error_log: log,
-    };
+    let filters = Filters { host, pool: filters };
+    let upstream = GatewayUpstream::Http(upstream);
+    let gateway = Gateway::new(filters, upstream, Arc::clone(&log), log);
     let tls = tls::server_config(&place.certificate(), &place.key(), None)?;
     let any = ([127, 0, 0, 1], 0).into();
     let server = place.runtime.block_on(Server::bind(any, Some(tls), ServerLimits::default()))?;
