@@ -4,7 +4,9 @@
 //! is taken out or replaced, all other bytes stay as they came.
 
 mod attachments;
+mod bodies;
 mod coding;
+mod compile;
 mod head;
 mod jose;
 mod json;
@@ -22,8 +24,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 pub(crate) use coding::Coding;
 pub(crate) use openapi::slim as slim_openapi;
 pub(crate) use schema::Violation;
@@ -34,36 +34,21 @@ pub(crate) use json::{JsonError, JsonLimits, Step, parse as parse_json};
 
 use crate::Principal;
 use crate::access::{Header, Target, single};
-use crate::document::{ContentEncoding, OpenApiSource};
 use crate::files::FileRules;
-use crate::form::Form;
-use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 use crate::screening::{AnnouncedBody, Notes, Owner, ResponseScreening, RewriteBody, Screening};
-use crate::stages::{Announced, CheckResponse, InputSections, Inspect, Inspected};
+use crate::stages::{Announced, CheckResponse, Inspect, Inspected};
 
 use attachments::Attachments;
 use coding::{Caps, DecodeError};
-use json::Text;
 use media_type::{Kind as MediaKind, MediaType};
-use openapi::{Content, OpenApi, Operation, SentField};
+use openapi::{Content, OpenApi, Operation};
 use response::ResponseRules;
 use schema::Schema;
 use strings::Strings;
 
-/// The longest body that can be allowed, in bytes.
-const MAXIMUM_BODY_BYTES: u32 = 1024 * 1024;
-
-/// The furthest a compressed body can be allowed to expand: gzip itself stops at about this.
-const MAXIMUM_EXPANSION: u32 = 1000;
-
-const DEFAULT_EXPANSION: u32 = 100;
-
-/// Where nothing is said.
+/// Where nothing is said, in bytes.
 pub(crate) const DEFAULT_BODY_BYTES: u32 = 64 * 1024;
-
-/// The deepest nesting that can be allowed: below serde_json's own limit.
-const MAXIMUM_DEPTH: u32 = 100;
 
 /// A compiled `input` section.
 #[derive(Debug)]
@@ -83,73 +68,6 @@ pub(crate) struct InputRules {
 }
 
 impl InputRules {
-    pub(crate) fn compile(sections: &InputSections<'_>) -> Result<Self, CompileError> {
-        let InputSections { input: section, field, redaction_key, .. } = *sections;
-        let openapi = compile_openapi(sections)?;
-        let default = || match openapi.is_some() && section.schema.is_none() {
-            true => Vec::new(),
-            false => vec!["application/json".to_owned()],
-        };
-        let names = section.content_types.clone().unwrap_or_else(default);
-        let content_types = names.iter().enumerate().map(|(index, name)| {
-            MediaType::parse(name.as_bytes()).ok_or_else(|| {
-                let message = "expected application/json, a +json type, multipart/form-data, \
-                               application/x-www-form-urlencoded, text/plain or, for an \
-                               upstream that decrypts and screens it itself, application/jose: \
-                               other types cannot be inspected";
-                CompileError::new(format!("{field}.content_types[{index}]"), message)
-            })
-        });
-        let content_types: Vec<_> = content_types.collect::<Result<_, _>>()?;
-        let max_body_bytes = section.max_body_bytes.unwrap_or(DEFAULT_BODY_BYTES);
-        if max_body_bytes > MAXIMUM_BODY_BYTES {
-            let message = format!("expected at most {MAXIMUM_BODY_BYTES}");
-            return Err(CompileError::new(format!("{field}.max_body_bytes"), message));
-        }
-        let json = section.json.unwrap_or_default();
-        if !(1..=MAXIMUM_DEPTH).contains(&json.max_depth) {
-            let message = format!("expected 1 to {MAXIMUM_DEPTH}");
-            return Err(CompileError::new(format!("{field}.json.max_depth"), message));
-        }
-        let max_expansion = section.max_expansion.unwrap_or(DEFAULT_EXPANSION);
-        if !(1..=MAXIMUM_EXPANSION).contains(&max_expansion) {
-            let message = format!("expected 1 to {MAXIMUM_EXPANSION}");
-            return Err(CompileError::new(format!("{field}.max_expansion"), message));
-        }
-        let decodes = section.content_encoding == Some(ContentEncoding::Decode);
-        let schema = section.schema.as_ref();
-        let schema =
-            schema.map(|schema| Schema::compile(schema, &format!("{field}.schema"))).transpose()?;
-        // What is encrypted is held against the schema by whoever decrypts it.
-        let has_schema =
-            |media: &MediaType| matches!(media.kind, MediaKind::Json | MediaKind::Jose);
-        if schema.is_some() && !content_types.iter().all(has_schema) {
-            let message = "a schema is for JSON: expected no other content_types beside it";
-            return Err(CompileError::new(format!("{field}.schema"), message));
-        }
-        let screening = Screening::compile(section, redaction_key, field)?;
-        let files = section.files.as_ref();
-        let files =
-            files.map(|files| FileRules::compile(files, &format!("{field}.files"))).transpose()?;
-        Ok(Self {
-            content_types,
-            max_body_bytes: max_body_bytes as usize,
-            json: JsonLimits { max_depth: json.max_depth, max_values: json.max_values },
-            schema,
-            shadow: ResponseRules::compile(sections, openapi.as_ref())?,
-            openapi,
-            max_expansion: decodes.then_some(max_expansion as usize),
-            responses: ResponseScreening::compile(sections, screening.data())?,
-            screening,
-            files,
-        })
-    }
-
-    /// The same behind a pointer, for [`crate::Stages`].
-    pub(crate) fn boxed(sections: &InputSections<'_>) -> Result<Box<dyn Inspect>, CompileError> {
-        Ok(Box::new(Self::compile(sections)?))
-    }
-
     fn too_large(&self) -> Refusal {
         too_large(self.max_body_bytes)
     }
@@ -207,100 +125,6 @@ impl InputRules {
         let Some((openapi, operation)) = self.operation(announced) else { return Ok(None) };
         Ok(Some((openapi, operation.content(media_type.as_str())?)))
     }
-
-    fn check_json(
-        &self,
-        body: &[u8],
-        described: Option<(&OpenApi, &Content)>,
-        strings: &mut Strings<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        // A schema needs the value; everything else does without, which is much of the time.
-        let described = described.filter(|(_, content)| content.has_schema());
-        let value = match self.schema.is_some() || described.is_some() {
-            true => Some(self.parse(body)?),
-            false => json::check(body, self.json).map(|()| None).map_err(refused_json)?,
-        };
-        let rewritten = strings.check_json(body)?;
-        if let Some(value) = value {
-            // What goes on is what must be of the form that the route takes.
-            let value = rewritten.as_deref().map_or(Ok(value), |body| self.parse(body))?;
-            self.schema.as_ref().map_or(Ok(()), |schema| schema.check(&value))?;
-            described.map_or(Ok(()), |(openapi, content)| openapi.check_value(content, value))?;
-        }
-        Ok(rewritten)
-    }
-
-    fn parse(&self, body: &[u8]) -> Result<Value, Refusal> {
-        json::parse_placed(body, self.json).map_err(refused_json)
-    }
-
-    /// Names and values must be what text may be, as if they stood in a JSON object.
-    fn check_form(
-        &self,
-        body: &[u8],
-        described: Option<(&OpenApi, &Content)>,
-        strings: &mut Strings<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let form = self.parse_form(body, described)?;
-        let mut rewritten = form_urlencoded::Serializer::new(String::new());
-        let mut is_rewritten = false;
-        for (name, value) in form.iter() {
-            strings.check(Text { path: &[], container: 0, is_name: true, text: name })?;
-            let path = [Step::Member(name.into())];
-            let value_text = Text { path: &path, container: 0, is_name: false, text: value };
-            let answer = strings.check(value_text)?;
-            is_rewritten |= answer.is_some();
-            rewritten.append_pair(name, answer.as_deref().unwrap_or(value));
-        }
-        let rewritten = is_rewritten.then(|| rewritten.finish().into_bytes());
-        if let Some((openapi, content)) = described {
-            let again = |body| self.parse_form(body, described);
-            let goes_on = rewritten.as_deref().map(again).transpose()?;
-            let form = goes_on.as_ref().unwrap_or(&form);
-            let fields: Vec<_> =
-                form.iter().map(|(name, text)| (name, SentField::Text(text))).collect();
-            openapi.check_fields(content, &fields)?;
-        }
-        Ok(rewritten)
-    }
-
-    fn parse_form(
-        &self,
-        body: &[u8],
-        described: Option<(&OpenApi, &Content)>,
-    ) -> Result<Form, Refusal> {
-        let is_list = |name: &str| described.is_some_and(|(_, content)| content.is_list(name));
-        Form::parse_lists(body, self.json.max_values as usize, is_list).map_err(|error| {
-            Refusal::new(Reason::FormInvalid, format!("Expected {error}."))
-                .finding("", error.to_string())
-        })
-    }
-
-    fn check_text(
-        &self,
-        body: &[u8],
-        described: Option<(&OpenApi, &Content)>,
-        strings: &mut Strings<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            let detail = format!("Expected UTF-8 at byte {}.", error.valid_up_to());
-            Refusal::new(Reason::TextInvalid, detail)
-        })?;
-        let rewritten = strings.check(Text { path: &[], container: 0, is_name: false, text })?;
-        if let Some((openapi, content)) = described {
-            openapi.check_value(content, rewritten.as_deref().unwrap_or(text).into())?;
-        }
-        Ok(rewritten.map(String::into_bytes))
-    }
-}
-
-fn refused_json(misread: json::Misread) -> Refusal {
-    let error = &misread.error;
-    let reason = match error {
-        JsonError::TooDeep | JsonError::TooManyValues => Reason::JsonTooComplex,
-        JsonError::Syntax { .. } | JsonError::DuplicateMember => Reason::JsonInvalid,
-    };
-    Refusal::new(reason, format!("Expected {error}.")).finding(misread.at(), error.to_string())
 }
 
 /// A text of at most so many characters, and an ellipsis in place of the rest.
@@ -458,22 +282,6 @@ impl Inspect for InputRules {
     ) -> Option<Box<dyn RewriteBody>> {
         let responses = self.responses.as_ref()?;
         responses.of(&AnnouncedBody::read(headers), Owner::from(principal))
-    }
-}
-
-/// The document of a route, which others may have compiled.
-fn compile_openapi(sections: &InputSections<'_>) -> Result<Option<Arc<OpenApi>>, CompileError> {
-    let field = format!("{}.openapi", sections.field);
-    match &sections.input.openapi {
-        None | Some(OpenApiSource::None) => Ok(None),
-        Some(OpenApiSource::File(_)) => {
-            let message = "expected the document itself: `portcullis` puts files in place";
-            Err(CompileError::new(format!("{field}.file"), message))
-        }
-        Some(OpenApiSource::Inline(document)) => {
-            let field = format!("{field}.inline");
-            sections.shared.get(&document.0, || OpenApi::compile(&document.0, &field)).map(Some)
-        }
     }
 }
 

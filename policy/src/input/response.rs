@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::coding::{Caps, Coding};
+use super::compile::MAXIMUM_DEPTH;
 use super::media_type::{Kind, MediaType};
 use super::openapi::OpenApi;
 use super::schema::{Schema, Violation};
-use super::{JsonLimits, MAXIMUM_DEPTH, json};
+use super::{JsonLimits, json};
 use crate::access::{Header, single};
 use crate::policy::CompileError;
 use crate::stages::{Announced, CheckResponse, InputSections};

@@ -5,8 +5,9 @@
 mod tests;
 
 use super::attachments::{Attachments, Seen, refused, unfit};
+use super::bodies::refused_json;
 use super::json::{Text, check, rewrite};
-use super::{JsonLimits, pointer, refused_json};
+use super::{JsonLimits, pointer};
 use crate::files::{TextFile, TextForm};
 use crate::problem::{Reason, Refusal};
 use crate::screening::{Decision, Found, Kind, Noted, Notes, Owner, Profile, Screening};

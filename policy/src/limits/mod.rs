@@ -3,7 +3,7 @@
 //! Token buckets, kept as virtual schedules (GCRA, ITU-T I.371), quotas by the calendar, and bounds on what is under way. What is
 //! counted of all keys lives in a fixed number of shared slots ([`table`]), so that nobody can make it grow, and is
 //! changed by compare-and-swap, so that workers together admit what the limit says and no more. A worker that is asked for one key
-//! again and again takes several tokens at a time ([`lease`]). [`admission`] is what one request has taken. Where many machines share a
+//! again and again takes several tokens at a time ([`lease`]). [`admission`] is what one request has taken, and [`settling`] what comes of it. Where many machines share a
 //! store, whoever drives the exchange counts in it ([`elsewhere`]).
 
 mod admission;
@@ -21,6 +21,7 @@ mod penalty;
 mod pointer;
 mod quota;
 mod service;
+mod settling;
 mod table;
 mod usage;
 
@@ -31,12 +32,13 @@ use crate::access::Header;
 use crate::environment::Timestamp;
 use crate::identity::Claims;
 
-pub(crate) use admission::{Admission, Ending};
+pub(crate) use admission::Admission;
 pub use elsewhere::{LimitAnswer, LimitCount, LimitSettlement, LimitTake};
 pub(crate) use limit::Limit;
 pub(crate) use limiter::Limiter;
 pub(crate) use service::{Patience, RateLimitService};
 pub use service::{ServiceAnswer, ServiceCall, ServiceOutcome};
+pub(crate) use settling::Ending;
 
 use fingerprint::Fingerprint;
 

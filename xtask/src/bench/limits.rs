@@ -21,6 +21,16 @@ pub(super) fn plan(workspace: &Workspace, issuer: &Issuer) -> Result<Plan> {
     let tokens = issuer.tokens(Algorithm::Es256, 1)?;
     let get = || Load::get(Carrier::Bearer, tokens.clone(), Order::First);
     let (bare, _) = plan.floor(workspace, get);
+    // What no limiter can be without: the header section, and two fields of the response where it tells of limits.
+    let does = [
+        ("reads the header section", json!({ "reads": true })),
+        ("reads it and sets two fields of the response", json!({ "reads": true, "tells": true })),
+    ];
+    for (what, configuration) in does {
+        let noop = Wasm::new(workspace, "noop").filter(&configuration, &[]);
+        let envoy = plan.program(Envoy::new(format!("noop.wasm, {what}"), vec![noop]));
+        plan.variant(format!("a filter that {what}"), envoy, get(), Some(bare), None);
+    }
 
     let limits = |limit, fields| {
         let policy = json!({
