@@ -158,6 +158,18 @@ pub(crate) fn random<const N: usize>() -> Result<zeroize::Zeroizing<[u8; N]>, Fa
     Ok(bytes)
 }
 
+/// Opens a file that the user named; `-` is standard input.
+pub(crate) fn open_input(path: &std::path::Path) -> Result<Box<dyn std::io::BufRead>, Failure> {
+    use std::io::BufReader;
+
+    if path == std::path::Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = std::fs::File::open(path);
+    let file = file.map_err(|error| Failure::input(format_args!("{}: {error}", path.display())))?;
+    Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
+}
+
 /// Reads a file that the user named, without the byte order mark that some editors put before UTF-8. It is bounded: no input of ours
 /// is larger.
 pub(crate) fn input_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {

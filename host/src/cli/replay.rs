@@ -1,13 +1,13 @@
 //! `portcullis replay`: recorded requests, tried against a policy.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufWriter, Write};
+use std::path::PathBuf;
 
 use portcullis_policy::Stages;
 
 use super::fetched::FetchedArgs;
-use super::{Failure, written};
+use super::{Failure, open_input, written};
 use crate::bundle::Bundle;
 use crate::compile_cache::CompileCache;
 use crate::envoy::Sizes;
@@ -76,7 +76,7 @@ impl Args {
         let bundle = Bundle::read(&self.policy).map_err(Failure::input)?;
         let policy = bundle.compile(&secrets, Stages::ALL).map_err(Failure::input)?;
         let name = self.requests.display().to_string();
-        let input = self.open()?;
+        let input = open_input(&self.requests)?;
         let mut backend: Box<dyn Backend> = match self.backend {
             BackendKind::Policy => {
                 Box::new(PolicyBackend::new(policy, self.fetched.load(bundle.document())?))
@@ -92,16 +92,6 @@ impl Args {
         let decided = replay(reader, backend.as_mut(), &mut output);
         // Also where a line was bad: what was decided before is not lost.
         written(output.flush()).and(decided)
-    }
-
-    fn open(&self) -> Result<Box<dyn BufRead>, Failure> {
-        if self.requests == Path::new("-") {
-            return Ok(Box::new(BufReader::new(std::io::stdin())));
-        }
-        let file = File::open(&self.requests).map_err(|error| {
-            Failure::input(format_args!("{}: {error}", self.requests.display()))
-        })?;
-        Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
     }
 
     fn envoy(

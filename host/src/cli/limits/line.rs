@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, open_input};
 use crate::json_lines::JsonLines;
 
 /// The longest line, in bytes.
@@ -117,16 +116,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let name = path.display().to_string();
-        let input: Box<dyn BufRead> = match path == Path::new("-") {
-            true => Box::new(BufReader::new(std::io::stdin())),
-            false => {
-                let file = File::open(path);
-                let file = file.map_err(|error| Failure::input(format_args!("{name}: {error}")))?;
-                Box::new(BufReader::new(file))
-            }
-        };
-        Ok(Self::new(name, input))
+        Ok(Self::new(path.display().to_string(), open_input(path)?))
     }
 
     fn new(name: String, input: Box<dyn BufRead>) -> Self {
