@@ -239,3 +239,58 @@ async fn a_token_is_good_for_whom_it_names_and_for_nobody_else() {
     // The last one, by whom it is: the server behind has lower-cased it, so as the policy says it in the log.
     assert!(guard.log().iter().any(|line| line.contains("\"alice\"")), "{:?}", guard.log());
 }
+
+/// There is no host to verify signatures here: all of it runs in the component.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_every_asymmetric_algorithm_are_verified_in_the_component() {
+    let folder = tempfile::tempdir().unwrap();
+    let behind = Behind::start().await;
+    let keys: Value = serde_json::from_str(include_str!("commands/private_keys.json")).unwrap();
+    let algorithms = [
+        ("rsa", "RS256"),
+        ("rsa", "PS384"),
+        ("p256", "ES256"),
+        ("p384", "ES384"),
+        ("p521", "ES512"),
+        ("ed25519", "EdDSA"),
+    ];
+    let (mut public, mut tokens) = (Vec::new(), Vec::new());
+    for (name, algorithm) in algorithms {
+        let mut jwk = keys[name].clone();
+        (jwk["alg"], jwk["kid"]) = (algorithm.into(), algorithm.into());
+        let file = folder.path().join("key.json");
+        std::fs::write(&file, jwk.to_string()).unwrap();
+        let mut mint = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        mint.args(["token", "mint", "--issuer", ISSUER, "--audience", AUDIENCE]);
+        let minted = mint.args(["--subject", "alice", "--key"]).arg(&file).output().unwrap();
+        assert!(minted.status.success(), "{minted:?}");
+        tokens.push((algorithm, String::from_utf8(minted.stdout).unwrap().trim().to_owned()));
+        let private = ["d", "p", "q", "dp", "dq", "qi"];
+        jwk.as_object_mut().unwrap().retain(|name, _| !private.contains(&name.as_str()));
+        public.push(jwk);
+    }
+    let mut policy = policy();
+    policy["authorisation"] = json!({ "require": "authenticated" });
+    policy["identity"] = json!({ "jwt": { "issuers": [{
+        "issuer": ISSUER, "audiences": [AUDIENCE], "jwks": { "inline": { "keys": public } },
+    }] } });
+    let Some(guard) = Guard::start(&policy, &behind.origin, folder.path(), &[]) else { return };
+    let status = async |token: &str| {
+        guard.send(&[("authorization", &format!("Bearer {token}"))], "{}").await.0
+    };
+    for (number, (algorithm, token)) in tokens.iter().enumerate() {
+        assert_eq!(status(token).await, 200, "{algorithm}: {:?}", guard.log());
+        // The signature of the next one under the same claims, and its own with one bit turned.
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let (_, other) = &tokens[(number + 1) % tokens.len()];
+        let other = other.rsplit_once('.').unwrap().1;
+        let turned = match signature.split_at(10) {
+            (start, rest) if rest.starts_with('A') => format!("{start}B{}", &rest[1..]),
+            (start, rest) => format!("{start}A{}", &rest[1..]),
+        };
+        for forged in [other, &turned] {
+            assert_eq!(status(&format!("{signed}.{forged}")).await, 401, "{algorithm}");
+        }
+    }
+    assert_eq!(behind.count(), tokens.len());
+}
