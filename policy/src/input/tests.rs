@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::document::{InputSection, OutputSection, SchemaSource};
+use crate::document::{ContentEncoding, InputSection, OutputSection, SchemaSource};
+use crate::policy::CompileError;
+use crate::stages::InputSections;
 
 fn compile(section: &InputSection) -> Result<InputRules, CompileError> {
     let output = OutputSection::default();

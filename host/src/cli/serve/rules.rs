@@ -193,13 +193,16 @@ impl Reloading {
             let reloading = Arc::clone(&this);
             let runtime = Handle::current();
             let reloaded = tokio::task::spawn_blocking(move || reloading.reload(&runtime)).await;
-            match reloaded {
-                Ok(Ok(())) => (this.log)("reloaded: further requests go by what has been read now"),
-                Ok(Err(failure)) => {
-                    (this.log)(&format!("not reloaded, all stays as it was: {failure}"))
-                }
-                Err(error) => (this.log)(&format!("not reloaded, all stays as it was: {error}")),
-            }
+            let failure = match reloaded {
+                Ok(Ok(())) => None,
+                Ok(Err(failure)) => Some(failure.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            let line = match failure {
+                None => "reloaded: further requests go by what has been read now".to_owned(),
+                Some(failure) => format!("not reloaded, all stays as it was: {failure}"),
+            };
+            (this.log)(&line);
         }
     }
 
