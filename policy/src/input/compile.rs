@@ -93,6 +93,21 @@ impl InputRules {
     }
 }
 
+#[cfg(test)]
+impl InputRules {
+    /// Of this section and no other.
+    pub(super) fn of(section: &crate::document::InputSection) -> Result<Self, CompileError> {
+        Self::compile(&InputSections {
+            input: section,
+            field: "input",
+            output: &crate::document::OutputSection::default(),
+            redaction_key: None,
+            canaries: &[],
+            shared: &Default::default(),
+        })
+    }
+}
+
 /// The document of a route, which others may have compiled.
 fn compile_openapi(sections: &InputSections<'_>) -> Result<Option<Arc<OpenApi>>, CompileError> {
     let field = format!("{}.openapi", sections.field);

@@ -138,8 +138,8 @@ mod tests {
     use super::super::InputRules;
     use super::*;
     use crate::Principal;
-    use crate::document::{InputSection, OutputSection, ScreeningSection};
-    use crate::stages::{Announced, InputSections, Inspect as _};
+    use crate::document::{InputSection, ScreeningSection};
+    use crate::stages::{Announced, Inspect as _};
 
     const TYPE: &str = "multipart/form-data; boundary=b0undary";
 
@@ -149,15 +149,7 @@ mod tests {
             screening: Some(ScreeningSection::default()),
             ..Default::default()
         };
-        InputRules::compile(&InputSections {
-            input: &section,
-            field: "input",
-            output: &OutputSection::default(),
-            redaction_key: None,
-            canaries: &[],
-            shared: &Default::default(),
-        })
-        .unwrap()
+        InputRules::of(&section).unwrap()
     }
 
     fn rewritten(parts: &[&str]) -> Result<Option<String>, (Reason, String)> {

@@ -1,22 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::document::{ContentEncoding, InputSection, OutputSection, SchemaSource};
-use crate::policy::CompileError;
-use crate::stages::InputSections;
-
-fn compile(section: &InputSection) -> Result<InputRules, CompileError> {
-    let output = OutputSection::default();
-    let field = "input";
-    InputRules::compile(&InputSections {
-        input: section,
-        field,
-        output: &output,
-        redaction_key: None,
-        canaries: &[],
-        shared: &Default::default(),
-    })
-}
+use crate::document::{ContentEncoding, InputSection, SchemaSource};
 
 fn rules() -> InputRules {
     let section = InputSection {
@@ -27,7 +12,7 @@ fn rules() -> InputRules {
         }))),
         ..Default::default()
     };
-    compile(&section).unwrap()
+    InputRules::of(&section).unwrap()
 }
 
 fn headers<'a>(fields: &[(&'a str, &'a str)]) -> Vec<Header<'a>> {
@@ -84,7 +69,7 @@ fn one_coding_is_taken_off_where_it_is_to_be() {
         max_body_bytes: Some(100),
         ..Default::default()
     };
-    let decoding = compile(&section).unwrap();
+    let decoding = InputRules::of(&section).unwrap();
     let coding = |fields: &[(&str, &str)]| {
         let mut all = vec![("content-type", "application/json")];
         all.extend(fields);
@@ -111,7 +96,7 @@ fn one_coding_is_taken_off_where_it_is_to_be() {
     assert_eq!(decoded(b"{}"), Err(Reason::ContentEncodingInvalid));
     assert_eq!(decoded(&[0; 101]), Err(Reason::BodyTooLarge));
     let section = InputSection { max_expansion: Some(0), ..Default::default() };
-    assert_eq!(compile(&section).unwrap_err().field, "input.max_expansion");
+    assert_eq!(InputRules::of(&section).unwrap_err().field, "input.max_expansion");
 }
 
 #[test]
@@ -144,7 +129,7 @@ fn what_nobody_sees_is_taken_out_and_all_else_stays() {
 
 #[test]
 fn heads_have_the_characters_that_texts_have() {
-    let rules = compile(&InputSection::default()).unwrap();
+    let rules = InputRules::of(&InputSection::default()).unwrap();
     let check = |path: &str, field: (&str, &str)| {
         let fields = [(":method", "GET"), (":authority", "a"), (":path", path), field];
         let headers = headers(&fields);
@@ -164,7 +149,7 @@ fn heads_have_the_characters_that_texts_have() {
 #[test]
 fn findings_say_where() {
     let section = InputSection::default();
-    let rules = compile(&section).unwrap();
+    let rules = InputRules::of(&section).unwrap();
     let body = br#"{"a/b": [{"c": "x\u0000"}]}"#;
     let refusal = rules.check_body(&json(), body, &Principal::anonymous()).unwrap_err();
     assert_eq!(refusal.findings[0].at, "/a~1b/0/c");
@@ -179,7 +164,7 @@ fn forms_are_read_as_strictly() {
         json: Some(crate::document::JsonSection { max_values: 4, ..Default::default() }),
         ..Default::default()
     };
-    let rules = compile(&section).unwrap();
+    let rules = InputRules::of(&section).unwrap();
     let rewritten = |body: &[u8]| {
         let inspected = rules.check_body(&announced(form), body, &Principal::anonymous());
         inspected.map(|inspected| inspected.rewritten).map_err(|refusal| refusal.reason)
@@ -201,7 +186,7 @@ fn forms_are_read_as_strictly() {
 fn what_cannot_be_inspected_cannot_be_allowed() {
     let with = |types: &[&str], schema| {
         let content_types = Some(types.iter().map(|name| (*name).to_owned()).collect());
-        compile(&InputSection { content_types, schema, ..Default::default() })
+        InputRules::of(&InputSection { content_types, schema, ..Default::default() })
             .map(|_| ())
             .map_err(|error| error.field)
     };
@@ -217,7 +202,7 @@ fn encrypted_bodies_go_by_where_they_are_named() {
     let schema = || Some(SchemaSource::Inline(json!({ "type": "object" })));
     let with = |types: &[&str], schema| {
         let content_types = Some(types.iter().map(|&name| name.to_owned()).collect());
-        compile(&InputSection { content_types, schema, ..Default::default() })
+        InputRules::of(&InputSection { content_types, schema, ..Default::default() })
     };
     let message = b"eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.AA.AA.AA.AA";
     let check = |rules: &InputRules, body: &[u8], content_type: &str| {

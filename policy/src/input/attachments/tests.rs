@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::super::InputRules;
 use crate::Principal;
-use crate::document::{FilesSection, InputSection, OutputSection, Reaction, ScreeningSection};
+use crate::document::{FilesSection, InputSection, Reaction, ScreeningSection};
 use crate::files::samples::{SECRET, loaded, plain};
 use crate::files::{File, FileType};
 use crate::problem::Reason;
-use crate::stages::{Announced, InputSections, Inspect as _, Inspected};
+use crate::stages::{Announced, Inspect as _, Inspected};
 
 fn rules_of(files: FilesSection) -> InputRules {
     let types = ["application/json", "multipart/form-data", "application/x-www-form-urlencoded"];
@@ -19,15 +19,7 @@ fn rules_of(files: FilesSection) -> InputRules {
         files: Some(files),
         ..Default::default()
     };
-    InputRules::compile(&InputSections {
-        input: &section,
-        field: "input",
-        output: &OutputSection::default(),
-        redaction_key: None,
-        canaries: &[],
-        shared: &Default::default(),
-    })
-    .unwrap()
+    InputRules::of(&section).unwrap()
 }
 
 fn announced(kind: &str) -> Announced {
