@@ -43,7 +43,6 @@ impl Default for GatewayLimits {
 }
 
 /// Filters, and what they share.
-#[derive(Clone)]
 pub struct Filters {
     pub host: Arc<Host>,
     pub pool: Arc<FilterPool>,
