@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::input::{JsonError, JsonLimits};
+use crate::input::{JsonError, JsonLimits, parse_json};
 
 /// A value in a token.
 #[derive(Debug)]
@@ -36,12 +36,17 @@ const MANY_MEMBERS: usize = 32;
 impl<'a> Json<'a> {
     /// Reads one JSON text and nothing after it. The depth in `limits` must be below serde_json's own, 128.
     pub(super) fn read(bytes: &'a [u8], limits: JsonLimits) -> Result<Self, JsonError> {
+        // Once for all of it, and not for each text in it. What is wrong first, the reader of bodies says.
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let error = parse_json(bytes, limits).err();
+            return Err(error.unwrap_or(JsonError::Syntax { expected: "UTF-8", at: 0 }));
+        };
         let state = State {
             max_depth: limits.max_depth,
             values_left: Cell::new(limits.max_values),
             failure: RefCell::new(None),
         };
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let mut deserializer = serde_json::Deserializer::from_str(text);
         let read = Seed { state: &state, depth: 0 }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
@@ -291,7 +296,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::input::parse_json;
 
     const LIMITS: JsonLimits = JsonLimits { max_depth: 4, max_values: 200 };
 

@@ -8,6 +8,7 @@ use super::claim::Claims;
 use super::claims::{ClaimRules, Validity, header_name};
 use super::confirmation::Confirmation;
 use super::dpop::DpopRules;
+use super::header::KnownHeaders;
 use super::jwk::KeySet;
 use super::keys::KeySource;
 use super::source::Source;
@@ -36,6 +37,7 @@ pub(crate) struct JwtRules {
     issuers: Vec<IssuerRules>,
     dpop: Option<DpopRules>,
     remembered: Mutex<TokenCache>,
+    headers: Mutex<KnownHeaders>,
     /// Whether what comes after the identity stage looks at claims: a token's are most of what remembering it takes.
     keeps_claims: bool,
 }
@@ -119,6 +121,7 @@ impl JwtRules {
             issuers,
             dpop: dpop.transpose()?,
             remembered: Mutex::new(TokenCache::new(section.remembered_tokens as usize)),
+            headers: Mutex::default(),
             keeps_claims,
         })
     }
@@ -139,7 +142,8 @@ impl JwtRules {
             return Ok(verified);
         }
         let mut buffer = Buffer::default();
-        let token = Jws::parse(text, &mut buffer)?;
+        let known = |encoded: &str| self.with_headers(|headers| headers.find(encoded));
+        let token = Jws::parse(text, known, &mut buffer)?;
         let issuer = token.claims.text("iss");
         let issuers = self.issuers.iter().enumerate();
         let known =
@@ -150,6 +154,7 @@ impl JwtRules {
         };
         environment.note(|trace| trace.issuer(index));
         let mut verified = rules.verify(index, &token, question, environment)?;
+        self.with_headers(|headers| headers.remember(token.encoded_header(), &token.header));
         verified.claims = self.keeps_claims.then(|| Arc::new(token.claims.to_map()));
         let verified = Arc::new(verified);
         if let Some(digest) = digest {
@@ -179,6 +184,10 @@ impl JwtRules {
 
     fn with_remembered<T>(&self, action: impl FnOnce(&mut TokenCache) -> T) -> T {
         action(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_headers<T>(&self, action: impl FnOnce(&mut KnownHeaders) -> T) -> T {
+        action(&mut self.headers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Writes down whose token was verified, and with which key.
@@ -267,7 +276,7 @@ impl IssuerRules {
         question: &Question<'_>,
         environment: &mut dyn Environment,
     ) -> Result<Verified, Interruption> {
-        let token_type = token.token_type();
+        let token_type = token.header.token_type();
         if !self.token_types.iter().any(|known| is_media_type(token_type, known)) {
             let expected = format!("typ {}", self.token_types.join(" or "));
             return Err(Refusal::new(
@@ -305,7 +314,7 @@ impl IssuerRules {
         environment: &mut dyn Environment,
     ) -> Result<(Arc<KeySet>, u64), Interruption> {
         let Question { since, now, .. } = *question;
-        let has_key = |keys: &KeySet| keys.find(token.key_id()).is_some();
+        let has_key = |keys: &KeySet| keys.find(token.header.key_id.as_deref()).is_some();
         let known = self.keys.current(now).filter(|(keys, _)| has_key(keys));
         if let Some(known) = known {
             return Ok(known);

@@ -8,6 +8,7 @@ mod claims;
 mod confirmation;
 mod dpop;
 mod few;
+mod header;
 mod json;
 mod jwk;
 mod jwt;

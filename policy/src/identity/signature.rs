@@ -4,7 +4,7 @@
 //! cryptography for it (RS256, RS384, RS512, ES256, ES384), it is asked; else, and for everything else, it is verified here.
 
 use super::jwk::{Algorithm, Key, KeySet, Material};
-use super::token::{Buffer, Envelope};
+use super::token;
 use crate::Environment;
 use crate::environment::NativeSignature;
 use crate::problem::{Reason, Refusal};
@@ -51,9 +51,7 @@ impl KeySet {
         text: &str,
         environment: &mut dyn Environment,
     ) -> Result<(), Refusal> {
-        let mut buffer = Buffer::default();
-        let envelope = Envelope::parse(text, &mut buffer)?;
-        self.verify_jws(&envelope.signature(), environment).map(|_| ())
+        token::verify_compact(text, |signature| self.verify_jws(signature, environment).map(drop))
     }
 
     /// The key that has made a signature, or what the client is told.

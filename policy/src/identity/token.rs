@@ -1,9 +1,12 @@
 //! A JSON Web Token taken apart, before any of it is believed.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::header::{self, JoseHeader};
 use super::json::{Json, Members};
 use super::signature::JwsSignature;
 use crate::input::JsonLimits;
@@ -44,10 +47,19 @@ impl<'a> Token<'a> {
 
     fn read(text: &'a str, takes_key: bool) -> Result<Self, Refusal> {
         let mut buffer = Buffer::default();
-        let Jws { header, claims, signature, .. } = Jws::read(text, takes_key, &mut buffer)?;
-        let (header, claims) = (header.to_map(), claims.to_map());
-        let signed = text.rsplit_once('.').map_or("", |(signed, _)| signed);
-        Ok(Self { text, signed, header, claims, signature: signature.to_vec() })
+        let parts = Parts::of(text)?;
+        let (header, room) = parts.header(buffer.room_for(text))?;
+        header::check(&header, takes_key)?;
+        let (signature, room) = parts.signature(room)?;
+        let claims = parts.claims(room)?;
+        let signature = signature.to_vec();
+        Ok(Self {
+            text,
+            signed: parts.signed,
+            header: header.to_map(),
+            claims: claims.to_map(),
+            signature,
+        })
     }
 
     /// The `alg` header parameter.
@@ -64,111 +76,124 @@ impl<'a> Token<'a> {
 /// The same, as it stands in the text and in a [`Buffer`]: for who looks at it once.
 #[derive(Debug)]
 pub(super) struct Jws<'a> {
-    /// What the signature is over.
-    pub(super) signed: &'a str,
-    pub(super) header: Members<'a>,
+    parts: Parts<'a>,
+    pub(super) header: Arc<JoseHeader>,
     pub(super) claims: Members<'a>,
-    pub(super) signature: &'a [u8],
+    signature: &'a [u8],
 }
 
 /// Where the parts of a token are decoded.
 #[derive(Debug, Default)]
 pub(super) struct Buffer(Vec<u8>);
 
-impl<'a> Jws<'a> {
-    pub(super) fn parse(text: &'a str, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
-        Self::read(text, false, buffer)
+impl Buffer {
+    fn room_for(&mut self, text: &str) -> &mut [u8] {
+        // Decoded, a text is shorter.
+        self.0.resize(text.len(), 0);
+        &mut self.0
     }
+}
 
-    fn read(text: &'a str, takes_key: bool, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
-        let (envelope, rest) = Envelope::read(text, takes_key, buffer)?;
-        let Envelope { signed, header, payload, signature } = envelope;
-        let (claims, _) = decoded(payload, rest, "claims")?;
-        Ok(Self { signed, header, claims: object(claims, "claims")?, signature })
+impl<'a> Jws<'a> {
+    /// Takes one apart. A header that is known is not read again.
+    pub(super) fn parse(
+        text: &'a str,
+        known: impl FnOnce(&str) -> Option<Arc<JoseHeader>>,
+        buffer: &'a mut Buffer,
+    ) -> Result<Self, Refusal> {
+        let parts = Parts::of(text)?;
+        let room = buffer.room_for(text);
+        let (header, room) = match known(parts.header) {
+            Some(header) => (header, room),
+            None => {
+                let (header, room) = parts.header(room)?;
+                (Arc::new(JoseHeader::of(&header)?), room)
+            }
+        };
+        let (signature, room) = parts.signature(room)?;
+        Ok(Self { header, claims: parts.claims(room)?, signature, parts })
     }
 
     /// The signature, and what it says of itself.
     pub(super) fn signature(&self) -> JwsSignature<'_> {
-        signature(self.signed, &self.header, self.signature)
+        self.parts.signed_with(&self.header, self.signature)
     }
 
-    /// What kind of token it says it is, `jwt` where it does not say; to be compared by [`is_media_type`].
-    pub(super) fn token_type(&self) -> &str {
-        self.header.text("typ").unwrap_or("jwt")
+    /// The header as it is written, base64url.
+    pub(super) fn encoded_header(&self) -> &'a str {
+        self.parts.header
     }
 
     /// The claims as they were signed, base64url.
     pub(super) fn payload(&self) -> &'a str {
-        self.signed.split_once('.').map_or("", |(_, payload)| payload)
-    }
-
-    /// The `kid` header parameter.
-    pub(super) fn key_id(&self) -> Option<&str> {
-        self.header.text("kid")
+        self.parts.payload
     }
 }
 
-/// A JWS in compact serialisation, whatever is signed.
+/// Verifies a JWS in compact serialisation, whatever is signed: `verify` is handed the signature.
+pub(super) fn verify_compact(
+    text: &str,
+    verify: impl FnOnce(&JwsSignature<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let mut buffer = Buffer::default();
+    let parts = Parts::of(text)?;
+    let (header, room) = parts.header(buffer.room_for(text))?;
+    let header = JoseHeader::of(&header)?;
+    let (signature, room) = parts.signature(room)?;
+    decoded(parts.payload, room, "payload")?;
+    verify(&parts.signed_with(&header, signature))
+}
+
+/// The parts of a JWS in compact serialisation as they are written.
 #[derive(Debug)]
-pub(super) struct Envelope<'a> {
+struct Parts<'a> {
+    /// What the signature is over: header, dot, payload.
     signed: &'a str,
-    header: Members<'a>,
-    /// What is signed, base64url.
+    header: &'a str,
     payload: &'a str,
-    signature: &'a [u8],
+    signature: &'a str,
 }
 
-impl<'a> Envelope<'a> {
-    /// Takes one apart whose payload may be anything.
-    pub(super) fn parse(text: &'a str, buffer: &'a mut Buffer) -> Result<Self, Refusal> {
-        let (envelope, rest) = Self::read(text, false, buffer)?;
-        decoded(envelope.payload, rest, "payload")?;
-        Ok(envelope)
-    }
-
-    /// The signature, and what it says of itself.
-    pub(super) fn signature(&self) -> JwsSignature<'_> {
-        signature(self.signed, &self.header, self.signature)
-    }
-
-    /// And the rest of the room.
-    fn read(
-        text: &'a str,
-        takes_key: bool,
-        buffer: &'a mut Buffer,
-    ) -> Result<(Self, &'a mut [u8]), Refusal> {
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Self, Refusal> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
             return Err(malformed("a token of at most 16384 bytes"));
         }
         let (signed, signature) = text.rsplit_once('.').ok_or_else(not_compact)?;
         let (header, payload) = signed.split_once('.').ok_or_else(not_compact)?;
-        if payload.contains('.') {
-            return Err(not_compact());
+        match payload.contains('.') {
+            true => Err(not_compact()),
+            false => Ok(Self { signed, header, payload, signature }),
         }
-        // Decoded, a text is shorter.
-        buffer.0.resize(text.len(), 0);
-        let (header, rest) = decoded(header, &mut buffer.0, "header")?;
-        let header = object(header, "header")?;
-        check_header(&header, takes_key)?;
-        let (signature, rest) =
-            decode(signature, rest).ok_or_else(|| malformed("a signature in base64url"))?;
-        if signature.is_empty() {
-            return Err(malformed("a signature that is not empty"));
-        }
-        Ok((Self { signed, header, payload, signature }, rest))
     }
-}
 
-fn signature<'a>(
-    signed: &'a str,
-    header: &'a Members<'_>,
-    signature: &'a [u8],
-) -> JwsSignature<'a> {
-    JwsSignature {
-        key_id: header.text("kid"),
-        algorithm: header.text("alg").unwrap_or_default(),
-        signing_input: signed.as_bytes(),
-        signature,
+    /// The header, of which nothing has been checked, and the rest of the room.
+    fn header<'b>(&self, room: &'b mut [u8]) -> Result<(Members<'b>, &'b mut [u8]), Refusal> {
+        let (header, rest) = decoded(self.header, room, "header")?;
+        Ok((object(header, "header")?, rest))
+    }
+
+    fn signature<'b>(&self, room: &'b mut [u8]) -> Result<(&'b [u8], &'b mut [u8]), Refusal> {
+        let (signature, rest) =
+            decode(self.signature, room).ok_or_else(|| malformed("a signature in base64url"))?;
+        match signature.is_empty() {
+            true => Err(malformed("a signature that is not empty")),
+            false => Ok((signature, rest)),
+        }
+    }
+
+    fn claims<'b>(&self, room: &'b mut [u8]) -> Result<Members<'b>, Refusal> {
+        let (claims, _) = decoded(self.payload, room, "claims")?;
+        object(claims, "claims")
+    }
+
+    fn signed_with<'b>(&'b self, header: &'b JoseHeader, signature: &'b [u8]) -> JwsSignature<'b> {
+        JwsSignature {
+            key_id: header.key_id.as_deref(),
+            algorithm: &header.algorithm,
+            signing_input: self.signed.as_bytes(),
+            signature,
+        }
     }
 }
 
@@ -187,44 +212,6 @@ pub(super) fn is_media_type(name: &str, known: &str) -> bool {
 
 /// What may be left out.
 const APPLICATION: &str = "application/";
-
-/// RFC 7515 §4.1 and RFC 8725 §3: what the header may say.
-fn check_header(header: &Members<'_>, takes_key: bool) -> Result<(), Refusal> {
-    let unsupported = |expected: &str| {
-        Err(Refusal::new(Reason::TokenUnsupported, "Use a plain signed token.")
-            .finding("authorization", expected))
-    };
-    for name in ["alg", "kid", "typ", "cty", "jku", "x5u", "x5t", "x5t#S256"] {
-        if header.get(name).is_some_and(|value| !value.is_string()) {
-            return Err(malformed(&format!("a string as header parameter {name}")));
-        }
-    }
-    if header.get("alg").is_none() {
-        return Err(malformed("an alg header parameter"));
-    }
-    if header.text("kid").is_some_and(|kid| kid.len() > 256) {
-        return Err(malformed("a kid of at most 256 bytes"));
-    }
-    // Extensions that must be understood are not (RFC 7515 §4.1.11); what is signed is the text as it stands (RFC 7797); a
-    // nested or encrypted token is not what the signature says; keys are never taken from a token (RFC 8725 §3.10).
-    for name in ["crit", "b64", "enc", "zip", "jwk", "salt"] {
-        if header.get(name).is_some() && !(takes_key && name == "jwk") {
-            return unsupported(&format!("no header parameter {name}"));
-        }
-    }
-    if header.text("cty").is_some_and(|cty| cty.eq_ignore_ascii_case("jwt")) {
-        return unsupported("no nested token");
-    }
-    let chain_is_well_formed = match header.get("x5c") {
-        None => true,
-        Some(Json::Array(chain)) => chain.iter().all(Json::is_string),
-        Some(_) => false,
-    };
-    if !chain_is_well_formed {
-        return Err(malformed("an array of strings as header parameter x5c"));
-    }
-    Ok(())
-}
 
 fn object<'a>(bytes: &'a [u8], part: &str) -> Result<Members<'a>, Refusal> {
     match Json::read(bytes, LIMITS) {
