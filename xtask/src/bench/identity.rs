@@ -9,6 +9,7 @@ use super::credentials::{self, Algorithm, Issuer, SECRET};
 use super::envoy::{Envoy, Wasm, api_key_auth, jwt_authn};
 use super::load::{Carrier, Load, Order};
 use super::plan::{AtMost, Plan};
+use super::signature;
 use crate::up::{AUDIENCE, ISSUER};
 use crate::workspace::Workspace;
 
@@ -95,6 +96,16 @@ impl Suite<'_> {
             add("jwt-auth, remembered, 1,000 tokens", remembering, Order::Around, Some(thousand));
 
         if matches!(algorithm, Algorithm::Rs256 | Algorithm::Es256) {
+            // What no filter that has the host verify can be without: nothing is decoded, and no claim looked at.
+            let arguments = signature::arguments(algorithm, &distinct[0])?;
+            let configuration = json!({ "reads": true, "verifies": arguments });
+            let noop = Wasm::new(self.workspace, "noop").filter(&configuration, &[]);
+            let envoy = Envoy::new(format!("{name} noop.wasm, verifying"), vec![noop]);
+            let envoy = self.plan.program(envoy);
+            let what = format!(
+                "{name} a filter that reads the header section and has one signature verified"
+            );
+            self.plan.variant(what, envoy, load(Order::Once), Some(self.bare), Some(first));
             self.plan.bound(own_first, AtMost::Times { factor: FIRST_SIGHT, other: first });
         }
         for remembered in [own_one, own_thousand] {

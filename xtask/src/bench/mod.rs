@@ -16,6 +16,7 @@ mod plan;
 mod program;
 mod report;
 mod server;
+mod signature;
 
 use std::time::Duration;
 
