@@ -45,7 +45,7 @@ pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Feat
         let class = if letters.count == 0 { 0 } else { lexicon.find(&words, position) };
         if class != 0 {
             context.add_class(class, word.starts, position, &mut found.buckets);
-        } else if letters.count >= STEM_LETTERS {
+        } else if letters.count as usize >= STEM_LETTERS {
             match lexicon.disguise(letters.whole) {
                 Some(Disguise::Rot13) => found.rot13 = found.rot13.saturating_add(1),
                 Some(Disguise::Backwards) => found.backwards = found.backwards.saturating_add(1),
@@ -83,7 +83,7 @@ impl Context {
             return;
         }
         buckets.push(bucket(Made::Word, letters.whole));
-        if letters.count > STEM_LETTERS {
+        if letters.count as usize > STEM_LETTERS {
             buckets.push(bucket(Made::Stem, letters.stem));
         }
         if word.starts {

@@ -70,11 +70,12 @@ impl Lexicon {
             self.stems.insert(hash, class);
             return;
         }
-        let words = Words::read(folding, &entry.replace('_', " "));
+        let entry = entry.replace('_', " ");
+        let words = Words::read(folding, &entry);
         let phrase = words.list.iter().fold(0, |row, word| chain(row, word.letters.whole));
         self.phrases.insert(phrase, class);
         let [only] = words.list.as_slice() else { return };
-        let only = words.text(only);
+        let only: &str = &words.text(only);
         if let Some(beginning) = only.get(..BEGINNING) {
             self.beginnings.insert(fnv(beginning), ());
         }

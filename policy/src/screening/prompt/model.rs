@@ -112,8 +112,12 @@ impl Model {
             stride.classes |= class;
             let mut new = 0_i32;
             for bucket in buckets {
-                let (is_new, is_new_here) = seen.add(*bucket);
                 let weight = self.weight(*bucket);
+                // Four in ten add nothing, however often they are there.
+                if weight == 0 {
+                    continue;
+                }
+                let (is_new, is_new_here) = seen.add(*bucket);
                 stride.own = stride.own.saturating_add(if is_new_here { weight } else { 0 });
                 new = new.saturating_add(if is_new { weight } else { 0 });
             }

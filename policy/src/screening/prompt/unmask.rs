@@ -15,19 +15,19 @@ const RUN_TOGETHER: usize = 16;
 const PART: std::ops::RangeInclusive<usize> = 3..=14;
 
 /// Replaces what is in disguise.
-pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words) -> Vec<Word> {
+pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words<'_>) -> Vec<Word> {
     let latin = words.list.iter().filter(|word| word.letters.has_latin()).count();
     let is_mostly_latin = latin.saturating_mul(2) > words.list.len();
     // Nearly always there is nothing to cut or to join, and nothing to copy.
     let (mut apart, mut is_to_cut) = (0_usize, false);
     for index in 0..words.list.len() {
-        let letters = |words: &Words| words.list.get(index).map(|word| word.letters);
+        let letters = |words: &Words<'_>| words.list.get(index).map(|word| word.letters);
         let Some(mut now) = letters(&words) else { break };
         if !now.is_ascii() {
             undo_lookalikes(folding, &mut words, index, is_mostly_latin);
             now = letters(&words).unwrap_or(now);
         }
-        if now.count >= LEET_LETTERS && now.is_mixed() {
+        if now.count as usize >= LEET_LETTERS && now.is_mixed() {
             undo_leet(lexicon, &mut words, index);
             now = letters(&words).unwrap_or(now);
         }
@@ -37,7 +37,7 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words) -> 
     if is_to_cut { cut(lexicon, &words) } else { words.list }
 }
 
-fn cut(lexicon: &Lexicon, words: &Words) -> Vec<Word> {
+fn cut(lexicon: &Lexicon, words: &Words<'_>) -> Vec<Word> {
     let mut plain = Vec::with_capacity(words.list.len());
     let mut rest = words.list.as_slice();
     while let [first, tail @ ..] = rest {
@@ -53,7 +53,7 @@ fn cut(lexicon: &Lexicon, words: &Words) -> Vec<Word> {
             plain.extend_from_slice(letters);
             rest = tail;
         } else if runs_together(&first.letters) {
-            split(lexicon, first, words.text(first), first.range, &mut plain);
+            split(lexicon, first, &words.text(first), first.range, &mut plain);
             rest = tail;
         } else {
             plain.push(*first);
@@ -64,14 +64,14 @@ fn cut(lexicon: &Lexicon, words: &Words) -> Vec<Word> {
 }
 
 fn runs_together(letters: &Letters) -> bool {
-    letters.count >= RUN_TOGETHER && letters.are_latin()
+    letters.count as usize >= RUN_TOGETHER && letters.are_latin()
 }
 
 fn is_letter(letters: &Letters) -> bool {
     letters.count == 1 && letters.are_latin()
 }
 
-fn undo_lookalikes(folding: &Folding, words: &mut Words, index: usize, is_mostly_latin: bool) {
+fn undo_lookalikes(folding: &Folding, words: &mut Words<'_>, index: usize, is_mostly_latin: bool) {
     let Some(word) = words.list.get(index).copied().filter(|word| !word.letters.is_dense()) else {
         return;
     };
@@ -87,19 +87,19 @@ fn undo_lookalikes(folding: &Folding, words: &mut Words, index: usize, is_mostly
     }
 }
 
-fn undo_leet(lexicon: &Lexicon, words: &mut Words, index: usize) {
+fn undo_leet(lexicon: &Lexicon, words: &mut Words<'_>, index: usize) {
     let Some(word) = words.list.get(index).copied() else { return };
-    let text = words.text(&word).as_bytes();
+    let text = words.text(&word);
     let read = |letters: &'static [u8; 10], byte: u8| {
         let place = usize::from(byte.wrapping_sub(b'0'));
         letters.get(place).copied().unwrap_or(byte)
     };
     let holds = |letters: &&'static [u8; 10]| {
         let step = |hash, byte: &u8| fnv_step(hash, read(letters, *byte));
-        lexicon.holds(text.iter().fold(FNV_OFFSET, step))
+        lexicon.holds(text.as_bytes().iter().fold(FNV_OFFSET, step))
     };
     if let Some(letters) = LEET.into_iter().find(holds) {
-        let text: Vec<u8> = text.iter().map(|byte| read(letters, *byte)).collect();
+        let text: Vec<u8> = text.bytes().map(|byte| read(letters, byte)).collect();
         words.replace(index, text.into_iter().map(char::from));
     }
 }

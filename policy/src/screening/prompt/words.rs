@@ -1,6 +1,7 @@
-//! Text as words, with what stands between them. One pass, and nothing is allocated for a word: its letters go into one
-//! buffer, and what the model wants to know of them is hashed on the way.
+//! Text as words, with what stands between them. One pass, and nothing is allocated for a word: what the model wants to know of
+//! its letters is hashed on the way, and where they are ASCII they stay in the text.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::fold::{self, DENSE, DIGIT, Folding, Known, LETTER, SIGN, WORD};
@@ -20,10 +21,11 @@ pub(super) const STEMS: [usize; 2] = [7, 5];
 const BEGINNINGS: usize = STEMS[0];
 
 /// A text cut into words.
-#[derive(Debug, Default)]
-pub(super) struct Words {
+#[derive(Debug)]
+pub(super) struct Words<'a> {
     pub(super) list: Vec<Word>,
-    /// The folded letters of all words: UTF-8, since whole characters are added.
+    text: &'a str,
+    /// The folded letters of the words that are not ASCII in the text: UTF-8, since whole characters are added.
     letters: Vec<u8>,
 }
 
@@ -36,8 +38,8 @@ pub(super) struct Word {
     pub(super) gap: u64,
     /// Whether a sentence may begin here.
     pub(super) starts: bool,
-    /// Where its letters are in the buffer.
-    text: Place,
+    /// Where its letters are in the buffer; of none they are in the text.
+    letters_at: Place,
     /// Where it is in the text as it was given.
     pub(super) range: Place,
 }
@@ -50,7 +52,7 @@ pub(super) struct Letters {
     pub(super) stem: u64,
     /// Of its beginnings as long as the lexicon's stems, 0 where it is shorter.
     pub(super) stems: [u64; 2],
-    pub(super) count: usize,
+    pub(super) count: u32,
     has_letter: bool,
     has_digit: bool,
     has_other: bool,
@@ -64,51 +66,56 @@ pub(super) struct Place {
     end: u32,
 }
 
-impl Words {
+impl<'a> Words<'a> {
     /// Cuts a text.
-    pub(super) fn read(folding: &Folding, text: &str) -> Self {
-        let words = Self {
-            list: Vec::with_capacity(text.len() / 5),
-            letters: Vec::with_capacity(text.len()),
-        };
+    pub(super) fn read(folding: &Folding, text: &'a str) -> Self {
+        let words = Self { list: Vec::with_capacity(text.len() / 5), text, letters: Vec::new() };
         let mut cutter = Cutter {
             words,
             word: Letters::NONE,
+            keeps: false,
             begins: 0,
             range: 0..0,
             gap: Gap::default(),
             starts: true,
             apostrophe: None,
         };
+        let bytes = text.as_bytes();
         let mut at = 0;
-        while let Some(byte) = text.as_bytes().get(at).copied() {
-            if byte.is_ascii() {
-                let class = fold::class(byte);
-                if class & WORD != 0 {
-                    at = cutter.take_ascii(text, at);
-                    continue;
-                }
+        while let Some(byte) = bytes.get(at).copied() {
+            let class = fold::class(byte);
+            if class & WORD != 0 {
+                at = cutter.take_ascii(bytes, at);
+            } else if byte == b' ' && cutter.apostrophe.is_none() {
+                // What is most often between two words.
+                cutter.end_word();
+                at = at.saturating_add(1);
+            } else if byte.is_ascii() {
                 cutter.take_sign(char::from(byte), class);
                 at = at.saturating_add(1);
-                continue;
+            } else {
+                let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+                    break;
+                };
+                let end = at.saturating_add(character.len_utf8());
+                folding.fold_known(character, |known| cutter.take(known, at..end));
+                at = end;
             }
-            let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else {
-                break;
-            };
-            let end = at.saturating_add(character.len_utf8());
-            folding.fold_known(character, |known| cutter.take(known, at..end));
-            at = end;
         }
         cutter.finish(text.len())
     }
 
     /// The letters of a word.
-    pub(super) fn text(&self, word: &Word) -> &str {
-        let letters = self.letters.get(word.text.range()).unwrap_or_default();
-        std::str::from_utf8(letters).unwrap_or_default()
+    pub(super) fn text(&self, word: &Word) -> Cow<'_, str> {
+        if word.letters_at != Place::default() {
+            let letters = self.letters.get(word.letters_at.range()).unwrap_or_default();
+            return Cow::Borrowed(std::str::from_utf8(letters).unwrap_or_default());
+        }
+        let letters = ascii_letters(self.text.as_bytes(), word.range.range());
+        Cow::Owned(letters.take(LONGEST).map(char::from).collect())
     }
 
-    /// Gives a word other letters, which stand behind all others.
+    /// Gives a word other letters.
     pub(super) fn replace(&mut self, index: usize, characters: impl Iterator<Item = char>) {
         let start = self.letters.len();
         let mut letters = Letters::NONE;
@@ -116,11 +123,27 @@ impl Words {
             letters.add(character);
             push(&mut self.letters, character);
         }
-        let text = Place::of(&(start..self.letters.len()));
+        let letters_at = Place::of(&(start..self.letters.len()));
         if let Some(word) = self.list.get_mut(index) {
-            (word.letters, word.text) = (letters, text);
+            (word.letters, word.letters_at) = (letters, letters_at);
         }
     }
+}
+
+/// The letters and digits of ASCII in a part of a text, in small letters.
+fn ascii_letters(text: &[u8], range: Range<usize>) -> impl Iterator<Item = u8> {
+    let part = text.get(range).unwrap_or_default();
+    part.iter().filter_map(|byte| {
+        let class = fold::class(*byte);
+        (class & WORD != 0).then_some(small(*byte, class))
+    })
+}
+
+/// A letter or a digit of ASCII, the letter small.
+fn small(byte: u8, class: u8) -> u8 {
+    // What makes the class a letter is the bit that makes a letter small.
+    const { assert!(LETTER == b'a' ^ b'A') };
+    byte | (class & LETTER)
 }
 
 impl Word {
@@ -128,7 +151,7 @@ impl Word {
     pub(super) fn of(text: &str, gap: u64, starts: bool, range: Place) -> Self {
         let mut letters = Letters::NONE;
         text.chars().for_each(|character| letters.add(character));
-        Self { letters, gap, starts, text: Place::default(), range }
+        Self { letters, gap, starts, letters_at: Place::default(), range }
     }
 }
 
@@ -173,35 +196,59 @@ impl Letters {
         self.hash(|hash| step(hash, character));
     }
 
-    /// Letters and digits of ASCII, in small letters.
-    fn add_ascii(&mut self, letters: &[u8]) {
-        if self.count > 0 {
-            return letters.iter().for_each(|byte| self.hash(|hash| fnv_step(hash, *byte)));
-        }
-        // The beginnings that may count, without a question for each letter.
+    /// The letters and digits of ASCII that a text begins with, which are a word of at most [`LONGEST`], and how many there are.
+    /// The beginnings that may count are kept, without a question for each letter.
+    fn of_ascii(text: &[u8]) -> (Self, usize) {
+        let (mut whole, mut classes, mut count) = (FNV_OFFSET, 0, 0_usize);
         let mut beginnings = [0_u64; BEGINNINGS];
-        let (first, rest) = letters.split_at_checked(BEGINNINGS).unwrap_or((letters, &[]));
+        let mut take = |byte: u8| {
+            let class = fold::class(byte);
+            let is_word = class & WORD != 0;
+            if is_word {
+                classes |= class;
+                whole = fnv_step(whole, small(byte, class));
+                count = count.saturating_add(1);
+            }
+            is_word.then_some(whole)
+        };
+        let (first, rest) = text.split_at_checked(BEGINNINGS).unwrap_or((text, &[]));
+        let mut ends = false;
         for (beginning, byte) in beginnings.iter_mut().zip(first) {
-            self.whole = fnv_step(self.whole, *byte);
-            *beginning = self.whole;
+            let Some(hash) = take(*byte) else {
+                ends = true;
+                break;
+            };
+            *beginning = hash;
+        }
+        if !ends {
+            let _ = rest.iter().take(LONGEST - BEGINNINGS).all(|byte| take(*byte).is_some());
         }
         let [.., fifth, sixth, seventh] = beginnings;
-        self.stem = if first.len() < STEM_LETTERS { self.whole } else { sixth };
-        self.stems = [seventh, fifth];
-        self.whole = rest.iter().fold(self.whole, |hash, byte| fnv_step(hash, *byte));
-        self.count = letters.len();
+        let letters = Self {
+            whole,
+            stem: if count < STEM_LETTERS { whole } else { sixth },
+            stems: [seventh, fifth],
+            // At most as long as the longest.
+            count: count as u32,
+            has_letter: classes & LETTER != 0,
+            has_digit: classes & DIGIT != 0,
+            has_other: false,
+            is_dense: false,
+        };
+        (letters, count)
     }
 
     fn hash(&mut self, step: impl Fn(u64) -> u64) {
         self.whole = step(self.whole);
         self.count = self.count.saturating_add(1);
         let [longer, shorter] = STEMS;
-        if self.count <= STEM_LETTERS {
+        let count = self.count as usize;
+        if count <= STEM_LETTERS {
             self.stem = self.whole;
-            if self.count == shorter {
+            if count == shorter {
                 self.stems[1] = self.whole;
             }
-        } else if self.count == longer {
+        } else if count == longer {
             self.stems[0] = self.whole;
         }
     }
@@ -224,10 +271,11 @@ impl Place {
     }
 }
 
-struct Cutter {
-    words: Words,
+struct Cutter<'a> {
+    words: Words<'a>,
     word: Letters,
-    /// Where the letters of the word begin in the buffer.
+    /// Whether the letters of the word are in the buffer, and where they begin there.
+    keeps: bool,
     begins: usize,
     range: Range<usize>,
     gap: Gap,
@@ -236,35 +284,51 @@ struct Cutter {
     apostrophe: Option<Known>,
 }
 
-impl Cutter {
+impl<'a> Cutter<'a> {
     /// Takes letters and digits of ASCII as long as there are any, and tells where they end.
-    fn take_ascii(&mut self, text: &str, start: usize) -> usize {
+    fn take_ascii(&mut self, text: &[u8], start: usize) -> usize {
         self.apostrophe = None;
-        self.begin(start);
-        let bytes = text.as_bytes().get(start..).unwrap_or_default();
-        let mut classes = 0;
-        let is_word = |byte: &&u8| {
-            let class = fold::class(**byte);
-            let is_word = class & WORD != 0;
-            classes |= if is_word { class } else { 0 };
-            is_word
-        };
-        let length = bytes.iter().take_while(is_word).count();
-        let end = start.saturating_add(length);
-        self.range.end = end;
-        let room = LONGEST.saturating_sub(self.word.count).min(length);
-        let from = self.words.letters.len();
-        self.words.letters.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        let letters = self.words.letters.get_mut(from..).unwrap_or_default();
-        letters.make_ascii_lowercase();
-        // Beyond its room nothing of a word counts.
-        if room < length {
-            classes = letters.iter().fold(0, |classes, byte| classes | fold::class(*byte));
+        let rest = text.get(start..).unwrap_or_default();
+        let mut length = 0;
+        if self.word.count == 0 {
+            self.range.start = start;
+            (self.word, length) = Letters::of_ascii(rest);
         }
-        self.word.has_letter |= classes & LETTER != 0;
-        self.word.has_digit |= classes & DIGIT != 0;
-        self.word.add_ascii(letters);
-        end
+        // The rest of a word, of which some may be beyond what is looked at.
+        if length == 0 || length == LONGEST {
+            let rest = rest.get(length..).unwrap_or_default();
+            let more = rest.iter().take_while(|byte| fold::class(**byte) & WORD != 0);
+            for byte in more {
+                length = length.saturating_add(1);
+                let byte = small(*byte, fold::class(*byte));
+                self.add(char::from(byte));
+            }
+        }
+        self.range.end = start.saturating_add(length);
+        self.range.end
+    }
+
+    /// A letter more, unless there are too many.
+    fn add(&mut self, letter: char) {
+        if (self.word.count as usize) < LONGEST {
+            self.word.add(letter);
+            if self.keeps {
+                push(&mut self.words.letters, letter);
+            }
+        }
+    }
+
+    /// Has the letters of the word in the buffer, also those that came before.
+    fn keep(&mut self) {
+        if self.keeps {
+            return;
+        }
+        self.keeps = true;
+        self.begins = self.words.letters.len();
+        if self.word.count > 0 {
+            let letters = ascii_letters(self.words.text.as_bytes(), self.range.clone());
+            self.words.letters.extend(letters.take(LONGEST));
+        }
     }
 
     fn take(&mut self, known: Known, range: Range<usize>) {
@@ -278,22 +342,15 @@ impl Cutter {
         if is_dense {
             self.end_word();
         }
-        self.begin(range.start);
-        self.range.end = range.end;
-        if self.word.count < LONGEST {
-            self.word.add(known.character);
-            push(&mut self.words.letters, known.character);
+        self.keep();
+        if self.word.count == 0 {
+            self.range.start = range.start;
         }
+        self.range.end = range.end;
+        self.add(known.character);
         if is_dense {
             self.word.is_dense = true;
             self.end_word();
-        }
-    }
-
-    fn begin(&mut self, at: usize) {
-        if self.word.count == 0 {
-            self.range.start = at;
-            self.begins = self.words.letters.len();
         }
     }
 
@@ -321,25 +378,31 @@ impl Cutter {
         if self.word.count == 0 {
             return;
         }
+        let kept = self.begins..self.words.letters.len();
+        let letters_at = if self.keeps { Place::of(&kept) } else { Place::default() };
         self.words.list.push(Word {
             letters: self.word,
             gap: self.gap.hash,
             starts: self.starts,
-            text: Place::of(&(self.begins..self.words.letters.len())),
+            letters_at,
             range: Place::of(&self.range),
         });
         self.word = Letters::NONE;
-        self.gap = Gap::default();
+        self.keeps = false;
+        if self.gap.length > 0 {
+            self.gap = Gap::default();
+        }
         self.starts = false;
     }
 
-    fn finish(mut self, end: usize) -> Words {
+    fn finish(mut self, end: usize) -> Words<'a> {
         // An apostrophe that nothing follows is none of a word, and tells nothing either.
         self.end_word();
         if self.gap.length > 0 {
             let range = Place::of(&(end..end));
             let (letters, gap) = (Letters::NONE, self.gap.hash);
-            self.words.list.push(Word { letters, gap, starts: true, text: range, range });
+            let letters_at = Place::default();
+            self.words.list.push(Word { letters, gap, starts: true, letters_at, range });
         }
         self.words
     }
