@@ -2,9 +2,10 @@
 
 use super::fold::Folding;
 use super::hash::{FNV_OFFSET, Made, bucket, chain};
+use super::letters::STEM_LETTERS;
 use super::lexicon::{Class, Disguise, Lexicon};
 use super::unmask::unmask;
-use super::words::{Place, STEM_LETTERS, Word, Words};
+use super::words::{Place, Word, Words};
 
 /// How far apart two classes may be to be a pair, in words.
 const REACH: usize = 6;
@@ -42,10 +43,10 @@ pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Feat
     for (position, word) in words.iter().enumerate() {
         let Word { letters, range, .. } = word;
         context.add_word(word, &mut found.buckets);
-        let class = if letters.count == 0 { 0 } else { lexicon.find(&words, position) };
+        let class = if letters.count() == 0 { 0 } else { lexicon.find(&words, position) };
         if class != 0 {
             context.add_class(class, word.starts, position, &mut found.buckets);
-        } else if letters.count as usize >= STEM_LETTERS {
+        } else if letters.count() >= STEM_LETTERS {
             match lexicon.disguise(letters.whole) {
                 Some(Disguise::Rot13) => found.rot13 = found.rot13.saturating_add(1),
                 Some(Disguise::Backwards) => found.backwards = found.backwards.saturating_add(1),
@@ -79,11 +80,11 @@ impl Context {
             buckets.push(bucket(Made::Gap, gap));
             buckets.push(bucket(Made::GapWord, chain(gap, letters.stem)));
         }
-        if letters.count == 0 {
+        if letters.count() == 0 {
             return;
         }
         buckets.push(bucket(Made::Word, letters.whole));
-        if letters.count as usize > STEM_LETTERS {
+        if letters.count() > STEM_LETTERS {
             buckets.push(bucket(Made::Stem, letters.stem));
         }
         if word.starts {

@@ -8,6 +8,7 @@ mod evidence;
 mod features;
 mod fold;
 mod hash;
+mod letters;
 mod lexicon;
 mod model;
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use super::fold::Folding;
 use super::hash::{FNV_OFFSET, fnv_step};
+use super::letters::Letters;
 use super::lexicon::{BEGINNING, Lexicon};
-use super::words::{LONGEST, Letters, Place, Word, Words};
+use super::words::{LONGEST, Place, Word, Words};
 
 /// Digits for letters, in the order of the digits; `1` is read in two ways.
 const LEET: [&[u8; 10]; 2] = [b"oi2eas6tbg", b"ol2eas6tbg"];
@@ -27,7 +28,7 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words<'_>)
             undo_lookalikes(folding, &mut words, index, is_mostly_latin);
             now = letters(&words).unwrap_or(now);
         }
-        if now.count as usize >= LEET_LETTERS && now.is_mixed() {
+        if now.count() >= LEET_LETTERS && now.is_mixed() {
             undo_leet(lexicon, &mut words, index);
             now = letters(&words).unwrap_or(now);
         }
@@ -64,11 +65,11 @@ fn cut(lexicon: &Lexicon, words: &Words<'_>) -> Vec<Word> {
 }
 
 fn runs_together(letters: &Letters) -> bool {
-    letters.count as usize >= RUN_TOGETHER && letters.are_latin()
+    letters.count() >= RUN_TOGETHER && letters.are_latin()
 }
 
 fn is_letter(letters: &Letters) -> bool {
-    letters.count == 1 && letters.are_latin()
+    letters.count() == 1 && letters.are_latin()
 }
 
 fn undo_lookalikes(folding: &Folding, words: &mut Words<'_>, index: usize, is_mostly_latin: bool) {

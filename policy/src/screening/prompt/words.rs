@@ -4,21 +4,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::fold::{self, DENSE, DIGIT, Folding, Known, LETTER, SIGN, WORD};
-use super::hash::FNV_OFFSET;
-use super::hash::{fnv_step, step};
+use super::fold::{self, DENSE, Folding, Known, SIGN, WORD};
+use super::hash::{FNV_OFFSET, step};
+use super::letters::{Letters, ascii_letters, small};
 
 /// The longest word that is looked at, in characters: what is longer is cut here.
 pub(super) const LONGEST: usize = 48;
 /// So many unusual symbols between two words are looked at, and so many of a kind in a row.
 const GAP: usize = 8;
 const RUN: usize = 3;
-/// Of longer words the beginning counts as well: endings differ.
-pub(super) const STEM_LETTERS: usize = 6;
-/// How long the stems of the lexicon are, in characters.
-pub(super) const STEMS: [usize; 2] = [7, 5];
-/// As many letters as the longest of them has.
-const BEGINNINGS: usize = STEMS[0];
 
 /// A text cut into words.
 #[derive(Debug)]
@@ -42,21 +36,6 @@ pub(super) struct Word {
     letters_at: Place,
     /// Where it is in the text as it was given.
     pub(super) range: Place,
-}
-
-/// What counts of the letters of a word.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Letters {
-    pub(super) whole: u64,
-    /// Of its first [`STEM_LETTERS`].
-    pub(super) stem: u64,
-    /// Of its beginnings as long as the lexicon's stems, 0 where it is shorter.
-    pub(super) stems: [u64; 2],
-    pub(super) count: u32,
-    has_letter: bool,
-    has_digit: bool,
-    has_other: bool,
-    is_dense: bool,
 }
 
 /// A range of bytes.
@@ -130,127 +109,12 @@ impl<'a> Words<'a> {
     }
 }
 
-/// The letters and digits of ASCII in a part of a text, in small letters.
-fn ascii_letters(text: &[u8], range: Range<usize>) -> impl Iterator<Item = u8> {
-    let part = text.get(range).unwrap_or_default();
-    part.iter().filter_map(|byte| {
-        let class = fold::class(*byte);
-        (class & WORD != 0).then_some(small(*byte, class))
-    })
-}
-
-/// A letter or a digit of ASCII, the letter small.
-fn small(byte: u8, class: u8) -> u8 {
-    // What makes the class a letter is the bit that makes a letter small.
-    const { assert!(LETTER == b'a' ^ b'A') };
-    byte | (class & LETTER)
-}
-
 impl Word {
     /// A word of letters that are nowhere else.
     pub(super) fn of(text: &str, gap: u64, starts: bool, range: Place) -> Self {
         let mut letters = Letters::NONE;
         text.chars().for_each(|character| letters.add(character));
         Self { letters, gap, starts, letters_at: Place::default(), range }
-    }
-}
-
-impl Letters {
-    const NONE: Self = Self {
-        whole: FNV_OFFSET,
-        stem: FNV_OFFSET,
-        stems: [0; 2],
-        count: 0,
-        has_letter: false,
-        has_digit: false,
-        has_other: false,
-        is_dense: false,
-    };
-
-    /// A character of a script without spaces.
-    pub(super) fn is_dense(&self) -> bool {
-        self.is_dense
-    }
-
-    pub(super) fn has_latin(&self) -> bool {
-        self.has_letter
-    }
-
-    pub(super) fn is_ascii(&self) -> bool {
-        !self.has_other
-    }
-
-    pub(super) fn is_mixed(&self) -> bool {
-        self.has_letter && self.has_digit && !self.has_other
-    }
-
-    /// Nothing but letters of ASCII.
-    pub(super) fn are_latin(&self) -> bool {
-        self.has_letter && !self.has_digit && !self.has_other
-    }
-
-    fn add(&mut self, character: char) {
-        self.has_letter |= character.is_ascii_alphabetic();
-        self.has_digit |= character.is_ascii_digit();
-        self.has_other |= !character.is_ascii();
-        self.hash(|hash| step(hash, character));
-    }
-
-    /// The letters and digits of ASCII that a text begins with, which are a word of at most [`LONGEST`], and how many there are.
-    /// The beginnings that may count are kept, without a question for each letter.
-    fn of_ascii(text: &[u8]) -> (Self, usize) {
-        let (mut whole, mut classes, mut count) = (FNV_OFFSET, 0, 0_usize);
-        let mut beginnings = [0_u64; BEGINNINGS];
-        let mut take = |byte: u8| {
-            let class = fold::class(byte);
-            let is_word = class & WORD != 0;
-            if is_word {
-                classes |= class;
-                whole = fnv_step(whole, small(byte, class));
-                count = count.saturating_add(1);
-            }
-            is_word.then_some(whole)
-        };
-        let (first, rest) = text.split_at_checked(BEGINNINGS).unwrap_or((text, &[]));
-        let mut ends = false;
-        for (beginning, byte) in beginnings.iter_mut().zip(first) {
-            let Some(hash) = take(*byte) else {
-                ends = true;
-                break;
-            };
-            *beginning = hash;
-        }
-        if !ends {
-            let _ = rest.iter().take(LONGEST - BEGINNINGS).all(|byte| take(*byte).is_some());
-        }
-        let [.., fifth, sixth, seventh] = beginnings;
-        let letters = Self {
-            whole,
-            stem: if count < STEM_LETTERS { whole } else { sixth },
-            stems: [seventh, fifth],
-            // At most as long as the longest.
-            count: count as u32,
-            has_letter: classes & LETTER != 0,
-            has_digit: classes & DIGIT != 0,
-            has_other: false,
-            is_dense: false,
-        };
-        (letters, count)
-    }
-
-    fn hash(&mut self, step: impl Fn(u64) -> u64) {
-        self.whole = step(self.whole);
-        self.count = self.count.saturating_add(1);
-        let [longer, shorter] = STEMS;
-        let count = self.count as usize;
-        if count <= STEM_LETTERS {
-            self.stem = self.whole;
-            if count == shorter {
-                self.stems[1] = self.whole;
-            }
-        } else if count == longer {
-            self.stems[0] = self.whole;
-        }
     }
 }
 
@@ -290,7 +154,7 @@ impl<'a> Cutter<'a> {
         self.apostrophe = None;
         let rest = text.get(start..).unwrap_or_default();
         let mut length = 0;
-        if self.word.count == 0 {
+        if self.word.count() == 0 {
             self.range.start = start;
             (self.word, length) = Letters::of_ascii(rest);
         }
@@ -310,7 +174,7 @@ impl<'a> Cutter<'a> {
 
     /// A letter more, unless there are too many.
     fn add(&mut self, letter: char) {
-        if (self.word.count as usize) < LONGEST {
+        if self.word.count() < LONGEST {
             self.word.add(letter);
             if self.keeps {
                 push(&mut self.words.letters, letter);
@@ -325,7 +189,7 @@ impl<'a> Cutter<'a> {
         }
         self.keeps = true;
         self.begins = self.words.letters.len();
-        if self.word.count > 0 {
+        if self.word.count() > 0 {
             let letters = ascii_letters(self.words.text.as_bytes(), self.range.clone());
             self.words.letters.extend(letters.take(LONGEST));
         }
@@ -343,13 +207,13 @@ impl<'a> Cutter<'a> {
             self.end_word();
         }
         self.keep();
-        if self.word.count == 0 {
+        if self.word.count() == 0 {
             self.range.start = range.start;
         }
         self.range.end = range.end;
         self.add(known.character);
         if is_dense {
-            self.word.is_dense = true;
+            self.word.set_dense();
             self.end_word();
         }
     }
@@ -359,7 +223,7 @@ impl<'a> Cutter<'a> {
             self.separate(apostrophe);
         }
         let known = Known { character, class };
-        if class & fold::APOSTROPHE != 0 && self.word.count > 0 {
+        if class & fold::APOSTROPHE != 0 && self.word.count() > 0 {
             self.apostrophe = Some(known);
         } else {
             self.separate(known);
@@ -375,7 +239,7 @@ impl<'a> Cutter<'a> {
     }
 
     fn end_word(&mut self) {
-        if self.word.count == 0 {
+        if self.word.count() == 0 {
             return;
         }
         let kept = self.begins..self.words.letters.len();
