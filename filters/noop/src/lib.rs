@@ -6,6 +6,7 @@
 //! leaves it out, and it must never stand where something is to be protected.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_filter::HeaderMap;
@@ -27,9 +28,21 @@ struct Configuration {
     reads: bool,
     /// Two fields of the response are set, as whoever tells clients of limits has to.
     tells: bool,
-    /// The host is asked to verify a signature, always this one: its `VerifySignatureArguments`. If it is not good, the request is
-    /// answered with 500.
-    verifies: Option<Vec<u8>>,
+    /// The host is asked to verify a signature, one of these in turn: its `VerifySignatureArguments`. If it is not good, the request
+    /// is answered with 500.
+    verifies: Vec<Vec<u8>>,
+    #[serde(skip)]
+    requests: Cell<usize>,
+}
+
+impl Configuration {
+    /// What is to be verified for this request.
+    fn next(&self) -> Option<&[u8]> {
+        let request = self.requests.get();
+        self.requests.set(request.wrapping_add(1));
+        let place = request.checked_rem(self.verifies.len())?;
+        self.verifies.get(place).map(Vec::as_slice)
+    }
 }
 
 #[derive(Default, Clone)]
@@ -69,7 +82,7 @@ impl HttpContext for Noop {
             // Kept from being optimised away.
             std::hint::black_box(map.as_ref().and_then(HeaderMap::fields));
         }
-        if let Some(arguments) = &self.0.verifies {
+        if let Some(arguments) = self.0.next() {
             let reply = hostcalls::call_foreign_function("verify_signature", Some(arguments));
             // A message whose one field, the result, is true.
             if reply.ok().flatten().as_deref() != Some(&[8, 1]) {
