@@ -38,6 +38,11 @@ class Outcome:
         seen = np.isfinite(self.by_fold)
         return self.rows.labels[seen], self.by_fold[seen] * slope + offset
 
+    def mark(self, matrix, change):
+        """Marks the models that were fitted without a part of the SMS as the shipped one is marked, which changes its weights so:
+        else the threshold would be chosen for another. `matrix` are the features of the rows."""
+        self.by_fold += matrix @ change
+
     def sms_scores(self, slope, offset):
         labels, log_odds = self.sms(slope, offset)
         return labels, fit.probability(log_odds)

@@ -2,9 +2,10 @@
 
     python3 markable.py --data DIR --features target/debug/features > ../watermark/src/words.txt
 
-They are words of the project's own English templates that few messages have, so that a mark on them changes few
-answers; whoever copies a model by asking about words thrown together asks about rare ones as often as about others. The two
-of a line weigh nearly the same without a mark, so that the mark alone tells them apart: which of both is which, the key decides.
+They are words of the project's own English templates whose weight few messages have a part in, so that a mark on them changes few
+answers: a bucket is not a word's alone, and one that a common ending shares is in every third message however rare the word. Whoever
+copies a model by asking about words thrown together asks about rare ones as often as about others. The two of a line weigh nearly the
+same without a mark, so that the mark alone tells them apart: which of both is which, the key decides.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import samples
 MOST, LEAST = 8e-4, 2e-5
 # The most that a word may weigh by itself, in log-odds.
 HEAVIEST = 2.0
-PAIRS = 1200
+PAIRS = 416
 
 
 def main():
@@ -47,17 +48,17 @@ def main():
     valid = data.features(given.features, merged["valid"].texts).of(data.NORMALISED)[0]
     slope, _ = fit.platt(linear.score(valid), merged["valid"].labels)
     # Among strangers, the usual company of a marked word: what it adds to a text.
-    alone = linear.score(data.features(given.features, chosen).of(data.NORMALISED)[0]) * slope
+    single = data.features(given.features, chosen).of(data.NORMALISED)[0]
+    alone = linear.score(single) * slope
     alone -= np.median(alone)
-    light = sorted((weight, word) for weight, word in zip(alone, chosen) if abs(weight) <= HEAVIEST)
-    pairs = [(light[i][1], light[i + 1][1]) for i in range(0, len(light) - 1, 2)]
-    # The rarest, by the more frequent of both.
-    pairs.sort(key=lambda pair: max(share[word] for word in pair))
-    kept = sorted(pairs[:PAIRS])
-    for pair in kept:
-        print(*pair)
-    total = sum(share[word] for pair in kept for word in pair)
-    print(f"{len(kept)} pairs of {len(chosen)} words; a message has {total:.2f} of them", file=sys.stderr)
+    # A text's first feature is its first word.
+    load = np.bincount(plain.matrix.indices, minlength=data.BUCKETS)[single.indices[single.indptr[:-1]]]
+    light = sorted((rows, weight, word) for rows, weight, word in zip(load, alone, chosen) if abs(weight) <= HEAVIEST)
+    kept = sorted(light[: 2 * PAIRS], key=lambda each: each[1:])
+    for (_, _, first), (_, _, second) in sorted(zip(kept[::2], kept[1::2]), key=lambda pair: pair[0][2]):
+        print(first, second)
+    total = sum(load for load, _, _ in kept) / len(plain.labels)
+    print(f"{len(kept) // 2} pairs of {len(chosen)} words; a message has a part in {total:.2f} of their weights", file=sys.stderr)
 
 
 def words_of(text):

@@ -31,7 +31,7 @@ import samples  # noqa: E402
 import slices  # noqa: E402
 import watermark  # noqa: E402
 
-NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.4.0", "Apache-2.0"
+NAME, VERSION, LICENCE = "portcullis-scam-detector", "0.5.0", "Apache-2.0"
 # Of genuine texts, the shares that may be called scams only because of another view.
 ALLOWED = {"written": 0.0005, "respelled": 0.0003, "window": 0.0003}
 # What a stretch must exceed the threshold by at least. Newsletters are not among the genuine texts, and each has some stretch that
@@ -42,7 +42,7 @@ DISAGREEMENT = 0.5
 # The largest share of genuine SMS that may be flagged in cross-validation.
 SMS_FALSE_ALARMS = 0.005
 # By how much an F1 may be smaller and still be as good: less than its standard error, .007 there.
-AS_GOOD = 0.001
+AS_GOOD = 0.002
 # The part of each advertising source that is learned from; the rest measures.
 LEARNED_PROMO = 0.8
 STARTED = time.monotonic()
@@ -159,7 +159,9 @@ def main():
         # Before the threshold is chosen, so that it is chosen for what is shipped.
         key, places, halves = given.marks
         unmarked = validation.auc(linear.score(views.of(data.NORMALISED)[0]))
-        linear.weights = watermark.marked(linear.weights, slope, places, halves)
+        weights = watermark.marked(linear.weights, slope, places, halves)
+        outcome.mark(plain.matrix, weights - linear.weights)
+        linear.weights = weights
         slope, offset = validation.calibrated(linear.score(views.of(data.NORMALISED)[0]))
         marked = validation.auc(linear.score(views.of(data.NORMALISED)[0]))
         say(f"marked {len(places)} words with the key {key}; AUC on the validation rows {unmarked:.4f} before, {marked:.4f} after")
