@@ -22,10 +22,10 @@ import messages
 import samples
 
 # Of all rows, those that a word may stand in, and those that it must: a copy has to see it.
-MOST, LEAST = 8e-4, 2e-5
+MOST, LEAST = 2e-3, 1e-5
 # The most that a word may weigh by itself, in log-odds.
 HEAVIEST = 2.0
-PAIRS = 416
+PAIRS = 640
 
 
 def main():
