@@ -9,7 +9,7 @@ use super::words::LONGEST;
 /// Of longer words the beginning counts as well: endings differ.
 pub(super) const STEM_LETTERS: usize = 6;
 /// How long the stems of the lexicon are, in characters.
-pub(super) const STEMS: [usize; 2] = [7, 5];
+const STEMS: [usize; 2] = [7, 5];
 /// As many letters as the longest of them has.
 const BEGINNINGS: usize = STEMS[0];
 
@@ -73,9 +73,9 @@ impl Letters {
         self.hash(|hash| step(hash, character));
     }
 
-    /// The letters and digits of ASCII that a text begins with, which are a word of at most [`LONGEST`], and how many there are.
+    /// The letters and digits of ASCII that a text begins with, which are a word of at most [`LONGEST`].
     /// The beginnings that may count are kept, without a question for each letter.
-    pub(super) fn of_ascii(text: &[u8]) -> (Self, usize) {
+    pub(super) fn of_ascii(text: &[u8]) -> Self {
         let (mut whole, mut classes, mut count) = (FNV_OFFSET, 0, 0_usize);
         let mut beginnings = [0_u64; BEGINNINGS];
         let mut take = |byte: u8| {
@@ -89,19 +89,14 @@ impl Letters {
             is_word.then_some(whole)
         };
         let (first, rest) = text.split_at_checked(BEGINNINGS).unwrap_or((text, &[]));
-        let mut ends = false;
-        for (beginning, byte) in beginnings.iter_mut().zip(first) {
-            let Some(hash) = take(*byte) else {
-                ends = true;
-                break;
-            };
-            *beginning = hash;
-        }
-        if !ends {
+        let mut begins = beginnings.iter_mut().zip(first);
+        let goes_on =
+            begins.all(|(beginning, byte)| take(*byte).map(|hash| *beginning = hash).is_some());
+        if goes_on {
             let _ = rest.iter().take(LONGEST - BEGINNINGS).all(|byte| take(*byte).is_some());
         }
         let [.., fifth, sixth, seventh] = beginnings;
-        let letters = Self {
+        Self {
             whole,
             stem: if count < STEM_LETTERS { whole } else { sixth },
             stems: [seventh, fifth],
@@ -111,8 +106,7 @@ impl Letters {
             has_digit: classes & DIGIT != 0,
             has_other: false,
             is_dense: false,
-        };
-        (letters, count)
+        }
     }
 
     pub(super) fn set_dense(&mut self) {

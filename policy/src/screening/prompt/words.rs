@@ -156,7 +156,8 @@ impl<'a> Cutter<'a> {
         let mut length = 0;
         if self.word.count() == 0 {
             self.range.start = start;
-            (self.word, length) = Letters::of_ascii(rest);
+            self.word = Letters::of_ascii(rest);
+            length = self.word.count();
         }
         // The rest of a word, of which some may be beyond what is looked at.
         if length == 0 || length == LONGEST {
