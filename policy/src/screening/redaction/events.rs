@@ -72,6 +72,14 @@ pub(super) enum Data {
     Bare(Value),
 }
 
+/// What an event's JSON turned out to have.
+struct Walked {
+    /// So many strings may wait.
+    strings: usize,
+    /// No text goes on in it, and none of those that wait is there, saying nothing.
+    is_quiet: bool,
+}
+
 /// While an event is walked through.
 struct Walk<'a> {
     event: u64,
@@ -81,6 +89,8 @@ struct Walk<'a> {
     hold: Hold,
     /// So many strings may wait.
     strings: usize,
+    /// Where nothing is said.
+    silent: Vec<String>,
 }
 
 impl Events {
@@ -118,23 +128,23 @@ impl Events {
         out: &mut String,
     ) {
         self.leaves.next_event();
-        let (data, strings) = match data {
+        let (data, walked) = match data {
             Data::Json(mut value) => {
-                let strings = self.rewrite(&mut value, name, size, means);
-                (Data::Json(value), strings)
+                let walked = self.rewrite(&mut value, name, size, means);
+                (Data::Json(value), walked)
             }
             Data::Bare(mut value) => {
-                let strings = self.rewrite(&mut value, None, size, means);
-                (Data::Bare(value), strings)
+                let walked = self.rewrite(&mut value, None, size, means);
+                (Data::Bare(value), walked)
             }
-            data => (data, Some(0)),
+            data => (data, Walked { strings: 0, is_quiet: true }),
         };
-        self.queue(Waiting { before, data, size, strings: strings.unwrap_or_default() });
+        self.queue(Waiting { before, data, size, strings: walked.strings });
         let is_full = self.waiting.len() > MAXIMUM_WAITING || self.size > MAXIMUM_WAITING_BYTES;
         if is_full {
             self.leaves.let_go(means);
         }
-        self.quiet = if strings == Some(0) { self.quiet.saturating_add(1) } else { 0 };
+        self.quiet = if walked.is_quiet { self.quiet.saturating_add(1) } else { 0 };
         self.leaves.give_up(self.quiet, means);
         self.send(means, out);
     }
@@ -162,15 +172,14 @@ impl Events {
         self.once(TextStream::default(), text, means)
     }
 
-    /// Leaves in an event's JSON what is released of its texts, and redacts all else in it; how many strings of it may wait, or None
-    /// where its text is at places where a text is known to be.
+    /// Leaves in an event's JSON what is released of its texts, and redacts all else in it.
     fn rewrite(
         &mut self,
         event: &mut Value,
         name: Option<String>,
         size: usize,
         means: Means<'_>,
-    ) -> Option<usize> {
+    ) -> Walked {
         let told = |pointer: &&str| event.pointer(pointer).map(Value::to_string);
         let indexes: Vec<String> =
             INDEXES.iter().map(|pointer| told(pointer).unwrap_or_default()).collect();
@@ -202,9 +211,16 @@ impl Events {
             number: &number,
             hold: hold(event, is_last || size > MAXIMUM_WAITING_BYTES, has_pieces),
             strings: 0,
+            silent: Vec::new(),
         };
         self.redact(event, "", 0, &mut walk, means);
-        let strings = walk.strings;
+        let Walk { strings, silent, .. } = walk;
+        // Where another text goes on, one that says nothing may well be over: its place is there in every event of the form.
+        let is_silent = strings == 0 && pieces.iter().all(|(_, piece)| piece.is_empty());
+        let mut is_quiet = strings == 0 && !has_pieces;
+        for pointer in silent.iter().filter(|_| is_silent) {
+            is_quiet &= !self.leaves.stay(pointer, &index, &number, means);
+        }
         for (pointer, piece) in pieces {
             let sent = (&*event, &name);
             let text = self.texts.push(&pointer, &place, &piece, Some(sent), means);
@@ -216,7 +232,7 @@ impl Events {
                 *place = Value::String(text);
             }
         }
-        (!has_pieces || strings > 0).then_some(strings)
+        Walked { strings, is_quiet }
     }
 
     /// What texts still hold goes into events of its own.
@@ -314,7 +330,8 @@ impl Events {
                     walk.pointer.truncate(length);
                 }
             }
-            Value::Null | Value::Bool(_) => {}
+            Value::Null => walk.silent.push(walk.pointer.clone()),
+            Value::Bool(_) => {}
         }
     }
 
@@ -326,6 +343,7 @@ impl Events {
         means: Means<'_>,
     ) -> String {
         if text.is_empty() {
+            walk.silent.push(walk.pointer.clone());
             return String::new();
         }
         let is_data = text.len() >= DATA_BYTES && !text.contains(ends_word);

@@ -217,6 +217,42 @@ fn an_event_that_waits_is_overtaken_by_none() {
     assert_eq!(sent, [masked, events[1].clone(), json!({"text": " and"}), events[3].clone()]);
 }
 
+/// A server that has only part of a letter sends an event all the same, with nothing in it.
+#[test]
+fn a_text_goes_on_behind_events_that_say_nothing() {
+    let nothing = |mut event: Value| {
+        let place = ["/token", "/token/text", "/text"].into_iter();
+        let place = place.filter(|place| event.pointer(place).is_some_and(Value::is_string)).last();
+        if let Some(place) = place.and_then(|place| event.pointer_mut(place)) {
+            *place = Value::Null;
+        }
+        event
+    };
+    for kind in [StreamKind::Events, StreamKind::Lines] {
+        for form in forms() {
+            for count in [1, 2, 3, 9, 100] {
+                let mut events = vec![form(0, "on 4111 1111 1111 111")];
+                events.extend((0..count).map(|n| nothing(form(n + 1, ""))));
+                events.push(form(count + 1, "1 a"));
+                let sent = Sent::new(kind, Action::Mask, false).all(&events);
+                let text: String = sent.iter().map(said).collect();
+                assert_eq!(text, "on **** **** **** 1111 a", "{count}: {}", events[0]);
+            }
+        }
+    }
+    // Words do not wait for it, and what says nothing beside another text holds nothing back.
+    let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
+    for word in ["to", " be"] {
+        stream.push(&json!({"text": word}));
+    }
+    let silent = json!({"text": ""});
+    assert_eq!(stream.push(&silent), [json!({"text": " be"}), silent]);
+    let mut stream = Sent::new(StreamKind::Events, Action::Mask, false);
+    stream.push(&json!({"thought": "4111"}));
+    let answers = (0..20).flat_map(|_| stream.push(&json!({"thought": "", "answer": " and"})));
+    assert!(answers.count() > 10);
+}
+
 /// Who waits for the end of what is told does not wait for the next.
 #[test]
 fn nothing_waits_where_nothing_goes_on() {

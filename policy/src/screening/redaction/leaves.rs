@@ -91,8 +91,7 @@ impl Leaves {
     /// beginning of something where it is the first. False where it is none: it is a label.
     pub(super) fn take(&mut self, piece: Piece<'_>, hold: Hold, means: Means<'_>) -> bool {
         let Piece { event, pointer, index, number, name, text, known } = piece;
-        let told = if self.numbers.tell_texts { number } else { "" };
-        let key = format!("{pointer} {index}{BEFORE_NUMBER}{told}");
+        let key = self.key(pointer, index, number);
         let is_new = !self.texts.contains_key(&key);
         if is_new && self.texts.len() >= MAXIMUM_PLACES {
             self.forget_one(means);
@@ -127,6 +126,32 @@ impl Leaves {
         }
         self.whole.append(&mut leaf.pieces.whole);
         !is_label
+    }
+
+    /// Nothing is said at a place this time. A text that waits there is not over, however often that comes; its words do not wait.
+    /// Whether there is one.
+    pub(super) fn stay(
+        &mut self,
+        pointer: &str,
+        index: &str,
+        number: &str,
+        means: Means<'_>,
+    ) -> bool {
+        let key = self.key(pointer, index, number);
+        let Some(leaf) = self.texts.get_mut(&key) else { return false };
+        if leaf.pieces.waiting.is_empty() {
+            return false;
+        }
+        leaf.used = self.clock;
+        leaf.let_go(Hold::Suspicious, means);
+        self.whole.append(&mut leaf.pieces.whole);
+        true
+    }
+
+    /// What a text is known by.
+    fn key(&self, pointer: &str, index: &str, number: &str) -> String {
+        let told = if self.numbers.tell_texts { number } else { "" };
+        format!("{pointer} {index}{BEFORE_NUMBER}{told}")
     }
 
     /// The number of the next event that has one.
