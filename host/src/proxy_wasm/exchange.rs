@@ -10,7 +10,7 @@ use super::headers::HeaderMap;
 use super::local_reply::LocalReply;
 use super::message::{Event, Message, RequestOutcome, ResponseOutcome};
 use super::plugin::Plugin;
-use super::properties::StreamInfo;
+use super::stream_info::StreamInfo;
 
 /// One request and its response on their way through filters, as Envoy takes them: parts go in at
 /// one end, what the filters let by is taken out at the other. Ends the filters' contexts when it

@@ -9,8 +9,8 @@ use super::local_reply::LocalReply;
 use super::message::Event;
 use super::pass::Pass;
 use super::plugin::{FailurePolicy, Plugin, StreamId};
-use super::properties::StreamInfo;
 use super::state::Iteration;
+use super::stream_info::StreamInfo;
 
 /// What comes out of a filter when something has gone in.
 #[derive(Debug, Default)]

@@ -56,6 +56,7 @@ mod protobuf;
 mod shared_data;
 mod shared_queue;
 mod state;
+mod stream_info;
 mod vm;
 
 pub use abi::Status;
@@ -71,5 +72,5 @@ pub use message::{Event, Message, RequestOutcome, ResponseOutcome};
 pub use metrics::{MetricKind, MetricReading, Metrics};
 pub use plugin::{FailurePolicy, Limits, Plugin, PluginConfig, StartError};
 pub use pool::{FilterChain, FilterPool, block_on};
-pub use properties::{PeerCertificate, StreamInfo, TlsInfo};
 pub use shared_data::SharedData;
+pub use stream_info::{PeerCertificate, StreamInfo, TlsInfo};

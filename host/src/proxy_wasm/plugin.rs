@@ -12,8 +12,8 @@ use super::engine::Module;
 use super::errand::{self, Errand};
 use super::host::Host;
 use super::log::{LogLevel, LogRecord};
-use super::properties::StreamInfo;
 use super::state::StreamState;
+use super::stream_info::StreamInfo;
 use super::vm::{Refusal, Vm};
 
 /// What happens to streams when the filter has trapped.

@@ -8,7 +8,7 @@ use super::engine::Module;
 use super::exchange::Exchange;
 use super::host::Host;
 use super::plugin::{Plugin, PluginConfig, StartError};
-use super::properties::StreamInfo;
+use super::stream_info::StreamInfo;
 
 /// Filters in order, each on a VM of its own. Cheap to clone; the clones share the VMs.
 #[derive(Clone)]

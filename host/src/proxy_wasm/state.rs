@@ -15,7 +15,8 @@ use super::local_reply::LocalReply;
 use super::log::{LogLevel, LogRecord};
 use super::metrics::MetricIds;
 use super::plugin::{Inner as Plugin, PluginConfig};
-use super::properties::{Lookup, StreamInfo};
+use super::properties::Lookup;
+use super::stream_info::StreamInfo;
 
 /// The id of a VM's one root context.
 pub(super) const ROOT: u32 = 1;

@@ -12,8 +12,8 @@ use super::engine::{EPOCH, Module};
 use super::host::Host;
 use super::log::{LogLevel, LogRecord};
 use super::plugin::{Inner as Plugin, PluginConfig};
-use super::properties::StreamInfo;
 use super::state::{ROOT, State, StreamState};
+use super::stream_info::StreamInfo;
 
 /// A running instance. After a trap it is [failed](Self::failed) and nothing calls into it again.
 pub(super) struct Vm {
