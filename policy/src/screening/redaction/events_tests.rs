@@ -221,10 +221,10 @@ fn an_event_that_waits_is_overtaken_by_none() {
 #[test]
 fn a_text_goes_on_behind_events_that_say_nothing() {
     let nothing = |mut event: Value| {
-        let place = ["/token", "/token/text", "/text"].into_iter();
-        let place = place.filter(|place| event.pointer(place).is_some_and(Value::is_string)).last();
-        if let Some(place) = place.and_then(|place| event.pointer_mut(place)) {
-            *place = Value::Null;
+        for place in ["/token", "/token/text", "/text"] {
+            if let Some(text) = event.pointer_mut(place).filter(|text| text.is_string()) {
+                *text = Value::Null;
+            }
         }
         event
     };
