@@ -180,6 +180,9 @@ async fn hostile_requests_are_answered_like_envoy() {
         (framed("transfer-encoding: gzip, chunked"), "400"),
         (framed("transfer-encoding: chunked, chunked"), "400"),
         (framed("transfer-encoding: chunked\r\ntransfer-encoding: chunked"), "400"),
+        (framed("transfer-encoding: chunked\r\ncontent-length: 5"), "400"),
+        (framed("Content-Length: 5\r\nTransfer-Encoding: chunked"), "400"),
+        (framed("content-length: 5\r\ncontent-length: 5"), "400"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\nlong: {long}\r\n\r\n"), "431"),
         (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "431"),
     ] {
@@ -189,6 +192,23 @@ async fn hostile_requests_are_answered_like_envoy() {
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {response}");
     }
     assert!(running.get("/").await.starts_with("HTTP/1.1 200 "));
+}
+
+/// One behind the other on one connection, with bodies that look like what is refused.
+#[tokio::test]
+async fn what_stands_in_bodies_is_no_request() {
+    let running = Running::function().await;
+    let body =
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n";
+    let length = body.len();
+    let head = "POST / HTTP/1.1\r\nhost: a\r\n";
+    let sized = format!("{head}content-length: {length}\r\n\r\n{body}");
+    let chunked = format!(
+        "{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n3;a=b\r\n\r\n\r\r\n0\r\nb: c\r\n\r\n"
+    );
+    let last = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let responses = running.raw([sized, chunked, last.to_owned()].concat()).await;
+    assert_eq!(responses.matches("HTTP/1.1 200 ").count(), 3, "{responses}");
 }
 
 #[tokio::test]

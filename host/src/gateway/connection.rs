@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::client_certificate;
+use super::framing::Framing;
 use super::socket::Socket;
 use crate::proxy_wasm::PeerCertificate;
 
@@ -49,6 +50,7 @@ pub(super) struct Stream {
     socket: Transport,
     read_ahead: Vec<u8>,
     taken: usize,
+    framing: Option<Framing>,
 }
 
 enum Transport {
@@ -67,7 +69,7 @@ pub(super) async fn ready(
     let Some(config) = tls else {
         let mut socket = socket;
         let (read_ahead, protocol) = recognise(&mut socket).await?;
-        let stream = Stream { socket: Transport::Plain(socket), read_ahead, taken: 0 };
+        let stream = Stream::new(Transport::Plain(socket), read_ahead);
         return Ok((stream, protocol, peer));
     };
 
@@ -90,7 +92,7 @@ pub(super) async fn ready(
         Protocol::Http2 => recognise(&mut stream).await?.0,
     };
     let socket = Transport::Tls(Box::new(stream));
-    Ok((Stream { socket, read_ahead, taken: 0 }, protocol, peer))
+    Ok((Stream::new(socket, read_ahead), protocol, peer))
 }
 
 /// HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4), which no HTTP/1
@@ -111,6 +113,35 @@ async fn recognise(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>
     Ok((read, Protocol::Http2))
 }
 
+impl Stream {
+    fn new(socket: Transport, read_ahead: Vec<u8>) -> Self {
+        Self { socket, read_ahead, taken: 0, framing: None }
+    }
+
+    /// Lets this see what is read from now on.
+    pub(super) fn watched(self, framing: Framing) -> Self {
+        Self { framing: Some(framing), ..self }
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let ahead = self.read_ahead.get(self.taken..).unwrap_or_default();
+        if !ahead.is_empty() {
+            let count = ahead.len().min(buffer.remaining());
+            buffer.put_slice(ahead.get(..count).unwrap_or_default());
+            self.taken += count;
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.socket {
+            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -118,17 +149,12 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let ahead = this.read_ahead.get(this.taken..).unwrap_or_default();
-        if !ahead.is_empty() {
-            let count = ahead.len().min(buffer.remaining());
-            buffer.put_slice(ahead.get(..count).unwrap_or_default());
-            this.taken += count;
-            return Poll::Ready(Ok(()));
+        let before = buffer.filled().len();
+        let read = this.poll_next(cx, buffer);
+        if let Some(framing) = &mut this.framing {
+            framing.read(buffer.filled().get(before..).unwrap_or_default());
         }
-        match &mut this.socket {
-            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Transport::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
-        }
+        read
     }
 }
 

@@ -105,7 +105,7 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// One length for the body, as the policy and Envoy want it: whoever stands in front may have read the other one (RFC 9112
-/// section 6). Of two lengths that are equal, or beside a coding, hyper tells with HTTP/1.1 only one.
+/// section 6).
 fn check_framing(headers: &HeaderMap) -> Result<(), Malformed> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let coding = codings.next();

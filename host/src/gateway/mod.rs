@@ -5,6 +5,7 @@ mod activity;
 mod client_certificate;
 mod clients;
 mod connection;
+mod framing;
 mod gate;
 pub(crate) mod head;
 mod log_writer;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::activity::{Activity, Streams, Tracked};
 use super::connection::{self, Peer, Protocol, Stream};
+use super::framing::{Framing, Lengths};
 use super::problem::Problem;
 use super::server::{Handler, ResponseBody, ServerLimits};
 use super::socket::Socket;
@@ -54,15 +55,20 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn serve_http1(self, stream: Stream, peer: Arc<Peer>) {
+        let (most_bytes, most_fields) =
+            (self.limits.refusable_head_size(), self.limits.head_fields.saturating_mul(2));
+        let framing = Framing::new(most_bytes, most_fields);
+        let lengths = framing.lengths();
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
-            .max_buf_size(self.limits.refusable_head_size())
-            .max_headers(self.limits.head_fields.saturating_mul(2));
+            .max_buf_size(most_bytes)
+            .max_headers(most_fields);
         let activity = Activity::new();
-        let service = self.service(peer, activity.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let service = self.service(peer, activity.clone(), Some(lengths));
+        let stream = TokioIo::new(stream.watched(framing));
+        let connection = builder.serve_connection(stream, service);
         self.attend(connection, http1::Connection::graceful_shutdown, &activity).await;
     }
 
@@ -79,7 +85,7 @@ impl<H: Handler> Connection<H> {
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
         let activity = Activity::new();
-        let service = self.service(peer, activity.clone());
+        let service = self.service(peer, activity.clone(), None);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         self.attend(connection, http2::Connection::graceful_shutdown, &activity).await;
     }
@@ -88,6 +94,7 @@ impl<H: Handler> Connection<H> {
         &self,
         peer: Arc<Peer>,
         activity: Arc<Activity>,
+        lengths: Option<Lengths>,
     ) -> impl Service<
         Request<Incoming>,
         Response = Response<ResponseBody>,
@@ -96,16 +103,25 @@ impl<H: Handler> Connection<H> {
     > + use<H> {
         let handler = Arc::clone(&self.handler);
         let limits = self.limits.clone();
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
             let running = activity.begin();
             let (handler, peer) = (Arc::clone(&handler), Arc::clone(&peer));
-            let is_admitted = limits.admit(&request);
+            let is_seen = lengths.as_ref().is_none_or(|lengths| {
+                // What hyper reads and we do not could be read in two ways.
+                lengths.restore(request.headers_mut()).is_some()
+            });
+            let problem = match (is_seen, limits.admit(&request)) {
+                (true, true) => None,
+                (true, false) => Some(Problem::HeadersTooLarge),
+                (false, _) => Some(Problem::BadRequest),
+            };
             async move {
-                let response = if is_admitted {
-                    handler.handle(peer, request).await
-                } else {
-                    let (head, _) = request.into_parts();
-                    handler.refuse(&peer, &head, Problem::HeadersTooLarge)
+                let response = match problem {
+                    None => handler.handle(peer, request).await,
+                    Some(problem) => {
+                        let (head, _) = request.into_parts();
+                        handler.refuse(&peer, &head, problem)
+                    }
                 };
                 Ok(response.map(|body| Tracked::new(body, running).boxed_unsync()))
             }

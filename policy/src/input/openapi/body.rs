@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Sent};
+use super::field::Sent;
+use super::fields::Fields;
 use super::node::Node;
 use super::schemas::{SchemasBuilder, Use};
 use crate::input::schema::Violation;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::FileType;
 
 fn fields(media_type: &Value) -> Result<Fields, CompileError> {
     Fields::compile(&Node::root(media_type, "f").unwrap())

@@ -6,6 +6,7 @@
 mod body;
 mod dialect;
 mod faults;
+mod field;
 mod fields;
 mod item;
 mod node;
@@ -30,7 +31,7 @@ use crate::policy::CompileError;
 use crate::problem::{Reason, Refusal};
 
 pub(crate) use body::Content;
-pub(crate) use fields::Sent as SentField;
+pub(crate) use field::Sent as SentField;
 pub(crate) use slim::slim;
 
 use body::Body;
