@@ -174,7 +174,8 @@ mod tests {
     const PLAIN: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     const SIZED: &str = "POST / HTTP/1.1\r\nhost: a\r\nContent-Length: 5\r\n\r\na\r\n\r\n";
     const CHUNKED: &str = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n\
-                           5;x=\"y\"\r\n\r\n\r\nc\r\nA\r\n0123456789\r\n0\r\ntrailer: 1\r\n\r\n";
+                           5;x=\"y\"\r\n\r\n\r\nc\r\n29\r\n\r\n\r\nGET / HTTP/1.1\r\ncontent-length: 9\r\n\r\n\r\n\
+                           0\r\ntrailer: 1\r\n\r\n";
     const BOTH: &str =
         "POST / HTTP/1.1\r\ncontent-length: 7\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     const TWICE: &str =
