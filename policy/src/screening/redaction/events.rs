@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::event::{hold, is_label, is_last, is_quantity};
+use super::json::MAXIMUM_NAME_BYTES;
 use super::leaves::{Leaves, Piece};
 use super::means::Means;
 use super::stream::StreamSettings;
@@ -18,6 +19,10 @@ const MAXIMUM_WAITING_BYTES: usize = 256 * 1024;
 
 /// The deepest JSON that is walked: serde_json's own limit is this.
 const MAXIMUM_DEPTH: usize = 128;
+
+/// So many bytes of an event's pointers are kept while it is walked through. Strings behind that are redacted each by itself: names may be
+/// long and what they name many.
+const MAXIMUM_PLACES_BYTES: usize = 256 * 1024;
 
 /// A string of so many bytes without a space is data, and no piece of a text.
 const DATA_BYTES: usize = 1024;
@@ -91,6 +96,23 @@ struct Walk<'a> {
     strings: usize,
     /// Where nothing is said.
     silent: Vec<String>,
+    /// So many more bytes of pointers may be kept.
+    room: usize,
+}
+
+impl Walk<'_> {
+    /// Whether there is room for one more pointer.
+    fn has_room(&mut self) -> bool {
+        let left = self.room.checked_sub(self.pointer.len());
+        self.room = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    fn is_silent_here(&mut self) {
+        if self.has_room() {
+            self.silent.push(self.pointer.clone());
+        }
+    }
 }
 
 impl Events {
@@ -212,6 +234,7 @@ impl Events {
             hold: hold(event, is_last || size > MAXIMUM_WAITING_BYTES, has_pieces),
             strings: 0,
             silent: Vec::new(),
+            room: MAXIMUM_PLACES_BYTES,
         };
         self.redact(event, "", 0, &mut walk, means);
         let Walk { strings, silent, .. } = walk;
@@ -326,11 +349,13 @@ impl Events {
                 for (name, value) in members {
                     walk.pointer.push('/');
                     walk.pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    let short = name.floor_char_boundary(MAXIMUM_NAME_BYTES);
+                    let name = name.get(..short).unwrap_or_default();
                     self.redact(value, name, depth + 1, walk, means);
                     walk.pointer.truncate(length);
                 }
             }
-            Value::Null => walk.silent.push(walk.pointer.clone()),
+            Value::Null => walk.is_silent_here(),
             Value::Bool(_) => {}
         }
     }
@@ -343,11 +368,11 @@ impl Events {
         means: Means<'_>,
     ) -> String {
         if text.is_empty() {
-            walk.silent.push(walk.pointer.clone());
+            walk.is_silent_here();
             return String::new();
         }
         let is_data = text.len() >= DATA_BYTES && !text.contains(ends_word);
-        if is_data || is_label(name) || is_quantity(text) || self.is_refused() {
+        if is_data || is_label(name) || is_quantity(text) || self.is_refused() || !walk.has_room() {
             return self.named(name, text, means);
         }
         let context = before(name);

@@ -253,6 +253,20 @@ fn a_text_goes_on_behind_events_that_say_nothing() {
     assert!(answers.count() > 10);
 }
 
+/// A name is not looked at, nor kept, once for each of the many values that it may be the name of.
+#[test]
+fn long_names_of_many_values_are_no_burden() {
+    let begun = std::time::Instant::now();
+    for value in [json!("a"), json!(""), json!(null)] {
+        let event =
+            json!({"n".repeat(120_000): vec![value; 20_000], "text": "4111 1111 1111 1111"});
+        let sent = Sent::new(StreamKind::Lines, Action::Mask, true).all(&[event.clone()]);
+        assert_eq!(sent[0]["text"], "**** **** **** 1111");
+        assert_eq!(sent[0].as_object().unwrap().len(), 2);
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 /// Who waits for the end of what is told does not wait for the next.
 #[test]
 fn nothing_waits_where_nothing_goes_on() {

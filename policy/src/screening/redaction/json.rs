@@ -4,7 +4,7 @@ use super::means::Means;
 use super::text::TextStream;
 
 /// Members' names beyond this length say nothing about their values.
-const MAXIMUM_NAME_BYTES: usize = 64;
+pub(super) const MAXIMUM_NAME_BYTES: usize = 64;
 
 /// The longest number that can be personal.
 const MAXIMUM_NUMBER_BYTES: usize = 40;
