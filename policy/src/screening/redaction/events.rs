@@ -108,7 +108,7 @@ impl Walk<'_> {
         left.is_some()
     }
 
-    fn is_silent_here(&mut self) {
+    fn note_silence(&mut self) {
         if self.has_room() {
             self.silent.push(self.pointer.clone());
         }
@@ -355,7 +355,7 @@ impl Events {
                     walk.pointer.truncate(length);
                 }
             }
-            Value::Null => walk.is_silent_here(),
+            Value::Null => walk.note_silence(),
             Value::Bool(_) => {}
         }
     }
@@ -368,7 +368,7 @@ impl Events {
         means: Means<'_>,
     ) -> String {
         if text.is_empty() {
-            walk.is_silent_here();
+            walk.note_silence();
             return String::new();
         }
         let is_data = text.len() >= DATA_BYTES && !text.contains(ends_word);
