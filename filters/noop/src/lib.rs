@@ -2,18 +2,20 @@
 //!
 //! It handles the callbacks that jwt-auth handles, and answers each with «go on». Its [`Configuration`] has it do some of what filters
 //! cannot be without. `cargo xtask bench` builds it, takes
-//! the same exports out of it, and measures jwt-auth and rate-limit against it. It is no part of Portcullis: `cargo xtask build`
+//! the same exports out of it, and measures jwt-auth, rate-limit and gate against it. It is no part of Portcullis: `cargo xtask build`
 //! leaves it out, and it must never stand where something is to be protected.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use portcullis_filter::HeaderMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -31,9 +33,62 @@ struct Configuration {
     /// The host is asked to verify a signature, one of these in turn: its `VerifySignatureArguments`. If it is not good, the request
     /// is answered with 500.
     verifies: Vec<Vec<u8>>,
+    /// A request that has a body waits until all of it is there, and it is copied in; then four fields of the request are set, as
+    /// whoever tells the upstream who is calling has to.
+    holds: bool,
+    /// What is held is read as JSON, of which nothing is kept, and then looked at once more by an automaton that knows forty words.
+    searches: bool,
+    /// A line of so many bytes is logged of each request, once the status of its response and the client's address have been asked for.
+    records: usize,
     #[serde(skip)]
     requests: Cell<usize>,
+    #[serde(skip)]
+    automaton: Option<AhoCorasick>,
 }
+
+/// What a screen for attacks may look for.
+const WORDS: [&str; 40] = [
+    "select",
+    "union",
+    "insert",
+    "update",
+    "delete",
+    "drop",
+    "exec",
+    "sleep",
+    "benchmark",
+    "having",
+    "script",
+    "onerror",
+    "onload",
+    "javascript",
+    "iframe",
+    "svg",
+    "eval",
+    "document",
+    "alert",
+    "srcdoc",
+    "etc/passwd",
+    "../",
+    "file:",
+    "gopher:",
+    "cmd.exe",
+    "bash",
+    "curl",
+    "wget",
+    "powershell",
+    "whoami",
+    "__proto__",
+    "constructor",
+    "process",
+    "require",
+    "system",
+    "ignore",
+    "instructions",
+    "password",
+    "secret",
+    "begin private key",
+];
 
 impl Configuration {
     /// What is to be verified for this request.
@@ -42,6 +97,14 @@ impl Configuration {
         self.requests.set(request.wrapping_add(1));
         let place = request.checked_rem(self.verifies.len())?;
         self.verifies.get(place).map(Vec::as_slice)
+    }
+
+    fn search(&self, body: &[u8]) {
+        if let Some(automaton) = &self.automaton {
+            // Kept from being optimised away.
+            std::hint::black_box(serde_json::from_slice::<IgnoredAny>(body).is_ok());
+            std::hint::black_box(automaton.find_iter(body).count());
+        }
     }
 }
 
@@ -54,8 +117,12 @@ impl RootContext for Noop {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
         let configuration = configuration.ok().flatten().unwrap_or_default();
-        match serde_json::from_slice(&configuration) {
-            Ok(configuration) => {
+        match serde_json::from_slice::<Configuration>(&configuration) {
+            Ok(mut configuration) => {
+                let mut builder = AhoCorasick::builder();
+                builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+                let words = configuration.searches.then(|| builder.build(WORDS));
+                configuration.automaton = words.and_then(Result::ok);
                 self.0 = Rc::new(configuration);
                 true
             }
@@ -76,7 +143,7 @@ impl RootContext for Noop {
 }
 
 impl HttpContext for Noop {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         if self.0.reads {
             let map = HeaderMap::read(MapType::HttpRequestHeaders);
             // Kept from being optimised away.
@@ -90,6 +157,27 @@ impl HttpContext for Noop {
                 return Action::Pause;
             }
         }
+        if self.0.holds && !end_of_stream { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if !self.0.holds {
+            return Action::Continue;
+        }
+        if !end_of_stream {
+            return Action::Pause;
+        }
+        let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size);
+        self.0.search(body.ok().flatten().as_deref().unwrap_or_default());
+        for (name, length) in [
+            ("signature-input", 220),
+            ("signature", 60),
+            ("content-digest", 60),
+            ("portcullis-principal", 100),
+        ] {
+            let value = "x".repeat(length);
+            let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(&value));
+        }
         Action::Continue
     }
 
@@ -102,6 +190,17 @@ impl HttpContext for Noop {
                 let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
             }
         }
+        if self.0.records > 0 {
+            let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+            std::hint::black_box(status.ok());
+        }
         Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if self.0.records > 0 {
+            std::hint::black_box(hostcalls::get_property(vec!["source", "address"]).ok());
+            let _ = hostcalls::log(LogLevel::Info, &"x".repeat(self.0.records));
+        }
     }
 }
