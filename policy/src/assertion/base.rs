@@ -1,7 +1,9 @@
 //! The signature base (RFC 9421 §2.5) that both sides compute.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sfv::{BareItem, Dictionary, InnerList, Item, ListEntry};
+use sfv::{Dictionary, InnerList, Item};
 use sha2::{Digest as _, Sha256};
 
 use super::{CONTENT_DIGEST_FIELD, LABEL, PRINCIPAL_FIELD};
@@ -64,8 +66,12 @@ impl Covered<'_> {
 
 /// The `Content-Digest` of a body: `sha-256=:…:`.
 pub(super) fn content_digest(body: &[u8]) -> String {
-    let digest = Sha256::digest(body).to_vec();
-    dictionary("sha-256", Item::new(BareItem::ByteSequence(digest)).into())
+    byte_sequence("sha-256", &Sha256::digest(body))
+}
+
+/// A dictionary with one member, a byte sequence (RFC 9651 §3.3.5).
+pub(super) fn byte_sequence(name: &str, bytes: &[u8]) -> String {
+    format!("{name}=:{}:", STANDARD.encode(bytes))
 }
 
 /// The covered components as the items of the signature's inner list.
@@ -77,25 +83,13 @@ pub(super) fn component_items() -> Vec<Item> {
         .collect()
 }
 
-/// A dictionary with the one member `portcullis=…`.
-pub(super) fn labelled(entry: ListEntry) -> String {
-    dictionary(LABEL, entry)
-}
-
-/// An inner list as it stands in the signature base: the labelled dictionary without its label.
+/// An inner list as it stands in the signature base.
 pub(super) fn serialised(list: &InnerList) -> String {
-    let labelled = labelled(list.clone().into());
-    labelled
-        .strip_prefix(LABEL)
-        .and_then(|rest| rest.strip_prefix('='))
-        .map(str::to_owned)
-        .unwrap_or_default()
-}
-
-fn dictionary(name: &'static str, entry: ListEntry) -> String {
     let mut members = Dictionary::new();
-    members.insert(sfv::key_ref(name).to_owned(), entry);
+    members.insert(sfv::key_ref(LABEL).to_owned(), list.clone().into());
     let mut serializer = sfv::DictSerializer::new();
     serializer.members(&members);
-    serializer.finish().unwrap_or_default()
+    let labelled = serializer.finish().unwrap_or_default();
+    let list = labelled.strip_prefix(LABEL).and_then(|rest| rest.strip_prefix('='));
+    list.map(str::to_owned).unwrap_or_default()
 }

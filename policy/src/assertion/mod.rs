@@ -88,6 +88,24 @@ mod tests {
         assert_eq!(verify(&signed(b"{}"), |_| ()), Ok(principal()));
     }
 
+    /// Much of it is written without a serialiser, and must be what one writes (RFC 9651 §4.1).
+    #[test]
+    fn fields_are_structured_fields() {
+        let key_id = "a \"key\" \\ of 2026";
+        let fields =
+            Signer::new(key_id, secret(1), 30).sign("sub=a", "GET", "/", None, b"", NOW, &[7; 16]);
+        for name in [SIGNATURE_INPUT_FIELD, SIGNATURE_FIELD, CONTENT_DIGEST_FIELD] {
+            let (_, value) = fields.iter().find(|(field, _)| *field == name).unwrap();
+            let read: sfv::Dictionary = sfv::Parser::new(value).parse().unwrap();
+            let mut serializer = sfv::DictSerializer::new();
+            serializer.members(&read);
+            assert_eq!(serializer.finish().as_ref(), Some(value), "{name}");
+        }
+        let input = &fields[0].1;
+        let expected = r#"portcullis=("@method" "@path" "@query" "content-digest" "portcullis-principal");created=1700000000;expires=1700000030;nonce="BwcHBwcHBwcHBwcHBwcHBw";alg="hmac-sha256";keyid="a \"key\" \\ of 2026";tag="portcullis""#;
+        assert_eq!(input, expected);
+    }
+
     #[test]
     fn nothing_that_is_covered_can_be_changed() {
         let headers = signed(b"{}");

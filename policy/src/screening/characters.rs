@@ -3,6 +3,7 @@
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _};
 use unicode_normalization::{is_nfc_quick, is_nfkc_quick};
 
+use crate::byte_set;
 use crate::document::{Handling, Normalisation, TextSection};
 use crate::problem::Reason;
 
@@ -80,8 +81,8 @@ impl CharacterRules {
     /// The text as it may go on: another one where characters were taken out, or written otherwise.
     pub(super) fn check(self, text: &str) -> Result<Option<Rewritten>, Unfit> {
         self.check_length(text)?;
-        // Printable ASCII, the usual case, is seen eight bytes at a time by the compiler.
-        if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        // Printable ASCII, the usual case.
+        if byte_set::all(text.as_bytes(), |byte| (0x20..0x7f).contains(&byte)) {
             return Ok(None);
         }
         let mut strips = false;

@@ -129,19 +129,21 @@ impl<'a> Walk<'a> {
 fn string_at(text: &[u8], start: usize) -> Range<usize> {
     let mut at = start.saturating_add(1);
     loop {
-        match text.get(at) {
-            Some(b'"') => return start..at.saturating_add(1),
-            Some(b'\\') => at = at.saturating_add(2),
-            Some(_) => at = at.saturating_add(1),
-            None => return start..text.len(),
+        let Some(next) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) else {
+            return start..text.len();
+        };
+        at = at.saturating_add(next);
+        if text.get(at) == Some(&b'"') {
+            return start..at.saturating_add(1);
         }
+        at = at.saturating_add(2);
     }
 }
 
 /// What a string says.
 fn resolve(token: &[u8]) -> Option<Cow<'_, str>> {
     let inner = token.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    match inner.contains(&b'\\') {
+    match memchr::memchr(b'\\', inner).is_some() {
         false => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
         true => serde_json::from_slice(token).ok().map(Cow::Owned),
     }

@@ -2,6 +2,7 @@
 //! look-alikes of ASCII, all of them several times over.
 
 use super::fold::{Fold, fold};
+use crate::byte_set;
 
 /// Decoding stops after so many rounds: nothing behind a gate decodes oftener.
 const MAX_ROUNDS: usize = 4;
@@ -51,7 +52,7 @@ impl View {
     fn round(&self, decode: impl Fn(&[u8], u8) -> Step) -> Option<Self> {
         let mut at = 0_usize;
         loop {
-            let plain = self.bytes.get(at..)?.iter().position(|byte| !is_plain(*byte))?;
+            let plain = byte_set::first_other(self.bytes.get(at..)?, is_plain)?;
             at = at.saturating_add(plain);
             let rest = self.bytes.get(at..)?;
             let before = at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied();
@@ -126,9 +127,10 @@ impl Output {
 
 type Step = Option<(usize, Output)>;
 
-/// Whether a byte can begin nothing that is encoded.
+/// Whether a byte can begin nothing that is encoded. Without branches, so that it can be asked of many bytes at once.
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii() && !matches!(byte, b'%' | b'&' | b'\\' | b'+' | b'0')
+    let is_not = |other: u8| byte != other;
+    byte.is_ascii() & is_not(b'%') & is_not(b'&') & is_not(b'\\') & is_not(b'+') & is_not(b'0')
 }
 
 fn decode_at(rest: &[u8], before: u8, plus_is_blank: bool) -> Step {

@@ -26,6 +26,7 @@ mod tokens;
 mod tests;
 
 use super::{Detection, Kind};
+use crate::byte_set;
 use decode::View;
 use findings::Findings;
 pub(crate) use host::{Place as HostPlace, place as host_place};
@@ -116,12 +117,15 @@ fn inspect(tokens: &Tokens<'_>, findings: &mut Findings) {
     address::look_start(tokens, findings);
     command::look_start(tokens, findings);
     for (index, token) in tokens.iter() {
-        let rules = if token.is(WORD) {
-            let is_attribute = tokens.at(index + 1).is(b'=');
-            rules_of_word(token) | if is_attribute { SCRIPT } else { 0 }
-        } else {
-            rules_of_sign(token.shape)
+        let rules = match token.shape {
+            WORD if tokens.at(index + 1).is(b'=') => rules_of_word(token) | SCRIPT,
+            WORD => rules_of_word(token),
+            sign => rules_of_sign(sign),
         };
+        // Most are words that nobody knows.
+        if rules == 0 && !template.is_open() {
+            continue;
+        }
         if rules & SQL != 0 {
             sql.look(index, token, findings);
         }
@@ -166,6 +170,21 @@ const MARKUP: Rules = 1 << 7;
 const ADDRESS: Rules = 1 << 8;
 
 fn rules_of_sign(shape: Shape) -> Rules {
+    const RULES: [Rules; 256] = {
+        let mut rules = [0; 256];
+        let mut rest: &mut [Rules] = &mut rules;
+        let mut shape: Shape = 0;
+        while let [first, after @ ..] = rest {
+            *first = of_sign(shape);
+            shape = shape.wrapping_add(1);
+            rest = after;
+        }
+        rules
+    };
+    RULES.get(usize::from(shape)).copied().unwrap_or(0)
+}
+
+const fn of_sign(shape: Shape) -> Rules {
     match shape {
         b'\'' | b'"' => SQL | SCRIPT | QUERY,
         b'`' => SQL | SCRIPT | COMMAND,
@@ -206,12 +225,12 @@ fn rules_of_word(token: Token) -> Rules {
 
 /// Whether there is any sign in the text that an attack needs. Most arguments are words and numbers.
 fn may_hold_anything(bytes: &[u8]) -> bool {
-    let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b' ');
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b' ');
     let begins = |magic: &[u8]| {
         bytes.get(..magic.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(magic))
     };
-    !bytes.iter().all(is_harmless)
-        || bytes.contains(&b' ')
+    !byte_set::all(bytes, is_harmless)
+        || memchr::memchr(b' ', bytes).is_some()
         || bytes.windows(2).any(|pair| pair == b"--" || pair.eq_ignore_ascii_case(b"0x"))
         || [&b"li4vli4v"[..], b"ro0ab", b"kztaau", b"cs7qaf", b"aced0005"].into_iter().any(begins)
 }

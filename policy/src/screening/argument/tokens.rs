@@ -2,6 +2,7 @@
 //! what an injection changes. So quotation marks are signs like others.
 
 use super::lexicon::{Lexicon, Marks};
+use crate::byte_set::ByteSet;
 
 /// What a token is: a sign is its own byte.
 pub(super) type Shape = u8;
@@ -189,7 +190,8 @@ fn is_letter(byte: u8) -> bool {
 
 /// Whether a word goes on with the byte.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    const WORD: ByteSet = ByteSet::alphanumeric_and(b"_").and_beyond_ascii();
+    WORD.holds(byte)
 }
 
 fn number_end(bytes: &[u8], at: usize) -> usize {

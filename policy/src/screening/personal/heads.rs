@@ -1,5 +1,5 @@
 //! Many words at once, found by their first three letters: in most places of most texts none of them begins, and to know it
-//! takes a look into one small table. No automaton, which would be megabytes.
+//! takes a look at one bit. No automaton, which would be megabytes.
 
 use std::ops::Range;
 
@@ -7,33 +7,57 @@ use super::bytes::{at, cut};
 
 /// So many letters say whether a word may begin.
 const HEAD: usize = 3;
-/// Two to the power of this are the slots of the table.
-const BITS: u32 = 13;
+/// Two to the power of this are the slots of the table; and the bits that say whether a slot has anything, of which there are more
+/// than slots, so that fewer heads share one.
+const BITS: u32 = 11;
 const SLOTS: usize = 1 << BITS;
+const FILTER_BITS: u32 = 16;
+const FILTER_WORDS: usize = 1 << (FILTER_BITS - u64::BITS.ilog2());
 const MIX: u32 = 0x9e37_79b1;
+/// The first three of four bytes.
+const THREE: u32 = 0x00ff_ffff;
 /// The bits by which capitals differ from small letters.
-const CASE: u32 = 0x2020_2020;
+const CASE: u64 = 0x2020_2020_2020_2020;
 
 /// The words, and which of them may begin where.
 #[derive(Debug)]
 pub(super) struct Heads {
     words: Vec<&'static [u8]>,
+    filter: Box<[u64; FILTER_WORDS]>,
     /// For each slot one more than its place in `lists`, 0 for none.
     slots: Box<[u16; SLOTS]>,
-    /// Words by slot: their places in `words`.
-    lists: Vec<Vec<u16>>,
+    /// Words by slot.
+    lists: Vec<Vec<Entry>>,
+}
+
+/// A word of a slot.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Its first four letters, or as many as it has, in either case; and which bits they are.
+    letters: u32,
+    mask: u32,
+    /// Its place in `words`.
+    place: u16,
 }
 
 impl Heads {
     /// Two letters are the least; such words are only found where a digit of hexadecimal follows.
     pub(super) fn new(words: Vec<&'static [u8]>) -> Self {
-        let mut heads = Self { words: Vec::new(), slots: Box::new([0; SLOTS]), lists: Vec::new() };
+        let mut heads = Self {
+            words: Vec::new(),
+            filter: Box::new([0; FILTER_WORDS]),
+            slots: Box::new([0; SLOTS]),
+            lists: Vec::new(),
+        };
         for (place, word) in words.iter().enumerate() {
             match **word {
-                [first, second, third, ..] => heads.add([first, second, third], place),
+                [first, second, third, fourth, ..] => {
+                    heads.add([first, second, third, fourth], u32::MAX, place);
+                }
+                [first, second, third] => heads.add([first, second, third, 0], THREE, place),
                 [first, second] => {
                     for third in *b"0123456789abcdef" {
-                        heads.add([first, second, third], place);
+                        heads.add([first, second, third, 0], THREE, place);
                     }
                 }
                 _ => {}
@@ -43,47 +67,79 @@ impl Heads {
         heads
     }
 
-    fn add(&mut self, [first, second, third]: [u8; HEAD], word: usize) {
-        let slot = slot(u32::from_le_bytes([first, second, third, 0]));
-        let Some(list) = self.slots.get_mut(slot) else { return };
+    fn add(&mut self, beginning: [u8; HEAD + 1], mask: u32, word: usize) {
+        let letters = u32::from_le_bytes(beginning) | CASE as u32;
+        let hash = hash(letters);
+        let (place, bit) = filter_place(hash);
+        if let Some(word) = self.filter.get_mut(place) {
+            *word |= 1 << bit;
+        }
+        let Some(list) = self.slots.get_mut(slot(hash)) else { return };
         if *list == 0 {
             self.lists.push(Vec::new());
             *list = u16::try_from(self.lists.len()).unwrap_or(u16::MAX);
         }
         let list = self.lists.get_mut(usize::from(*list).saturating_sub(1));
-        if let (Some(list), Ok(word)) = (list, u16::try_from(word)) {
-            list.push(word);
+        if let (Some(list), Ok(place)) = (list, u16::try_from(word)) {
+            list.push(Entry { letters: letters & mask, mask, place });
         }
     }
 
     /// Each place where a word stands, in either case, and which one; in the order of the ends.
     pub(super) fn find(&self, text: &[u8]) -> Vec<(Range<usize>, usize)> {
         let mut found = Vec::new();
-        // Four bytes are read at once, of which three count.
-        for (start, bytes) in text.array_windows::<{ HEAD + 1 }>().enumerate() {
-            let list = self.list(u32::from_le_bytes(*bytes));
-            if list != 0 {
-                self.look(text, start, list, &mut found);
+        // The letters of four places are in eight bytes, and are read at once.
+        let mut start = 0_usize;
+        while let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+            let bytes = u64::from_le_bytes(*bytes) | CASE;
+            let letters =
+                [bytes as u32, (bytes >> 8) as u32, (bytes >> 16) as u32, (bytes >> 24) as u32];
+            // Without a branch for each: nearly always nothing begins.
+            let bits = letters.map(|letters| self.bit(hash(letters)));
+            if bits.iter().fold(0, |any, bit| any | bit) & 1 != 0 {
+                for (place, (letters, bit)) in letters.into_iter().zip(bits).enumerate() {
+                    if bit & 1 != 0 {
+                        self.look(text, start + place, letters, &mut found);
+                    }
+                }
             }
+            start += letters.len();
         }
-        if let Some([first, second, third]) = text.last_chunk::<HEAD>() {
-            let list = self.list(u32::from_le_bytes([*first, *second, *third, 0]));
-            self.look(text, text.len() - HEAD, list, &mut found);
+        for (place, bytes) in text
+            .iter()
+            .enumerate()
+            .skip(start)
+            .map(|(place, _)| (place, cut(text, place, place + 4)))
+        {
+            let letters =
+                bytes.iter().rev().fold(0, |letters, byte| letters << 8 | u32::from(*byte));
+            self.look(text, place, letters | CASE as u32, &mut found);
         }
         found.sort_unstable_by_key(|(range, word)| (range.end, range.start, *word));
         found
     }
 
-    /// Which list the first three of four bytes are the head of.
-    fn list(&self, bytes: u32) -> u16 {
-        self.slots.get(slot(bytes)).copied().unwrap_or(0)
+    /// The lowest bit is whether any word may begin with a head of this hash.
+    fn bit(&self, hash: u32) -> u64 {
+        let (place, bit) = filter_place(hash);
+        self.filter.get(place).map_or(0, |word| word >> bit)
     }
 
     #[inline(never)]
-    fn look(&self, text: &[u8], start: usize, list: u16, found: &mut Vec<(Range<usize>, usize)>) {
-        let list = self.lists.get(usize::from(list).saturating_sub(1));
-        for place in list.map(Vec::as_slice).unwrap_or_default() {
-            let place = usize::from(*place);
+    fn look(
+        &self,
+        text: &[u8],
+        start: usize,
+        letters: u32,
+        found: &mut Vec<(Range<usize>, usize)>,
+    ) {
+        let list = self.slots.get(slot(hash(letters))).copied().unwrap_or(0);
+        let list = usize::from(list).checked_sub(1).and_then(|list| self.lists.get(list));
+        for entry in list.map(Vec::as_slice).unwrap_or_default() {
+            if letters & entry.mask != entry.letters {
+                continue;
+            }
+            let place = usize::from(entry.place);
             let Some(word) = self.words.get(place) else { continue };
             let end = start + word.len();
             if is_any_case(cut(text, start, end), word)
@@ -100,10 +156,19 @@ fn is_any_case(text: &[u8], word: &[u8]) -> bool {
         && text.iter().zip(word).all(|(byte, other)| byte.eq_ignore_ascii_case(other))
 }
 
-/// Where the first three of four bytes are in the table, in either case.
-fn slot(bytes: u32) -> usize {
-    let head = (bytes | CASE) & 0x00ff_ffff;
-    (head.wrapping_mul(MIX) >> (u32::BITS - BITS)) as usize
+/// Of the first three of four letters.
+fn hash(letters: u32) -> u32 {
+    (letters & THREE).wrapping_mul(MIX)
+}
+
+fn slot(hash: u32) -> usize {
+    (hash >> (u32::BITS - BITS)) as usize
+}
+
+/// The word of the filter, and the bit in it.
+fn filter_place(hash: u32) -> (usize, u32) {
+    let bit = hash >> (u32::BITS - FILTER_BITS);
+    ((bit / u64::BITS) as usize, bit % u64::BITS)
 }
 
 #[cfg(test)]

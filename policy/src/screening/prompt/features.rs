@@ -12,56 +12,80 @@ const REACH: usize = 6;
 /// Classes are numbered below this.
 const CLASSES: u64 = 64;
 
-/// A text as the model sees it.
-#[derive(Debug, Default)]
-pub(super) struct Features {
-    /// Of all words, one after the other.
-    pub(super) buckets: Vec<u16>,
-    pub(super) rows: Vec<Row>,
-    /// How many words are known ones in disguise.
-    pub(super) rot13: usize,
-    pub(super) backwards: usize,
-}
-
 /// One word.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    /// Where its features end in `buckets`; they begin where those of the word before it end.
-    pub(super) end: u32,
     /// What it does, 0 for nothing known.
     pub(super) class: Class,
     /// Where it is in the text.
     pub(super) range: Place,
 }
 
-pub(super) fn features(folding: &Folding, lexicon: &Lexicon, text: &str) -> Features {
+/// What there was beside the features.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Summary {
+    /// How many words there were.
+    pub(super) words: usize,
+    /// How many of them are known ones in disguise.
+    pub(super) rot13: usize,
+    pub(super) backwards: usize,
+}
+
+/// Shows each word of a text to `take`, in order, with its features. Nothing is kept: a page has thousands of them.
+pub(super) fn features(
+    folding: &Folding,
+    lexicon: &Lexicon,
+    text: &str,
+    mut take: impl FnMut(Row, &[u16]),
+) -> Summary {
     let words = unmask(folding, lexicon, Words::read(folding, text));
-    let mut found = Features::default();
-    found.buckets.reserve(words.len().saturating_mul(5));
-    found.rows.reserve(words.len());
+    let mut summary = Summary { words: words.len(), ..Summary::default() };
     let mut context = Context::default();
+    let mut buckets = Buckets::default();
     for (position, word) in words.iter().enumerate() {
         let Word { letters, range, .. } = word;
-        context.add_word(word, &mut found.buckets);
+        buckets.count = 0;
+        context.add_word(word, &mut buckets);
         let class = if letters.count() == 0 { 0 } else { lexicon.find(&words, position) };
         if class != 0 {
-            context.add_class(class, word.starts, position, &mut found.buckets);
+            context.add_class(class, word.starts, position, &mut buckets);
         } else if letters.count() >= STEM_LETTERS {
             match lexicon.disguise(letters.whole) {
-                Some(Disguise::Rot13) => found.rot13 = found.rot13.saturating_add(1),
-                Some(Disguise::Backwards) => found.backwards = found.backwards.saturating_add(1),
+                Some(Disguise::Rot13) => summary.rot13 = summary.rot13.saturating_add(1),
+                Some(Disguise::Backwards) => {
+                    summary.backwards = summary.backwards.saturating_add(1)
+                }
                 None => {}
             }
         }
-        let end = u32::try_from(found.buckets.len()).unwrap_or(u32::MAX);
-        found.rows.push(Row { end, class, range: *range });
+        take(Row { class, range: *range }, buckets.as_slice());
     }
-    found
+    summary
 }
 
 /// The weight of two classes being in one window, the lower first.
 pub(super) fn together(first: u64, second: u64) -> u16 {
     bucket(Made::Together, first.wrapping_mul(CLASSES).wrapping_add(second))
+}
+
+/// The features of one word: at most ten.
+#[derive(Default)]
+struct Buckets {
+    list: [u16; 16],
+    count: usize,
+}
+
+impl Buckets {
+    fn push(&mut self, bucket: u16) {
+        if let Some(place) = self.list.get_mut(self.count) {
+            *place = bucket;
+            self.count = self.count.wrapping_add(1);
+        }
+    }
+
+    fn as_slice(&self) -> &[u16] {
+        self.list.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// The words and the classes before.
@@ -74,7 +98,7 @@ struct Context {
 }
 
 impl Context {
-    fn add_word(&mut self, word: &Word, buckets: &mut Vec<u16>) {
+    fn add_word(&mut self, word: &Word, buckets: &mut Buckets) {
         let Word { letters, gap, .. } = *word;
         if gap != FNV_OFFSET {
             buckets.push(bucket(Made::Gap, gap));
@@ -100,7 +124,7 @@ impl Context {
         self.stems = [Some(letters.stem), last];
     }
 
-    fn add_class(&mut self, class: Class, starts: bool, position: usize, buckets: &mut Vec<u16>) {
+    fn add_class(&mut self, class: Class, starts: bool, position: usize, buckets: &mut Buckets) {
         let class = u64::from(class);
         let near = |before: usize, after: usize| after.saturating_sub(before) <= REACH;
         buckets.push(bucket(Made::Class, class.wrapping_mul(2).wrapping_add(u64::from(starts))));

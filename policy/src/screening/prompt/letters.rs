@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fold::{self, DIGIT, LETTER, WORD};
+use super::fold::{self, DENSE, DIGIT, LETTER, WORD};
 use super::hash::{FNV_OFFSET, fnv_step, step};
 use super::words::LONGEST;
 
@@ -10,8 +10,8 @@ use super::words::LONGEST;
 pub(super) const STEM_LETTERS: usize = 6;
 /// How long the stems of the lexicon are, in characters.
 const STEMS: [usize; 2] = [7, 5];
-/// As many letters as the longest of them has.
-const BEGINNINGS: usize = STEMS[0];
+/// In a word: a character beyond ASCII. Beside the classes of [`fold`].
+const OTHER: u8 = 1 << 7;
 
 /// What counts of the letters of a word.
 #[derive(Debug, Clone, Copy)]
@@ -22,23 +22,13 @@ pub(super) struct Letters {
     /// Of its beginnings as long as the lexicon's stems, 0 where it is shorter.
     pub(super) stems: [u64; 2],
     count: u32,
-    has_letter: bool,
-    has_digit: bool,
-    has_other: bool,
-    is_dense: bool,
+    /// What there is among them, a bit each: [`LETTER`], [`DIGIT`], [`OTHER`], [`DENSE`].
+    kinds: u8,
 }
 
 impl Letters {
-    pub(super) const NONE: Self = Self {
-        whole: FNV_OFFSET,
-        stem: FNV_OFFSET,
-        stems: [0; 2],
-        count: 0,
-        has_letter: false,
-        has_digit: false,
-        has_other: false,
-        is_dense: false,
-    };
+    pub(super) const NONE: Self =
+        Self { whole: FNV_OFFSET, stem: FNV_OFFSET, stems: [0; 2], count: 0, kinds: 0 };
 
     pub(super) fn count(&self) -> usize {
         self.count as usize
@@ -46,71 +36,55 @@ impl Letters {
 
     /// A character of a script without spaces.
     pub(super) fn is_dense(&self) -> bool {
-        self.is_dense
+        self.kinds & DENSE != 0
     }
 
     pub(super) fn has_latin(&self) -> bool {
-        self.has_letter
+        self.kinds & LETTER != 0
     }
 
     pub(super) fn is_ascii(&self) -> bool {
-        !self.has_other
+        self.kinds & OTHER == 0
     }
 
     pub(super) fn is_mixed(&self) -> bool {
-        self.has_letter && self.has_digit && !self.has_other
+        self.kinds == LETTER | DIGIT
     }
 
     /// Nothing but letters of ASCII.
     pub(super) fn are_latin(&self) -> bool {
-        self.has_letter && !self.has_digit && !self.has_other
+        self.kinds == LETTER
     }
 
     pub(super) fn add(&mut self, character: char) {
-        self.has_letter |= character.is_ascii_alphabetic();
-        self.has_digit |= character.is_ascii_digit();
-        self.has_other |= !character.is_ascii();
+        self.kinds |= match u8::try_from(character).ok().filter(u8::is_ascii) {
+            Some(byte) => fold::class(byte) & (LETTER | DIGIT),
+            None => OTHER,
+        };
         self.hash(|hash| step(hash, character));
     }
 
     /// The letters and digits of ASCII that a text begins with, which are a word of at most [`LONGEST`].
-    /// The beginnings that may count are kept, without a question for each letter.
     pub(super) fn of_ascii(text: &[u8]) -> Self {
-        let (mut whole, mut classes, mut count) = (FNV_OFFSET, 0, 0_usize);
-        let mut beginnings = [0_u64; BEGINNINGS];
-        let mut take = |byte: u8| {
-            let class = fold::class(byte);
-            let is_word = class & WORD != 0;
-            if is_word {
-                classes |= class;
-                whole = fnv_step(whole, small(byte, class));
-                count = count.saturating_add(1);
+        let mut beginning = Beginning { text, hash: FNV_OFFSET, classes: 0, count: 0 };
+        let (mut stem, mut stems) = (None, [0; 2]);
+        let [longer, shorter] = STEMS;
+        if let Some(hash) = beginning.until(shorter) {
+            stems[1] = hash;
+            stem = beginning.until(STEM_LETTERS);
+            if let Some(hash) = stem.and_then(|_| beginning.until(longer)) {
+                stems[0] = hash;
+                let _ = beginning.until(LONGEST);
             }
-            is_word.then_some(whole)
-        };
-        let (first, rest) = text.split_at_checked(BEGINNINGS).unwrap_or((text, &[]));
-        let mut begins = beginnings.iter_mut().zip(first);
-        let goes_on =
-            begins.all(|(beginning, byte)| take(*byte).map(|hash| *beginning = hash).is_some());
-        if goes_on {
-            let _ = rest.iter().take(LONGEST - BEGINNINGS).all(|byte| take(*byte).is_some());
         }
-        let [.., fifth, sixth, seventh] = beginnings;
-        Self {
-            whole,
-            stem: if count < STEM_LETTERS { whole } else { sixth },
-            stems: [seventh, fifth],
-            // At most as long as the longest.
-            count: count as u32,
-            has_letter: classes & LETTER != 0,
-            has_digit: classes & DIGIT != 0,
-            has_other: false,
-            is_dense: false,
-        }
+        let Beginning { hash, classes, count, .. } = beginning;
+        // At most as long as the longest.
+        let (count, kinds) = (count as u32, classes & (LETTER | DIGIT));
+        Self { whole: hash, stem: stem.unwrap_or(hash), stems, count, kinds }
     }
 
     pub(super) fn set_dense(&mut self) {
-        self.is_dense = true;
+        self.kinds |= DENSE;
     }
 
     fn hash(&mut self, step: impl Fn(u64) -> u64) {
@@ -129,18 +103,40 @@ impl Letters {
     }
 }
 
+/// Letters and digits of ASCII, as far as they have been read.
+struct Beginning<'a> {
+    text: &'a [u8],
+    hash: u64,
+    classes: u8,
+    count: usize,
+}
+
+impl Beginning<'_> {
+    /// Reads on until there are so many, and answers their hash; none where there are fewer.
+    #[inline(always)]
+    fn until(&mut self, count: usize) -> Option<u64> {
+        while self.count < count {
+            let byte = *self.text.get(self.count)?;
+            let class = fold::class(byte);
+            if class & WORD == 0 {
+                return None;
+            }
+            self.classes |= class;
+            self.hash = fnv_step(self.hash, small(byte));
+            self.count = self.count.wrapping_add(1);
+        }
+        Some(self.hash)
+    }
+}
+
 /// The letters and digits of ASCII in a part of a text, in small letters.
 pub(super) fn ascii_letters(text: &[u8], range: Range<usize>) -> impl Iterator<Item = u8> {
     let part = text.get(range).unwrap_or_default();
-    part.iter().filter_map(|byte| {
-        let class = fold::class(*byte);
-        (class & WORD != 0).then_some(small(*byte, class))
-    })
+    part.iter().filter(|byte| fold::class(**byte) & WORD != 0).map(|byte| small(*byte))
 }
 
 /// A letter or a digit of ASCII, the letter small.
-pub(super) fn small(byte: u8, class: u8) -> u8 {
-    // What makes the class a letter is the bit that makes a letter small.
-    const { assert!(LETTER == b'a' ^ b'A') };
-    byte | (class & LETTER)
+pub(super) fn small(byte: u8) -> u8 {
+    // What makes a letter small, every digit has.
+    byte | (b'a' ^ b'A')
 }

@@ -35,6 +35,8 @@ pub(super) enum Disguise {
 pub(super) struct Lexicon {
     names: Vec<&'static str>,
     phrases: Table<Class>,
+    /// The words that phrases end with.
+    ends: Filter,
     stems: Table<Class>,
     disguised: Table<Disguise>,
     /// The first letters of known words.
@@ -46,6 +48,7 @@ impl Lexicon {
         let mut lexicon = Self {
             names: Vec::new(),
             phrases: Table::default(),
+            ends: Filter::default(),
             stems: Table::default(),
             disguised: Table::default(),
             beginnings: Table::default(),
@@ -74,6 +77,9 @@ impl Lexicon {
         let words = Words::read(folding, &entry);
         let phrase = words.list.iter().fold(0, |row, word| chain(row, word.letters.whole));
         self.phrases.insert(phrase, class);
+        if let Some(last) = words.list.last() {
+            self.ends.insert(last.letters.whole);
+        }
         let [only] = words.list.as_slice() else { return };
         let only: &str = &words.text(only);
         if let Some(beginning) = only.get(..BEGINNING) {
@@ -110,18 +116,31 @@ impl Lexicon {
     pub(super) fn find(&self, words: &[Word], last: usize) -> Class {
         let until = words.get(..=last).unwrap_or_default();
         let Some(Word { letters, .. }) = until.last() else { return 0 };
-        let longest = if letters.is_dense() { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
+        if self.ends.may_hold(letters.whole) {
+            let class = self.phrase(until, letters.is_dense());
+            if class != 0 {
+                return class;
+            }
+        }
+        let [longer, shorter] = letters.stems;
+        // Most words are too short for either.
+        if shorter == 0 {
+            return 0;
+        }
+        let longer = if longer == 0 { None } else { self.stems.get(longer) };
+        longer.or_else(|| self.stems.get(shorter)).unwrap_or(0)
+    }
+
+    /// The class of the longest phrase that these words end with, or 0.
+    fn phrase(&self, words: &[Word], is_dense: bool) -> Class {
+        let longest = if is_dense { LONGEST_DENSE_PHRASE } else { LONGEST_PHRASE };
         let (mut row, mut factor, mut class) = (0_u64, 1_u64, 0);
-        for word in until.iter().rev().take(longest) {
+        for word in words.iter().rev().take(longest) {
             row = row.wrapping_add(word.letters.whole.wrapping_mul(factor));
             factor = factor.wrapping_mul(CHAIN);
             class = self.phrases.get(row).unwrap_or(class);
         }
-        if class != 0 {
-            return class;
-        }
-        let of_stem = |stem: u64| if stem == 0 { None } else { self.stems.get(stem) };
-        letters.stems.into_iter().find_map(of_stem).unwrap_or(0)
+        class
     }
 }
 
@@ -137,37 +156,62 @@ pub(super) fn rot13(text: &str) -> String {
 /// Values by hash. Nearly always what is asked for is not there, and a look at one bit tells.
 #[derive(Debug)]
 struct Table<V> {
-    bits: Vec<u64>,
+    filter: Filter,
     values: HashMap<u64, V, BuildHasherDefault<Hashed>>,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { bits: vec![0; 1 << (FILTER_BITS - 6)], values: HashMap::default() }
+        Self { filter: Filter::default(), values: HashMap::default() }
     }
 }
 
 impl<V: Copy> Table<V> {
     /// The first value of a hash stays.
     fn insert(&mut self, hash: u64, value: V) {
-        let (word, bit) = Self::place(hash);
-        if let Some(word) = self.bits.get_mut(word) {
-            *word |= bit;
-        }
+        self.filter.insert(hash);
         self.values.entry(hash).or_insert(value);
     }
 
     fn get(&self, hash: u64) -> Option<V> {
-        let (word, bit) = Self::place(hash);
-        if self.bits.get(word).is_none_or(|word| word & bit == 0) {
-            return None;
-        }
+        if self.filter.may_hold(hash) { self.find(hash) } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&self, hash: u64) -> Option<V> {
         self.values.get(&hash).copied()
+    }
+}
+
+/// A bit for each hash, which some share.
+#[derive(Debug)]
+struct Filter(Box<[u64; FILTER_WORDS]>);
+
+const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self(Box::new([0; FILTER_WORDS]))
+    }
+}
+
+impl Filter {
+    fn insert(&mut self, hash: u64) {
+        let (word, bit) = Self::place(hash);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn may_hold(&self, hash: u64) -> bool {
+        let (word, bit) = Self::place(hash);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
     fn place(hash: u64) -> (usize, u64) {
         let place = hash.wrapping_mul(MIX) >> (u64::BITS - FILTER_BITS);
-        (usize::try_from(place >> 6).unwrap_or(usize::MAX), 1 << (place & 63))
+        ((place >> 6) as usize, 1 << (place & 63))
     }
 }
 

@@ -20,6 +20,7 @@ mod words;
 use std::ops::Range;
 
 use self::evidence::{Evidence, probability};
+use self::features::{Summary, features};
 use self::fold::Folding;
 use self::lexicon::Lexicon;
 use self::model::{Model, Strongest, Thresholds};
@@ -55,23 +56,21 @@ impl PromptScreen {
     /// if it reaches [`PROMPT_FLAG`] (a word or two [`PROMPT_REFUSE`]), and each encoded one that does when decoded. The rule names the evidence. The score is
     /// a logistic scale laid through the two thresholds.
     pub fn screen(&self, text: &str) -> Vec<Detection> {
-        let features = self.features(text);
-        let strongest = self.model.strongest(&features);
+        let (summary, strongest) = self.read(text);
         let mut found = Vec::new();
         let (window, passage) = self.scores(&strongest);
         // Not all scripts set words apart.
-        let is_term = features.rows.len() < FEWEST_WORDS && text.is_ascii();
+        let is_term = summary.words < FEWEST_WORDS && text.is_ascii();
         let least = if is_term { PROMPT_REFUSE } else { PROMPT_FLAG };
         if window >= least {
             let rule = self.evidence.rule(strongest.classes);
-            let part = self.model.part(&features, &strongest);
-            found.push(detection(rule, part, window.max(passage)));
+            found.push(detection(rule, self.part(text, &strongest), window.max(passage)));
         } else if passage >= least {
             let rule = self.evidence.rule(strongest.passage.classes);
             found.push(detection(rule, strongest.passage.range.range(), passage));
         }
-        for view in views(text, &features) {
-            let (window, passage) = self.scores(&self.model.strongest(&self.features(&view.text)));
+        for view in views(text, summary) {
+            let (window, passage) = self.scores(&self.read(&view.text).1);
             if window.max(passage) >= PROMPT_FLAG {
                 found.push(detection("encoded_instruction", view.range, window.max(passage)));
             }
@@ -79,8 +78,18 @@ impl PromptScreen {
         found
     }
 
-    fn features(&self, text: &str) -> features::Features {
-        features::features(&self.folding, &self.lexicon, text)
+    fn read(&self, text: &str) -> (Summary, Strongest) {
+        let mut windows = self.model.windows();
+        let take = |row, buckets: &[u16]| windows.add(row, buckets);
+        let summary = features(&self.folding, &self.lexicon, text, take);
+        (summary, windows.strongest())
+    }
+
+    /// The part of the text that makes its strongest window. It is read again: hardly any text has such a part.
+    fn part(&self, text: &str, strongest: &Strongest) -> Range<usize> {
+        let mut part = Model::part(strongest);
+        features(&self.folding, &self.lexicon, text, |row, buckets| part.add(row, buckets));
+        part.range()
     }
 
     /// Of the window, and of the passage.

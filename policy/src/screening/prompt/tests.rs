@@ -8,7 +8,7 @@ fn screen(text: &str) -> Vec<Detection> {
 }
 
 fn scores(screen: &PromptScreen, text: &str) -> (i32, i32) {
-    let strongest = screen.model.strongest(&screen.features(text));
+    let (_, strongest) = screen.read(text);
     (strongest.score, strongest.passage.score)
 }
 
@@ -140,10 +140,9 @@ proptest! {
     #[test]
     fn passages_are_parts_of_the_text(text in r#"([a-z0-9]{1,9}|[ .<|\[#'’"\\=+/]{1,4}|ignore |instructions |rules |\PC{1,3}|[\u{300}-\u{310}一二忽略ก-ธ가-나]){0,120}"#) {
         let prompts = PromptScreen::new();
-        let features = prompts.features(&text);
-        let strongest = prompts.model.strongest(&features);
+        let (_, strongest) = prompts.read(&text);
         prop_assert!(text.get(strongest.passage.range.range()).is_some());
-        prop_assert!(text.get(prompts.model.part(&features, &strongest)).is_some());
+        prop_assert!(text.get(prompts.part(&text, &strongest)).is_some());
         for found in prompts.screen(&text) {
             prop_assert!(text.get(found.range).is_some());
             prop_assert!((PROMPT_FLAG..=1.0).contains(&found.score));

@@ -15,11 +15,37 @@ const RUN_TOGETHER: usize = 16;
 /// How long the words are that are looked for in letters that run together.
 const PART: std::ops::RangeInclusive<usize> = 3..=14;
 
+/// Whether any of the words that were read may be in disguise: nearly always none is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Suspicion {
+    is_there: bool,
+    /// How many single letters stand before the next word.
+    apart: usize,
+}
+
+impl Suspicion {
+    /// To be told of every word, in order.
+    pub(super) fn note(&mut self, letters: &Letters) {
+        if letters.are_latin() && (2..RUN_TOGETHER).contains(&letters.count()) {
+            self.apart = 0;
+            return;
+        }
+        self.apart = if is_letter(letters) { self.apart.saturating_add(1) } else { 0 };
+        self.is_there |= !letters.is_ascii()
+            || may_be_leet(letters)
+            || runs_together(letters)
+            || self.apart >= APART;
+    }
+}
+
 /// Replaces what is in disguise.
 pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words<'_>) -> Vec<Word> {
+    if !words.suspicion.is_there {
+        return words.list;
+    }
     let latin = words.list.iter().filter(|word| word.letters.has_latin()).count();
     let is_mostly_latin = latin.saturating_mul(2) > words.list.len();
-    // Nearly always there is nothing to cut or to join, and nothing to copy.
+    // Mostly there is nothing to cut or to join, and nothing to copy.
     let (mut apart, mut is_to_cut) = (0_usize, false);
     for index in 0..words.list.len() {
         let letters = |words: &Words<'_>| words.list.get(index).map(|word| word.letters);
@@ -28,7 +54,7 @@ pub(super) fn unmask(folding: &Folding, lexicon: &Lexicon, mut words: Words<'_>)
             undo_lookalikes(folding, &mut words, index, is_mostly_latin);
             now = letters(&words).unwrap_or(now);
         }
-        if now.count() >= LEET_LETTERS && now.is_mixed() {
+        if may_be_leet(&now) {
             undo_leet(lexicon, &mut words, index);
             now = letters(&words).unwrap_or(now);
         }
@@ -62,6 +88,10 @@ fn cut(lexicon: &Lexicon, words: &Words<'_>) -> Vec<Word> {
         }
     }
     plain
+}
+
+fn may_be_leet(letters: &Letters) -> bool {
+    letters.count() >= LEET_LETTERS && letters.is_mixed()
 }
 
 fn runs_together(letters: &Letters) -> bool {

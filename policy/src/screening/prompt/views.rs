@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::features::Features;
+use super::features::Summary;
 use super::lexicon::rot13;
+use crate::byte_set::ByteSet;
 
 /// So many encoded passages are looked into.
 const MOST_PASSAGES: usize = 16;
@@ -34,15 +35,15 @@ pub(super) struct View {
 }
 
 /// What else a text may say.
-pub(super) fn views(text: &str, features: &Features) -> Vec<View> {
+pub(super) fn views(text: &str, summary: Summary) -> Vec<View> {
     let mut views: Vec<_> = encoded(text).take(MOST_PASSAGES).collect();
     if !text.is_ascii() {
         views.extend(selected(text).take(MOST_PASSAGES));
     }
-    if features.rot13 >= DISGUISED_WORDS {
+    if summary.rot13 >= DISGUISED_WORDS {
         views.push(View { text: rot13(text), range: 0..text.len() });
     }
-    if features.backwards >= DISGUISED_WORDS {
+    if summary.backwards >= DISGUISED_WORDS {
         views.push(View { text: text.chars().rev().collect(), range: 0..text.len() });
     }
     views
@@ -50,9 +51,9 @@ pub(super) fn views(text: &str, features: &Features) -> Vec<View> {
 
 /// The passages in Base64, hexadecimal or binary digits that decode to text.
 fn encoded(text: &str) -> impl Iterator<Item = View> {
-    passages(text, is_binary, from_binary, SHORTEST_BINARY)
-        .chain(passages(text, is_hex, from_hex, SHORTEST_HEX))
-        .chain(passages(text, is_base64, from_base64, SHORTEST_BASE64))
+    passages(text, &BINARY, from_binary, SHORTEST_BINARY)
+        .chain(passages(text, &HEX, from_hex, SHORTEST_HEX))
+        .chain(passages(text, &BASE64, from_base64, SHORTEST_BASE64))
 }
 
 /// Bytes in selectors of variants, one each, which nobody sees: behind an emoji there is room for a page.
@@ -89,11 +90,11 @@ fn selector(character: char) -> Option<u8> {
 
 fn passages(
     text: &str,
-    is_in: impl Fn(u8) -> bool,
+    set: &'static ByteSet,
     decode: fn(&str) -> Option<String>,
     shortest: usize,
 ) -> impl Iterator<Item = View> {
-    runs(text, is_in, shortest).filter_map(move |range| {
+    runs(text, set, shortest).filter_map(move |range| {
         let decoded = decode(text.get(range.clone())?).filter(|text| is_readable(text))?;
         Some(View { text: decoded, range })
     })
@@ -101,22 +102,18 @@ fn passages(
 
 /// The stretches of at least so many bytes of a kind, all of them ASCII. Most texts have none, and to know it takes a look at
 /// some of their bytes.
-fn runs(
-    text: &str,
-    is_in: impl Fn(u8) -> bool,
-    shortest: usize,
-) -> impl Iterator<Item = Range<usize>> {
+fn runs(text: &str, set: &'static ByteSet, shortest: usize) -> impl Iterator<Item = Range<usize>> {
     let bytes = text.as_bytes();
     let mut start = 0_usize;
     std::iter::from_fn(move || {
         loop {
             let window = bytes.get(start..start.saturating_add(shortest))?;
-            if let Some(other) = window.iter().rposition(|byte| !is_in(*byte)) {
+            if let Some(other) = window.iter().rposition(|byte| !set.holds(*byte)) {
                 start = start.saturating_add(other).saturating_add(1);
                 continue;
             }
             let rest = bytes.get(start..)?;
-            let length = rest.iter().position(|byte| !is_in(*byte)).unwrap_or(rest.len());
+            let length = rest.iter().position(|byte| !set.holds(*byte)).unwrap_or(rest.len());
             let run = start..start.saturating_add(length);
             start = run.end;
             return Some(run);
@@ -124,17 +121,10 @@ fn runs(
     })
 }
 
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
-}
-
-fn is_hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || matches!(byte, b' ' | b'x' | b'\\')
-}
-
-fn is_binary(byte: u8) -> bool {
-    matches!(byte, b'0' | b'1' | b' ')
-}
+/// Numbers are set apart by blanks, `0x` or `\x`.
+const HEX: ByteSet = ByteSet::of(b"0123456789abcdefABCDEF x\\");
+const BINARY: ByteSet = ByteSet::of(b"01 ");
+const BASE64: ByteSet = ByteSet::alphanumeric_and(b"+/-_=");
 
 fn from_base64(text: &str) -> Option<String> {
     let standard: String = text

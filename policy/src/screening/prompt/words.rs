@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::fold::{self, DENSE, Folding, Known, SIGN, WORD};
+use super::fold::{self, APOSTROPHE, DENSE, Folding, Known, SIGN, WORD};
 use super::hash::{FNV_OFFSET, step};
 use super::letters::{Letters, ascii_letters, small};
+use super::unmask::Suspicion;
 
 /// The longest word that is looked at, in characters: what is longer is cut here.
 pub(super) const LONGEST: usize = 48;
@@ -18,6 +19,8 @@ const RUN: usize = 3;
 #[derive(Debug)]
 pub(super) struct Words<'a> {
     pub(super) list: Vec<Word>,
+    /// Whether any may be in disguise.
+    pub(super) suspicion: Suspicion,
     text: &'a str,
     /// The folded letters of the words that are not ASCII in the text: UTF-8, since whole characters are added.
     letters: Vec<u8>,
@@ -48,7 +51,12 @@ pub(super) struct Place {
 impl<'a> Words<'a> {
     /// Cuts a text.
     pub(super) fn read(folding: &Folding, text: &'a str) -> Self {
-        let words = Self { list: Vec::with_capacity(text.len() / 5), text, letters: Vec::new() };
+        let words = Self {
+            list: Vec::with_capacity(text.len() / 5),
+            suspicion: Suspicion::default(),
+            text,
+            letters: Vec::new(),
+        };
         let mut cutter = Cutter {
             words,
             word: Letters::NONE,
@@ -67,7 +75,9 @@ impl<'a> Words<'a> {
                 at = cutter.take_ascii(bytes, at);
             } else if byte == b' ' && cutter.apostrophe.is_none() {
                 // What is most often between two words.
-                cutter.end_word();
+                if cutter.word.count() > 0 {
+                    cutter.end_word();
+                }
                 at = at.saturating_add(1);
             } else if byte.is_ascii() {
                 cutter.take_sign(char::from(byte), class);
@@ -155,9 +165,17 @@ impl<'a> Cutter<'a> {
         let rest = text.get(start..).unwrap_or_default();
         let mut length = 0;
         if self.word.count() == 0 {
+            let letters = Letters::of_ascii(rest);
+            length = letters.count();
+            let end = start.saturating_add(length);
+            let ends = |next: u8| next.is_ascii() && fold::class(next) & (WORD | APOSTROPHE) == 0;
+            if rest.get(length).is_none_or(|next| ends(*next)) {
+                // As most words are: whole, and of nothing else.
+                self.push(letters, Place::default(), Place::of(&(start..end)));
+                return end;
+            }
             self.range.start = start;
-            self.word = Letters::of_ascii(rest);
-            length = self.word.count();
+            self.word = letters;
         }
         // The rest of a word, of which some may be beyond what is looked at.
         if length == 0 || length == LONGEST {
@@ -165,8 +183,7 @@ impl<'a> Cutter<'a> {
             let more = rest.iter().take_while(|byte| fold::class(**byte) & WORD != 0);
             for byte in more {
                 length = length.saturating_add(1);
-                let byte = small(*byte, fold::class(*byte));
-                self.add(char::from(byte));
+                self.add(char::from(small(*byte)));
             }
         }
         self.range.end = start.saturating_add(length);
@@ -224,7 +241,7 @@ impl<'a> Cutter<'a> {
             self.separate(apostrophe);
         }
         let known = Known { character, class };
-        if class & fold::APOSTROPHE != 0 && self.word.count() > 0 {
+        if class & APOSTROPHE != 0 && self.word.count() > 0 {
             self.apostrophe = Some(known);
         } else {
             self.separate(known);
@@ -245,15 +262,15 @@ impl<'a> Cutter<'a> {
         }
         let kept = self.begins..self.words.letters.len();
         let letters_at = if self.keeps { Place::of(&kept) } else { Place::default() };
-        self.words.list.push(Word {
-            letters: self.word,
-            gap: self.gap.hash,
-            starts: self.starts,
-            letters_at,
-            range: Place::of(&self.range),
-        });
+        self.push(self.word, letters_at, Place::of(&self.range));
         self.word = Letters::NONE;
         self.keeps = false;
+    }
+
+    fn push(&mut self, letters: Letters, letters_at: Place, range: Place) {
+        self.words.suspicion.note(&letters);
+        let (gap, starts) = (self.gap.hash, self.starts);
+        self.words.list.push(Word { letters, gap, starts, letters_at, range });
         if self.gap.length > 0 {
             self.gap = Gap::default();
         }

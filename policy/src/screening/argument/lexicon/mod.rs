@@ -62,9 +62,12 @@ impl Lexicon {
     /// The word, in lower case, that a text begins with: its length, and what it is known for. Hashed as it is read.
     pub(super) fn read(&self, text: &[u8], is_word: impl Fn(u8) -> bool) -> (usize, Marks) {
         let (mut hash, mut length) = (BASIS, 0_usize);
-        for byte in text.iter().take_while(|byte| is_word(**byte)) {
+        for byte in text {
+            if !is_word(*byte) {
+                break;
+            }
             hash = hash_step(hash, byte);
-            length = length.saturating_add(1);
+            length = length.wrapping_add(1);
         }
         let word = text.get(..length).unwrap_or_default();
         (length, self.marks(word, slot(hash)))
