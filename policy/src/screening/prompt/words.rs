@@ -52,7 +52,8 @@ impl<'a> Words<'a> {
     /// Cuts a text.
     pub(super) fn read(folding: &Folding, text: &'a str) -> Self {
         let words = Self {
-            list: Vec::with_capacity(text.len() / 5),
+            // Letters and a blank: of hardly any text are words shorter, and to grow is to copy all of them.
+            list: Vec::with_capacity(text.len() / 4),
             suspicion: Suspicion::default(),
             text,
             letters: Vec::new(),
