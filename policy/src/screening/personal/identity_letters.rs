@@ -1,6 +1,6 @@
 //! National identity and tax numbers that have letters in them.
 
-use super::bytes::{at, before, cut, is_word, long_words, run, run_back};
+use super::bytes::{at, before, is_word, long_words, run, run_back};
 use super::checksum::{is_date, value};
 use super::numbers::Number;
 use super::words::Topic;
@@ -9,9 +9,6 @@ use super::{Kind, Scan};
 /// The longest of them, with separators.
 const MAXIMUM_LENGTH: usize = 20;
 const MAXIMUM_GAPS: usize = 7;
-/// The lengths of those that are written with gaps.
-const LENGTHS_WITH_GAPS: [usize; 3] = [8, 9, LONGEST_WITH_GAPS];
-const LONGEST_WITH_GAPS: usize = 15;
 const MAXIMUM_BYTES: usize = MAXIMUM_LENGTH + MAXIMUM_GAPS;
 const SHORTEST: usize = 8;
 /// In those with gaps, so much stands before the first digit: two letters, with a gap behind each.
@@ -24,17 +21,16 @@ struct Form {
     rule: &'static str,
     shape: &'static [u8],
     is_valid: fn(&[u8]) -> bool,
-    /// Where a letter must be, and where a digit, a bit each.
-    letters: u32,
-    digits: u32,
     /// So weak a form that a word must say what it is.
     needs_word: bool,
+    /// Whether it is also written with gaps. Words that stand beside each other look like one number only where numbers are written so.
+    has_gaps: bool,
 }
 
 static FORMS: [Form; 21] = [
-    form("uk_nino", b"AA999999A", british),
-    form("es_nie", b"A9999999A", spanish),
-    form("es_nif", b"99999999A", spanish),
+    Form { has_gaps: true, ..form("uk_nino", b"AA999999A", british) },
+    Form { has_gaps: true, ..form("es_nie", b"A9999999A", spanish) },
+    Form { has_gaps: true, ..form("es_nif", b"99999999A", spanish) },
     form("sg_nric", b"A9999999A", singaporean),
     form("tw_national_id", b"A999999999", taiwanese),
     form("it_codice_fiscale", b"AAAAAA##A##A###A", italian),
@@ -43,12 +39,12 @@ static FORMS: [Form; 21] = [
     form("mx_curp", b"AAAA999999AAAAAA#9", mexican),
     form("cn_resident_id", b"99999999999999999A", chinese),
     form("fi_hetu", b"999999A999#", finnish),
-    form("fr_nir", b"999999A99999999", corsican),
+    Form { has_gaps: true, ..form("fr_nir", b"999999A99999999", corsican) },
     form("de_social_insurance", b"99999999A999", german_insurance),
     form("ie_pps", b"9999999A", irish),
     form("ie_pps", b"9999999AA", irish),
-    form("cl_rut", b"99999999A", chilean),
-    Form { needs_word: true, ..form("es_nif", b"9999999A", spanish_short) },
+    Form { has_gaps: true, ..form("cl_rut", b"99999999A", chilean) },
+    Form { needs_word: true, has_gaps: true, ..form("es_nif", b"9999999A", spanish_short) },
     Form { needs_word: true, ..form("de_id_card", b"A########", german) },
     Form { needs_word: true, ..form("in_voter", b"AAA9999999", any) },
     Form { needs_word: true, ..form("us_passport", b"A99999999", any) },
@@ -56,19 +52,43 @@ static FORMS: [Form; 21] = [
 ];
 
 const fn form(rule: &'static str, shape: &'static [u8], is_valid: fn(&[u8]) -> bool) -> Form {
-    let (letters, digits) = (places(shape, b'A'), places(shape, b'9'));
-    Form { rule, shape, is_valid, letters, digits, needs_word: false }
+    Form { rule, shape, is_valid, needs_word: false, has_gaps: false }
 }
 
-/// Where a sign is in a shape, a bit each.
-const fn places(shape: &[u8], sign: u8) -> u32 {
-    let (mut places, mut bit, mut rest) = (0, 1, shape);
-    while let [first, after @ ..] = rest {
-        places |= if *first == sign { bit } else { 0 };
-        bit <<= 1;
-        rest = after;
+/// Sets of [`FORMS`], a bit each: those that may have a letter, or a digit, as their first, second, … sign, and those that are so long.
+static MAY_BE_LETTER: [u32; MAXIMUM_LENGTH] = by_place(b'A');
+static MAY_BE_DIGIT: [u32; MAXIMUM_LENGTH] = by_place(b'9');
+static ARE_AS_LONG: [u32; MAXIMUM_LENGTH] = by_place(END);
+const WITH_GAPS: u32 = {
+    let (mut set, mut bit, mut rest) = (0, 1, FORMS.as_slice());
+    while let [form, after @ ..] = rest {
+        set |= if form.has_gaps { bit } else { 0 };
+        (bit, rest) = (bit << 1, after);
     }
-    places
+    set
+};
+
+/// Asks for the forms whose shape has no more signs.
+const END: u8 = 0;
+
+const fn by_place(sign: u8) -> [u32; MAXIMUM_LENGTH] {
+    let mut sets = [0; MAXIMUM_LENGTH];
+    let (mut bit, mut forms) = (1, FORMS.as_slice());
+    while let [form, after @ ..] = forms {
+        let (mut shape, mut places) = (form.shape, sets.as_mut_slice());
+        while let [set, following @ ..] = places {
+            let (is_it, rest) = match shape {
+                [first, rest @ ..] => (*first == sign || (*first == b'#' && sign != END), rest),
+                [] => {
+                    (sign == END && following.len() + form.shape.len() + 1 == MAXIMUM_LENGTH, shape)
+                }
+            };
+            *set |= if is_it { bit } else { 0 };
+            (shape, places) = (rest, following);
+        }
+        (bit, forms) = (bit << 1, after);
+    }
+    sets
 }
 
 pub(super) fn find(scan: &mut Scan<'_>) {
@@ -156,56 +176,46 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'+')
 }
 
-/// The letters and digits from a place on, in capitals, with where they end; single separators are skipped.
+/// The longest number that begins at a place, and where it ends; single separators are skipped.
 fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> {
-    // All of them have letters.
-    if !cut(scan.text, start, start + MAXIMUM_BYTES).iter().any(u8::is_ascii_alphabetic) {
-        return None;
-    }
     let mut buffer = [0_u8; MAXIMUM_LENGTH];
-    let mut length = 0;
-    let mut gaps = 0;
+    let (mut length, mut gaps) = (0, 0);
     let mut best = None;
     let mut place = start;
-    // Where there are letters, and digits, a bit each.
-    let (mut letters, mut digits) = (0_u32, 0_u32);
-    while length < MAXIMUM_LENGTH && gaps < MAXIMUM_GAPS {
-        if gaps > 0 && length > LONGEST_WITH_GAPS {
-            break;
-        }
+    // The forms that what has been read may be the beginning of.
+    let mut possible = u32::MAX;
+    while gaps < MAXIMUM_GAPS {
         let byte = at(scan.text, place);
-        if byte.is_ascii_alphanumeric() {
-            *buffer.get_mut(length)? = byte.to_ascii_uppercase();
-            let bit = 1 << length;
-            *if byte.is_ascii_digit() { &mut digits } else { &mut letters } |= bit;
-            length += 1;
-            place += 1;
-        } else if is_separator(byte) && at(scan.text, place + 1).is_ascii_alphanumeric() {
+        if is_separator(byte) && at(scan.text, place + 1).is_ascii_alphanumeric() {
             gaps += 1;
             place += 1;
+            possible &= WITH_GAPS;
             continue;
-        } else {
+        }
+        possible &= match byte {
+            b'0'..=b'9' => MAY_BE_DIGIT.get(length)?,
+            b'a'..=b'z' | b'A'..=b'Z' => MAY_BE_LETTER.get(length)?,
+            _ => break,
+        };
+        if possible == 0 {
             break;
         }
+        *buffer.get_mut(length)? = byte.to_ascii_uppercase();
+        length += 1;
+        place += 1;
+        let mut ended = possible & ARE_AS_LONG.get(length).copied().unwrap_or(0);
         let next = at(scan.text, place);
-        if length < SHORTEST || letters == 0 || is_word(next) || next == b'_' {
-            continue;
-        }
-        if gaps > 0 && !LENGTHS_WITH_GAPS.contains(&length) {
+        if ended == 0 || is_word(next) || next == b'_' {
             continue;
         }
         let number = buffer.get(..length).unwrap_or_default();
         let range = start..place;
-        let found = FORMS.iter().find(|form| {
-            form.shape.len() == length
-                && form.letters & !letters == 0
-                && form.digits & !digits == 0
-                && (form.is_valid)(number)
-                && (!form.needs_word || is_named(scan, &range))
-                && (gaps == 0 || may_have_gaps(form.rule))
-        });
-        if let Some(form) = found {
-            best = Some((form.rule, place, if form.needs_word { 0.6 } else { 0.85 }));
+        while let Some(form) = FORMS.get(ended.trailing_zeros() as usize) {
+            if (form.is_valid)(number) && (!form.needs_word || is_named(scan, &range)) {
+                best = Some((form.rule, place, if form.needs_word { 0.6 } else { 0.85 }));
+                break;
+            }
+            ended &= ended - 1;
         }
     }
     best
@@ -213,11 +223,6 @@ fn longest(scan: &Scan<'_>, start: usize) -> Option<(&'static str, usize, f32)> 
 
 fn is_named(scan: &Scan<'_>, range: &std::ops::Range<usize>) -> bool {
     scan.sightings.is_near(Topic::Identity, range, 32, 16)
-}
-
-/// Words that stand beside each other look like one number only where numbers are written so.
-fn may_have_gaps(rule: &str) -> bool {
-    matches!(rule, "uk_nino" | "es_nie" | "es_nif" | "cl_rut" | "fr_nir")
 }
 
 fn has_shape(number: &[u8], shape: &[u8]) -> bool {
