@@ -465,11 +465,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lengths_with_gaps_are_those_of_the_forms() {
-        let forms = FORMS.iter().filter(|form| may_have_gaps(form.rule));
-        let mut lengths: Vec<usize> = forms.map(|form| form.shape.len()).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        assert_eq!(lengths, LENGTHS_WITH_GAPS);
+    fn the_sets_are_what_the_shapes_say() {
+        for (index, form) in FORMS.iter().enumerate() {
+            let holds = |sets: &[u32; MAXIMUM_LENGTH], place: usize| sets[place] >> index & 1 == 1;
+            for place in 0..MAXIMUM_LENGTH {
+                let sign = form.shape.get(place).copied();
+                assert_eq!(holds(&MAY_BE_LETTER, place), matches!(sign, Some(b'A' | b'#')));
+                assert_eq!(holds(&MAY_BE_DIGIT, place), matches!(sign, Some(b'9' | b'#')));
+                assert_eq!(holds(&ARE_AS_LONG, place), form.shape.len() == place);
+            }
+            assert_eq!(WITH_GAPS >> index & 1 == 1, form.has_gaps, "{}", form.rule);
+            assert!(form.shape.len() < MAXIMUM_LENGTH && form.shape.len() >= SHORTEST);
+        }
     }
 }

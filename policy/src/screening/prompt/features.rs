@@ -50,13 +50,12 @@ pub(super) fn features(
         if class != 0 {
             context.add_class(class, word.starts, position, &mut buckets);
         } else if letters.count() >= STEM_LETTERS {
-            match lexicon.disguise(letters.whole) {
-                Some(Disguise::Rot13) => summary.rot13 = summary.rot13.saturating_add(1),
-                Some(Disguise::Backwards) => {
-                    summary.backwards = summary.backwards.saturating_add(1)
-                }
-                None => {}
-            }
+            let count = match lexicon.disguise(letters.whole) {
+                Some(Disguise::Rot13) => Some(&mut summary.rot13),
+                Some(Disguise::Backwards) => Some(&mut summary.backwards),
+                None => None,
+            };
+            count.into_iter().for_each(|count| *count = count.saturating_add(1));
         }
         take(Row { class, range: *range }, buckets.as_slice());
     }
