@@ -105,15 +105,10 @@ impl Heads {
             }
             start += letters.len();
         }
-        for (place, bytes) in text
-            .iter()
-            .enumerate()
-            .skip(start)
-            .map(|(place, _)| (place, cut(text, place, place + 4)))
-        {
-            let letters =
-                bytes.iter().rev().fold(0, |letters, byte| letters << 8 | u32::from(*byte));
-            self.look(text, place, letters | CASE as u32, &mut found);
+        for place in start..text.len() {
+            let bytes = [0, 1, 2, 3].map(|more| at(text, place + more));
+            let letters = u32::from_le_bytes(bytes) | CASE as u32;
+            self.look(text, place, letters, &mut found);
         }
         found.sort_unstable_by_key(|(range, word)| (range.end, range.start, *word));
         found
@@ -183,5 +178,20 @@ mod tests {
             heads.find(text.as_bytes()).into_iter().map(|(range, _)| &text[range]).collect();
         assert_eq!(found, ["ACCESS_token=", "token=", "sk", "EYJ", "密码"]);
         assert!(heads.find(b"").is_empty() && heads.find(b"SK").is_empty());
+    }
+
+    /// Places are looked at four at a time, and the last ones one by one.
+    #[test]
+    fn words_are_found_at_each_place() {
+        let heads = Heads::new(vec![b"token=", b"SK", b"eyJ"]);
+        for (before, after) in (0..12).flat_map(|before| (0..12).map(move |after| (before, after)))
+        {
+            for (word, length) in [("Token=", 6), ("sk7", 2), ("EYJ", 3)] {
+                let text = format!("{}{word}{}", ".".repeat(before), ".".repeat(after));
+                let found: Vec<_> =
+                    heads.find(text.as_bytes()).into_iter().map(|(range, _)| range).collect();
+                assert_eq!(found, [before..before + length], "{text}");
+            }
+        }
     }
 }
